@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# Each floor is its own archive. A program or a test links its floor and those below it, so that a call
+# upwards does not link.
+
+PKGS = libmicrohttpd jansson libmnl libsystemd yaml-0.1 libseccomp libcap zlib
+
+FLOORS = model rules kernel collector web daemon
+
+# What each floor needs besides libc, and which floors are below it.
+LIBS_model =
+LIBS_rules = -lm
+LIBS_kernel = $(call pkg_libs,libmnl)
+LIBS_collector = $(call pkg_libs,libsystemd) -lm
+LIBS_web = $(call pkg_libs,libmicrohttpd jansson libsystemd libseccomp libcap zlib) -lm
+LIBS_daemon = $(call pkg_libs,jansson libsystemd yaml-0.1 libcap)
+BELOW_model =
+BELOW_rules = model
+BELOW_kernel = model
+BELOW_collector = kernel rules model
+BELOW_web = rules model
+BELOW_daemon = web collector kernel rules model
+
+pkg_libs = $(if $(1),$(shell pkg-config --libs $(1) 2>/dev/null))
+
+# The archives and libraries that code on floor $(1) may link.
+floor_archives = $(foreach f,$(1) $(BELOW_$(1)),$(O)/lib$(f).a)
+floor_libs = $(foreach f,$(1) $(BELOW_$(1)),$(LIBS_$(f)))
+
+WARNINGS = -Wall -Wextra -Wpedantic -Wno-gnu-statement-expression -Wshadow -Wundef -Wformat=2 \
+	-Wmissing-prototypes -Wstrict-prototypes -Wold-style-definition -Wpointer-arith -Wwrite-strings \
+	-Wcast-qual -Wvla -Wdouble-promotion -Wimplicit-fallthrough -Wnull-dereference \
+	-Wno-missing-field-initializers -Wno-unknown-warning-option
+ifeq ($(findstring clang,$(CC)),)
+WARNINGS += -Wlogical-op -Wduplicated-cond -Wno-pedantic
+else
+WARNINGS += -Wno-gnu-zero-variadic-macro-arguments -Wno-gnu-binary-literal -Wno-pedantic
+endif
+
+BASE_CFLAGS = -std=gnu17 -O2 -g -fno-strict-aliasing -fstack-protector-strong -fPIE \
+	$(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer,-D_FORTIFY_SOURCE=2) \
+	$(WARNINGS) $(if $(WERROR),-Werror)
+BASE_CPPFLAGS = -D_GNU_SOURCE -DTCPDIAGD_VERSION='"$(VERSION)"' -Iinclude -Isrc
+BASE_LDFLAGS = -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(if $(SAN),-fsanitize=$(SAN))
+
+# The user's flags come last; none of them is needed.
+COMPILE = $(CC) $(BASE_CPPFLAGS) $(CPPFLAGS) $(BASE_CFLAGS) $(CFLAGS) -MMD -MP
+LINK = $(CC) $(BASE_LDFLAGS) $(LDFLAGS)
+
+Q = $(if $(V),,@)
+say = $(if $(V),,@printf '  %-6s %s\n' $(1) $(2);)
+
+# A change of compiler or flags rebuilds everything: objects depend on this file.
+STAMP = $(O)/.flags
+FLAGS_NOW = $(COMPILE) | $(LINK)
+ifneq ($(file <$(STAMP)),$(FLAGS_NOW))
+.PHONY: $(STAMP)
+endif
+$(STAMP):
+	@mkdir -p $(@D) && printf '%s' '$(subst ','\'',$(FLAGS_NOW))' >$@
+
+sources = $(sort $(wildcard src/$(1)/*.c))
+objects = $(patsubst %.c,$(O)/obj/%.o,$(1))
+
+$(O)/obj/%.o: %.c $(STAMP)
+	@mkdir -p $(@D)
+	$(call say,CC,$<)$(COMPILE) -c -o $@ $<
+
+define floor_rule
+$(O)/lib$(1).a: $(call objects,$(call sources,$(1)))
+	$$(call say,AR,$$@)rm -f $$@ && ar rcsD $$@ $$^
+endef
+$(foreach f,$(FLOORS),$(eval $(call floor_rule,$(f))))
+
+# The public library: states, sockets, the oracle, the catalogue; libc only.
+LIBTCPDIAG_SOURCES = src/model/state.c src/model/socket.c $(wildcard src/rules/outcome*.c src/rules/catalogue*.c)
+$(O)/libtcpdiag.a: $(call objects,$(LIBTCPDIAG_SOURCES))
+	$(call say,AR,$@)rm -f $@ && ar rcsD $@ $^
+
+$(O)/tcpdiagd: $(O)/obj/src/daemon/main.o $(call floor_archives,daemon)
+	$(call say,LD,$@)$(LINK) -o $@ $^ $(sort $(call floor_libs,daemon))
+
+all: $(O)/tcpdiagd $(O)/libtcpdiag.a
+
+-include $(shell find $(O)/obj -name '*.d' 2>/dev/null)

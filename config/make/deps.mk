@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# Debian packages. `deps` and `deps-test` ask dpkg first and do nothing when all is there. Programs that would
+# bring a service along (Prometheus, nginx) are unpacked into the build folder, never installed.
+
+DEPS_BUILD = gcc make pkg-config libc6-dev libmicrohttpd-dev libjansson-dev libmnl-dev libsystemd-dev \
+	libyaml-dev libseccomp-dev libcap-dev zlib1g-dev
+DEPS_TEST = $(DEPS_BUILD) check clang clang-format clang-tidy cppcheck libclang-rt-14-dev valgrind shellcheck \
+	mandoc python3 iproute2 nftables curl openssl systemd procps
+# Unpacked only: they come with services.
+DEPS_UNPACK = prometheus nginx nginx-common
+
+# What was built belongs to whoever called sudo.
+AS_USER = $(if $(and $(filter 0,$(shell id -u)),$(filter-out root,$(SUDO_USER))),sudo -u $(SUDO_USER),)
+
+missing = $(shell for p in $(1); do dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q '^install ok installed' || echo $$p; done)
+
+define install_missing
+	@missing="$(call missing,$(1))"; [ -z "$$missing" ] || { \
+		[ "$$(id -u)" = 0 ] || { echo "not installed: $$missing" >&2; \
+			echo "run: sudo make $@" >&2; exit 1; }; \
+		export DEBIAN_FRONTEND=noninteractive; \
+		apt-get -qq -o APT::Update::Error-Mode=any update && \
+		apt-get -qq -y --no-install-recommends install $$missing; }
+endef
+
+.PHONY: deps deps-test
+deps:
+	$(call install_missing,$(DEPS_BUILD))
+
+deps-test: $(O)/tools/.unpacked
+	$(call install_missing,$(DEPS_TEST))
+
+# apt-get as root drops to its own user for the download, which must be able to write there.
+$(O)/tools/.unpacked: config/make/deps.mk
+	$(AS_USER) mkdir -p $(O)/tools
+	@dir=$$(mktemp -d) && chmod 755 $$dir && cd $$dir && \
+		{ apt-get -qq -o APT::Sandbox::User=root download $(DEPS_UNPACK) || \
+			{ [ "$$(id -u)" != 0 ] || apt-get -qq update; \
+			  apt-get -qq -o APT::Sandbox::User=root download $(DEPS_UNPACK); }; } && \
+		cd $(CURDIR) && for deb in $$dir/*.deb; do dpkg-deb -x $$deb $(O)/tools; done; \
+		status=$$?; rm -rf $$dir; [ $$status = 0 ] && touch $@ && \
+		{ [ -z "$(AS_USER)" ] || chown -R $(SUDO_USER): $(O)/tools; }

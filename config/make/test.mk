@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# tests/unit/FLOOR/test_X.c is one program that links FLOOR and what is below it. tests/fuzz/fuzz_X.c is a
+# libFuzzer target, linked here with a small main() that replays its corpus.
+
+CHECK_LIBS = $(call pkg_libs,check)
+
+unit_sources = $(sort $(wildcard tests/unit/$(1)/test_*.c))
+UNIT_TESTS = $(foreach f,$(FLOORS),$(patsubst tests/%.c,$(O)/tests/%,$(call unit_sources,$(f))))
+
+# daemon's main() stays out of its tests.
+define unit_rule
+$(patsubst tests/%.c,$(O)/tests/%,$(call unit_sources,$(1))): $(O)/tests/unit/$(1)/%: \
+		$(O)/obj/tests/unit/$(1)/%.o $(O)/obj/tests/unit/main.o $(call floor_archives,$(1))
+	@mkdir -p $$(@D)
+	$$(call say,LD,$$@)$$(LINK) -o $$@ $$^ $$(sort $$(call floor_libs,$(1))) $$(CHECK_LIBS)
+endef
+$(foreach f,$(FLOORS),$(eval $(call unit_rule,$(f))))
+
+FUZZERS = $(patsubst tests/fuzz/fuzz_%.c,%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
+FUZZ_REPLAYS = $(FUZZERS:%=$(O)/tests/fuzz/replay_%)
+
+$(FUZZ_REPLAYS): $(O)/tests/fuzz/replay_%: $(O)/obj/tests/fuzz/fuzz_%.o $(O)/obj/tests/fuzz/replay.o \
+		$(call floor_archives,daemon)
+	@mkdir -p $(@D)
+	$(call say,LD,$@)$(LINK) -o $@ $^ $(sort $(call floor_libs,daemon))
+
+# Helpers of the scripted tests, one program a file.
+TOOLS = $(patsubst tests/%.c,$(O)/tests/%,$(sort $(wildcard tests/conformance/*.c tests/bench/*.c tests/system/*.c)))
+$(TOOLS): $(O)/tests/%: $(O)/obj/tests/%.o $(call floor_archives,daemon)
+	@mkdir -p $(@D)
+	$(call say,LD,$@)$(LINK) -o $@ $^ $(sort $(call floor_libs,daemon))
+
+.PHONY: build-tests check check-unit check-fuzz check-system conformance bench fuzz check-here
+build-tests: all $(UNIT_TESTS) $(FUZZ_REPLAYS) $(TOOLS)
+
+check-unit: $(UNIT_TESTS)
+	@O=$(O) tests/unit/run $(UNIT_TESTS)
+
+check-fuzz: $(FUZZ_REPLAYS)
+	@set -e; for f in $(FUZZERS); do $(O)/tests/fuzz/replay_$$f tests/fuzz/corpus/$$f; done
+
+conformance: all $(TOOLS)
+	@O=$(O) tests/conformance/run $(ARGS)
+
+check-system: all $(TOOLS)
+	@O=$(O) tests/system/run $(ARGS)
+
+bench: all $(TOOLS)
+	@O=$(O) tests/bench/run $(ARGS)
+
+# Everything, with what it needs. Built as the user behind sudo, run as root where a test needs that.
+check: deps-test
+	$(AS_USER) $(MAKE) build-tests
+	$(MAKE) check-here
+
+check-here: check-unit check-fuzz conformance check-system
+
+# libFuzzer: T=NAME SECONDS=60; new inputs go to the build folder, not to the corpus.
+SECONDS ?= 60
+FUZZ_O = $(O)/libfuzzer
+fuzz:
+	@[ -n "$(T)" ] || { echo "usage: make fuzz T=NAME, one of: $(FUZZERS)" >&2; exit 2; }
+	@$(MAKE) O=$(FUZZ_O) CC=clang SAN=address,undefined,fuzzer-no-link $(FUZZ_O)/tests/fuzz/fuzz_$(T)
+	@mkdir -p $(FUZZ_O)/new/$(T)
+	$(FUZZ_O)/tests/fuzz/fuzz_$(T) -max_total_time=$(SECONDS) $(FUZZ_O)/new/$(T) tests/fuzz/corpus/$(T)
+
+$(FUZZERS:%=$(O)/tests/fuzz/fuzz_%): $(O)/tests/fuzz/fuzz_%: $(O)/obj/tests/fuzz/fuzz_%.o $(call floor_archives,daemon)
+	@mkdir -p $(@D)
+	$(call say,LD,$@)$(LINK) -fsanitize=fuzzer -o $@ $^ $(sort $(call floor_libs,daemon))

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The collector: polls the kernel, remembers, judges, publishes.
+ *
+ * Two lanes. The fast lane asks for the teardown states and the listeners every interval; the sweep asks
+ * for everything every sweep interval. Both measure their own CPU time and stretch their interval to
+ * their share of a core (3 % and 2 % of the default 5 %). What gives way, in this order: the sweep,
+ * the teardown rows, the listeners; counters and orphan totals are read every interval for ever.
+ * Every pass makes a whole snapshot: the sweep from its dump and the memory, the fast lane from the
+ * snapshot before it with its rows replaced.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "collector/pool.h"
+#include "model/snapshot.h"
+#include "rules/thresholds.h"
+
+struct sd_event;
+struct collector;
+
+struct collector_settings {
+	int64_t interval_ns;
+	int64_t sweep_interval_ns;
+	double cpu_share; /* percent of one core, for both lanes together */
+	uint32_t max_sockets;
+	uint32_t max_strings; /* bytes */
+	uint32_t max_findings;
+	uint32_t max_processes;
+	bool processes; /* the owners' walk */
+	const char *replay; /* NULL, or a file of `ss -D` instead of the kernel */
+	struct thresholds thresholds;
+};
+
+/**
+ * collector_new() - opens what it reads
+ *
+ * A source that cannot be opened is said in the snapshots, it does not fail the call.
+ *
+ * Return: 0; -ENOMEM; with @replay the -errno of the file.
+ */
+int collector_new(const struct collector_settings *settings, struct collector **ret);
+
+/* Accepts NULL; returns NULL. */
+struct collector *collector_free(struct collector *collector);
+
+/* New settings, in force from the next poll; @replay is not looked at. */
+void collector_configure(struct collector *collector, const struct collector_settings *settings);
+
+/* What the last reload did, for /status and the metric. @error: borrowed for the call, or NULL. */
+void collector_set_reload(struct collector *collector, bool ok, const char *error, int64_t now_ns);
+
+void collector_set_web_restarts(struct collector *collector, uint32_t restarts);
+
+/**
+ * collector_poll() - one pass of a lane now, and a publication
+ *
+ * Return: 0; 1 where a snapshot was made but not published (no free buffer); -errno where the poll was
+ * lost (-ENOMEM) or its source failed: the newest snapshot stays, its age tells.
+ */
+int collector_poll(struct collector *collector, enum lane lane);
+
+/* A complete walk over the owners, however long it takes: for --once. */
+int collector_walk_owners(struct collector *collector);
+
+/**
+ * collector_attach() - polls by timers of an event loop from now on
+ * @published: called after each poll, also after a lost one (@result as collector_poll())
+ *
+ * Return: 0 or -errno.
+ */
+int collector_attach(struct collector *collector, struct sd_event *event,
+		     void (*published)(struct collector *collector, int result, void *context),
+		     void *context);
+
+/* The newest snapshot, checked; -ENODATA before the first. Valid until the next poll. */
+int collector_snapshot(const struct collector *collector, struct snapshot *ret);
+
+/* For lending. Borrowed. */
+struct pool *collector_pool(struct collector *collector);

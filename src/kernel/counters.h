@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Counters, limits and settings from /proc: what surrounds the sockets.
+ *
+ * The files stay open and are read again with pread(); /proc/net/... follows the namespace of the thread
+ * that opened it. A file or a line that this kernel does not have leaves its bit clear.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#include <tcpdiag/outcome.h>
+
+#include "model/snapshot.h"
+
+struct counters_reader;
+
+/**
+ * counters_open() - for the calling thread's network namespace
+ *
+ * Return: 0; -ENOMEM; -errno where not even /proc/net/sockstat can be opened.
+ */
+int counters_open(struct counters_reader **ret);
+
+/* Accepts NULL; returns NULL. */
+struct counters_reader *counters_free(struct counters_reader *reader);
+
+/**
+ * counters_read() - all of them now
+ * @ret_counters: counters since boot
+ * @ret_environment: sysctls and usage
+ * @ret_port_range: ip_local_port_range, {0, 0} where not known
+ *
+ * Return: 0; 1 where something that every kernel has was not readable; -errno where nothing was.
+ */
+int counters_read(struct counters_reader *reader, struct counters *ret_counters,
+		  struct tcpdiag_environment *ret_environment, uint16_t ret_port_range[2]);
+
+/* Pure parsers of the files' text, for tests and fuzzers. Unknown lines are skipped. */
+void counters_parse_netstat(const char *text, size_t len, struct counters *counters);
+void counters_parse_sockstat(const char *text, size_t len, struct tcpdiag_environment *environment);

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Who holds which socket: a walk over the descriptors of all processes in /proc, in slices.
+ *
+ * A walk costs far more than a dump (4 us a descriptor), so it runs in slices of bounded time between
+ * polls, and its result is older than the sockets. A pass that is complete replaces the result before it.
+ * What belongs to a process (command, cgroup, unit, container, limits) is read once, when its
+ * first socket is found, and kept by pid and start time, so that a reused pid does not inherit.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct owners;
+
+struct owner {
+	uint32_t inode; /* of the socket */
+	uint32_t process; /* for owners_process() */
+	int32_t fd;
+};
+
+struct owner_process {
+	int32_t pid;
+	uint64_t start_time; /* clock ticks since boot */
+	uint32_t netns; /* inode number, 0: not known */
+	uint32_t descriptors; /* open at the walk */
+	uint32_t descriptor_limit; /* soft RLIMIT_NOFILE, 0: not known */
+	char comm[16];
+	const char *cgroup; /* path, never NULL */
+	const char *unit; /* "nginx.service", "" where none */
+	const char *container; /* id, "" where none */
+};
+
+/**
+ * owners_new()
+ * @proc: normally "/proc"
+ * @max_processes: with sockets; what is above is counted in owners_cut()
+ * @max_holders: descriptors that are sockets
+ *
+ * Return: 0, -ENOMEM, -errno of opening @proc.
+ */
+int owners_new(const char *proc, uint32_t max_processes, uint32_t max_holders, struct owners **ret);
+
+/* Accepts NULL; returns NULL. */
+struct owners *owners_free(struct owners *owners);
+
+/**
+ * owners_step() - goes on with the pass for a while
+ * @budget_ns: wall time after which it stops at the next process or 256 descriptors
+ * @now_ns: CLOCK_MONOTONIC; kept as the start of a pass that begins here
+ *
+ * Return: 1 when a pass has become complete and is now the result; 0 when there is more to do;
+ * -errno where /proc cannot be read at all.
+ */
+int owners_step(struct owners *owners, int64_t budget_ns, int64_t now_ns);
+
+/* When the pass began whose result is in force; 0: there is none yet. */
+int64_t owners_result_ns(const struct owners *owners);
+
+/* Processes of the last complete pass whose descriptors could not be read: their sockets look unheld. */
+uint32_t owners_unreadable(const struct owners *owners);
+
+/**
+ * owners_find() - the descriptors that refer to a socket
+ * @ret: first of a run sorted by pid, then fd; borrowed until the next complete pass
+ *
+ * Return: how many, 0 where none.
+ */
+uint32_t owners_find(const struct owners *owners, uint32_t inode, const struct owner **ret);
+
+/* Borrowed until the next complete pass. */
+const struct owner_process *owners_process(const struct owners *owners, uint32_t process);
+
+/* How many processes the result has: owner.process is below it. */
+uint32_t owners_process_count(const struct owners *owners);
+
+/* Network namespaces of processes seen in the last complete pass, besides @own. */
+uint32_t owners_other_namespaces(const struct owners *owners, uint32_t own);
+
+struct owners_cut {
+	uint64_t processes;
+	uint64_t holders;
+};
+
+/* What the limits cut, since the start. */
+struct owners_cut owners_cut(const struct owners *owners);
+
+/**
+ * cgroup_identify() - unit and container from the text of /proc/PID/cgroup; pure
+ * @ret_cgroup, @ret_unit, @ret_container: terminated, cut at the sizes given, "" where none
+ *
+ * cgroup v2 (`0::/...`) and v1 (name=systemd). Unit: the innermost *.service or *.scope that is not a
+ * container's; a session is session-N.scope as systemd names it.
+ */
+void cgroup_identify(const char *text, size_t len, char ret_cgroup[static 256],
+		     char ret_unit[static 128], char ret_container[static 80]);

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * A finding: something that is wrong now, who is to blame, how bad it is, and the numbers that show it.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#include <tcpdiag/rule.h>
+
+enum severity {
+	SEVERITY_NONE = 0,
+	SEVERITY_INFO,
+	SEVERITY_WARNING,
+	SEVERITY_CRITICAL,
+	SEVERITY_MAX
+};
+
+enum scope {
+	SCOPE_SOCKET = 0,
+	SCOPE_LISTENER,
+	SCOPE_PROCESS,
+	SCOPE_UNIT,
+	SCOPE_NETNS,
+	SCOPE_HOST,
+	SCOPE_MAX
+};
+
+/* Numbers that a finding can show; the names stand in one table, evidence_name(). */
+enum evidence {
+	EVIDENCE_COUNT = 0, /* sockets concerned */
+	EVIDENCE_GROWTH_PER_SECOND,
+	EVIDENCE_OLDEST_SECONDS,
+	EVIDENCE_UNREAD_BYTES,
+	EVIDENCE_UNSENT_BYTES,
+	EVIDENCE_LIMIT, /* of the thing counted */
+	EVIDENCE_RATIO, /* of limit */
+	EVIDENCE_SECONDS_TO_LIMIT,
+	EVIDENCE_DESCRIPTORS,
+	EVIDENCE_DESCRIPTOR_LIMIT,
+	EVIDENCE_OVERFLOWS_PER_SECOND,
+	EVIDENCE_WAITING, /* connections in an accept queue */
+	EVIDENCE_EOF_READ, /* sockets whose FIN was read and forgotten */
+	EVIDENCE_EOF_UNREAD,
+	EVIDENCE_DATA_UNREAD,
+	EVIDENCE_UNACCEPTED,
+	EVIDENCE_MAX
+};
+
+struct finding {
+	uint64_t id; /* stable while it lasts */
+	int64_t since_ns; /* raised */
+	uint8_t rule; /* enum tcpdiag_rule, a finding */
+	uint8_t severity; /* enum severity */
+	uint8_t scope; /* enum scope */
+	uint32_t socket; /* record of the worst example */
+	uint32_t process; /* row in SECTION_PROCESSES */
+	uint32_t netns; /* inode number; 0: the whole machine */
+	uint32_t unit; /* in SECTION_STRINGS */
+	uint32_t count;
+	uint32_t summary; /* in SECTION_STRINGS: one sentence naming who and what */
+	uint32_t cause; /* in SECTION_STRINGS */
+	uint32_t remedy; /* in SECTION_STRINGS */
+	uint32_t shown; /* bit per enum evidence that is set */
+	double evidence[EVIDENCE_MAX];
+};
+
+/* "warning"; NULL out of range or NONE. */
+const char *severity_name(enum severity severity);
+/* "process"; NULL out of range. */
+const char *scope_name(enum scope scope);
+/* "growth_per_second"; NULL out of range. */
+const char *evidence_name(enum evidence evidence);
+
+/* The socket's bit in struct record.findings. */
+static inline uint32_t finding_bit(enum tcpdiag_rule rule)
+{
+	return 1U << (rule - TCPDIAG_RULE_FINDING_FIRST);
+}

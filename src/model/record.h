@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * A record: one socket as the kernel shows it, and what tcpdiagd remembers of it.
+ *
+ * Flat and free of pointers: it lives in a snapshot that another process maps. Times are nanoseconds
+ * of CLOCK_MONOTONIC; 0 says "not known" or "does not apply", as each member tells. Indices point
+ * into sections of the same snapshot; RECORD_NONE where there is nothing.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#include <tcpdiag/outcome.h>
+#include <tcpdiag/socket.h>
+
+#define RECORD_NONE UINT32_MAX
+
+enum direction {
+	DIRECTION_UNKNOWN = 0,
+	DIRECTION_INBOUND, /* its local port has or had a listener here */
+	DIRECTION_OUTBOUND,
+	DIRECTION_MAX
+};
+
+enum record_flag {
+	RECORD_STATE_EXACT = 1U << 0, /* state_since_ns is when it entered, within one interval */
+	RECORD_BORN_SEEN = 1U << 1, /* born_ns is its birth, within one interval */
+	RECORD_OWNERS_KNOWN = 1U << 2, /* its holders have been looked for, completely */
+};
+
+struct record {
+	struct tcpdiag_socket sk;
+
+	int64_t seen_ns; /* when the kernel was asked */
+	int64_t born_ns; /* first seen */
+	int64_t state_since_ns; /* in this state at least since then */
+	int64_t read_since_ns; /* unread, and no byte taken by the application, since; 0: nothing unread */
+	int64_t ack_since_ns; /* unacknowledged, and no progress, since; 0: nothing outstanding */
+	int64_t data_since_ns; /* last payload either way; 0: not known */
+
+	uint32_t holder; /* first of its rows in SECTION_HOLDERS */
+	uint32_t creator; /* row in SECTION_PROCESSES: last known holder; for what has no holder */
+	uint32_t
+		listener; /* record of the listener in whose queue it waits, or that owns its port */
+	uint32_t
+		findings; /* bit (rule - TCPDIAG_RULE_FINDING_FIRST) of each finding it belongs to */
+	uint16_t holders; /* how many */
+	uint8_t direction; /* enum direction */
+	uint8_t flags; /* enum record_flag */
+	uint8_t close_rule; /* enum tcpdiag_rule of close(): NONE where nobody can close it */
+	uint8_t close_segment; /* enum tcpdiag_segment of close() */
+};
+
+/* "inbound", "outbound", "unknown" */
+const char *direction_name(enum direction direction);
+
+/* Bytes the application has taken: stands still while a reader sleeps. Needs TCPDIAG_KNOWS_BYTES. */
+static inline uint64_t record_bytes_taken(const struct tcpdiag_socket *sk)
+{
+	return sk->bytes_received - tcpdiag_unread_bytes(sk);
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Findings: what is wrong now, from the records of one poll and a memory of the ones before.
+ *
+ * One walk over the records asks every family which sockets concern it and adds them to a tally per
+ * (rule, process, listener or namespace); then each tally is judged once, with its own short history
+ * for growth and its own hysteresis. Pure: time comes in, text goes into the snapshot's strings.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "model/snapshot.h"
+#include "rules/thresholds.h"
+
+struct findings;
+
+/* What the records alone do not say. Borrowed for one call. */
+struct findings_input {
+	int64_t now_ns;
+	int64_t started_ns; /* growth rules warm up from here */
+	int64_t sweep_interval_ns; /* in force: ages below two of it cannot be told */
+	const struct process *processes; /* rows that holders and creators point to */
+	uint32_t process_count;
+	const struct holder *holders; /* rows that records point to */
+	uint32_t holder_count;
+	const struct tcpdiag_environment *environment;
+	const struct counters *rates; /* change in 60 s */
+	const struct orphans *orphans;
+	uint32_t netns;
+	bool replay; /* no clock runs: ages are lower bounds only */
+};
+
+/* Return: 0, -ENOMEM. Free with findings_free(). */
+int findings_new(uint32_t max_findings, struct findings **ret);
+
+/* Accepts NULL; returns NULL. */
+struct findings *findings_free(struct findings *findings);
+
+/**
+ * findings_evaluate() - raises, keeps and clears
+ * @w: its records get their bits, SECTION_FINDINGS and strings are added
+ *
+ * Call it after SECTION_PROCESSES and SECTION_HOLDERS have been written or with their rows apart.
+ *
+ * Return: how many findings stand; -ENOMEM, then no section was written.
+ */
+int findings_evaluate(struct findings *findings, const struct thresholds *thresholds,
+		      const struct findings_input *input, struct snapshot_writer *w);
+
+/* How often each rule has been raised since the start. */
+uint64_t findings_raised(const struct findings *findings, enum tcpdiag_rule rule);

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * When a finding is raised, and how severe: every number of it, one row each, all in the configuration.
+ *
+ * The defaults stay silent on a healthy host: a prediction alone is information, a warning wants harm
+ * now or growth, a critical wants a limit in reach. Ages are durations, never numbers of polls.
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum threshold_type {
+	THRESHOLD_DURATION, /* int64_t, nanoseconds */
+	THRESHOLD_COUNT, /* int64_t */
+	THRESHOLD_PERCENT, /* double, 0..100 (growth may be above) */
+};
+
+struct thresholds {
+	/* rst-on-close */
+	int64_t rst_info_age, rst_warning_count, rst_warning_age;
+	/* fin-wait-2-stuck */
+	int64_t fw2_info_age, fw2_warning_count, fw2_warning_age, fw2_warning_growth_window;
+	double fw2_critical_descriptors;
+	int64_t fw2_critical_count, fw2_critical_doubling;
+	/* close-wait-leak: inbound, outbound, never accepted */
+	int64_t cw_in_info_age, cw_in_warning_count, cw_in_warning_age, cw_in_warning_growth_min;
+	int64_t cw_in_warning_window;
+	double cw_in_warning_growth;
+	int64_t cw_out_info_count, cw_out_info_age, cw_out_warning_growth_min,
+		cw_out_warning_window;
+	double cw_out_warning_growth;
+	double cw_warning_descriptors, cw_critical_descriptors;
+	int64_t cw_critical_horizon;
+	int64_t cw_unaccepted_warning_count, cw_unaccepted_warning_age, cw_unaccepted_critical_age;
+	/* orphan-accumulation */
+	int64_t orphan_info_count, orphan_info_growth_window, orphan_info_horizon;
+	double orphan_warning_ratio, orphan_critical_ratio;
+	int64_t orphan_warning_horizon;
+	/* listener-queue-at-risk */
+	double listener_info_ratio, listener_warning_ratio;
+	int64_t listener_info_waiting, listener_warning_age, listener_overflow_window;
+	int64_t listener_critical_age, listener_critical_minutes, listener_small_limit;
+	/* hysteresis of all */
+	double clear_ratio;
+	int64_t clear_hold;
+};
+
+struct threshold_info {
+	const char *name; /* "rules.close-wait-leak.inbound.warning-age" */
+	enum threshold_type type;
+	size_t offset; /* in struct thresholds */
+	double value; /* default: seconds, a count, or percent */
+	double min, max; /* same unit */
+	const char *text; /* one sentence */
+};
+
+/* All rows, in the order of --help. */
+const struct threshold_info *threshold_table(size_t *ret_count);
+
+/* Every threshold at its default. */
+void thresholds_default(struct thresholds *ret);

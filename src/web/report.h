@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The report for people: what --once prints and `GET /` answers as text.
+ *
+ * In this order: what could not be seen, findings worst first (who, how many, how fast, what to do),
+ * what stopping a process now would do, sockets by state and attachment, next steps. At most @columns wide.
+ */
+#pragma once
+
+#include "model/snapshot.h"
+#include "web/buffer.h"
+
+/* Appends the report; failures (-ENOMEM) stay in the buffer. */
+void report_print(struct buffer *buffer, const struct snapshot *snapshot, unsigned int columns);

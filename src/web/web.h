@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The web process: HTTP from lent snapshots, and nothing else.
+ *
+ * It begins with the channel to its parent at CHANNEL_FD, takes its settings and its listening sockets
+ * from there, gives up what it could do (web/confine.h) and serves until the channel closes.
+ */
+#pragma once
+
+typedef void web_log_fn(int priority, const char *message);
+
+/**
+ * web_main() - the whole life of the web process
+ * @log: takes one line, syslog priority; called after the settings have come
+ *
+ * Return: an exit status: 0 where the parent closed the channel.
+ */
+int web_main(web_log_fn *log);
