@@ -17,7 +17,7 @@
 #define NSEC_PER_MSEC 1000000LL
 #define NSEC_PER_USEC 1000LL
 
-#define PRINTF(format, first) __attribute__((format(printf, format, first)))
+#define PRINTF(text, first) __attribute__((format(printf, text, first)))
 
 #define _cleanup_(function) __attribute__((cleanup(function)))
 
