@@ -215,6 +215,8 @@ struct snapshot_header {
 	uint16_t port_range[2]; /* ip_local_port_range; 0: not known */
 	struct orphans orphans;
 	struct totals totals;
+	/* How often each was raised since the start; findings only. */
+	uint64_t findings_raised[TCPDIAG_RULE_MAX];
 
 	/* The collector's own cost, for process_* metrics. */
 	double cpu_seconds;
