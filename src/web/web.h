@@ -7,11 +7,14 @@
  */
 #pragma once
 
-typedef void web_log_fn(int priority, const char *message);
+#include "model/channel.h"
+
+/* @settings: level and format in force; zeroed before they have come. */
+typedef void web_log_fn(const struct channel_settings *settings, int priority, const char *message);
 
 /**
  * web_main() - the whole life of the web process
- * @log: takes one line, syslog priority; called after the settings have come
+ * @log: takes one line, syslog priority; leaves out what is above the settings' level
  *
  * Return: an exit status: 0 where the parent closed the channel.
  */
