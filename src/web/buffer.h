@@ -18,8 +18,16 @@ struct buffer {
 	int error; /* -ENOMEM once an append failed; everything after it is dropped */
 };
 
+/* The slow half of buffer_reserve(). */
+bool buffer_grow(struct buffer *b, size_t extra);
+
 /* Room for @extra more bytes at data + len. False, with @error set, when out of memory. */
-bool buffer_reserve(struct buffer *b, size_t extra);
+static inline bool buffer_reserve(struct buffer *b, size_t extra)
+{
+	/* One byte is always left over, so that data is never NULL here; after an error size is len. */
+	return extra < b->size - b->len || buffer_grow(b, extra);
+}
+
 /* Frees; the struct is empty then. */
 void buffer_done(struct buffer *b);
 
@@ -53,3 +61,5 @@ void buffer_hex(struct buffer *b, uint64_t value);
 void buffer_json(struct buffer *b, const char *text);
 /* "10.0.0.1", "2001:db8::1": no brackets. @address as in struct tcpdiag_socket. */
 void buffer_address(struct buffer *b, const uint8_t address[static 16], int family);
+/* Whether it is UTF-8 throughout (RFC 3629). */
+bool buffer_is_utf8(const char *text);
