@@ -285,6 +285,9 @@ struct record *snapshot_writer_records(const struct snapshot_writer *w, uint32_t
  */
 uint32_t snapshot_string(struct snapshot_writer *w, const char *text, size_t len);
 
+/* A string that was stored before; "" where the offset is 0 or out of bounds. Holds until the next one. */
+const char *snapshot_writer_text(const struct snapshot_writer *w, uint32_t offset);
+
 /**
  * snapshot_section() - room for a section after the records
  *

@@ -213,6 +213,11 @@ uint32_t snapshot_string(struct snapshot_writer *w, const char *text, size_t len
 	return *slot;
 }
 
+const char *snapshot_writer_text(const struct snapshot_writer *w, uint32_t offset)
+{
+	return offset < w->strings->used ? w->strings->bytes + offset : "";
+}
+
 void *snapshot_section(struct snapshot_writer *w, enum section_id id, uint32_t count, size_t stride)
 {
 	size_t pad = aligned(w->used) - w->used, bytes = count * stride;

@@ -3,7 +3,8 @@
  * When a finding is raised, and how severe: every number of it, one row each, all in the configuration.
  *
  * The defaults stay silent on a healthy host: a prediction alone is information, a warning wants harm
- * now or growth, a critical wants a limit in reach. Ages are durations, never numbers of polls.
+ * now or growth, a critical wants a limit in reach. Ages are durations, never numbers of polls; where a
+ * lane is polled so rarely that its interval is above half an age, the age counts as two intervals.
  */
 #pragma once
 
@@ -20,15 +21,17 @@ struct thresholds {
 	/* rst-on-close */
 	int64_t rst_info_age, rst_warning_count, rst_warning_age;
 	/* fin-wait-2-stuck */
-	int64_t fw2_info_age, fw2_warning_count, fw2_warning_age, fw2_warning_growth_window;
+	int64_t fw2_info_age, fw2_warning_count, fw2_warning_age;
+	int64_t fw2_warning_growth_window, fw2_warning_growth_min;
+	double fw2_warning_growth;
 	double fw2_critical_descriptors;
 	int64_t fw2_critical_count, fw2_critical_doubling;
 	/* close-wait-leak: inbound, outbound, never accepted */
 	int64_t cw_in_info_age, cw_in_warning_count, cw_in_warning_age, cw_in_warning_growth_min;
 	int64_t cw_in_warning_window;
 	double cw_in_warning_growth;
-	int64_t cw_out_info_count, cw_out_info_age, cw_out_warning_growth_min,
-		cw_out_warning_window;
+	int64_t cw_out_info_count, cw_out_info_age, cw_out_warning_age;
+	int64_t cw_out_warning_growth_min, cw_out_warning_window;
 	double cw_out_warning_growth;
 	double cw_warning_descriptors, cw_critical_descriptors;
 	int64_t cw_critical_horizon;
@@ -39,9 +42,11 @@ struct thresholds {
 	int64_t orphan_warning_horizon;
 	/* listener-queue-at-risk */
 	double listener_info_ratio, listener_warning_ratio;
-	int64_t listener_info_waiting, listener_warning_age, listener_overflow_window;
+	int64_t listener_info_looks, listener_info_waiting, listener_warning_age;
+	int64_t listener_overflow_window;
 	int64_t listener_critical_age, listener_critical_minutes, listener_small_limit;
-	/* hysteresis of all */
+	/* of all */
+	int64_t rate_window;
 	double clear_ratio;
 	int64_t clear_hold;
 };
