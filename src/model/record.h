@@ -54,8 +54,12 @@ struct record {
 /* "inbound", "outbound", "unknown" */
 const char *direction_name(enum direction direction);
 
-/* Bytes the application has taken: stands still while a reader sleeps. Needs TCPDIAG_KNOWS_BYTES. */
+/*
+ * Bytes the application has taken: stands still while a reader sleeps. Needs TCPDIAG_KNOWS_BYTES. The
+ * peer's FIN counts in both numbers (net/ipv4/tcp_input.c:tcp_rcv_nxt_update()), so its arrival is no
+ * progress of the reader.
+ */
 static inline uint64_t record_bytes_taken(const struct tcpdiag_socket *sk)
 {
-	return sk->bytes_received - tcpdiag_unread_bytes(sk);
+	return sk->bytes_received - sk->rqueue;
 }
