@@ -68,6 +68,9 @@ struct problem {
 int problem_set(struct problem *problem, unsigned int status, const char *parameter,
 		const char *format, ...) PRINTF(4, 5);
 
+/* The problem as application/problem+json. Return: 0; -ENOMEM. */
+int problem_document(const struct problem *problem, struct document **ret);
+
 /**
  * A handler
  * @ret: the document, owned by the caller
@@ -110,6 +113,17 @@ const struct route *route_table(size_t *ret_count);
  * Return: the route, or NULL.
  */
 const struct route *route_find(const char *path, const char **ret_argument);
+
+/* The problem of a path without route: 404, naming the routes that look like it. -EINVAL. */
+int route_not_found(const char *path, struct problem *problem);
+
+/**
+ * query_decode() - takes percent-encoding out of @text, in place
+ * @plus: '+' is a blank, as in query strings
+ *
+ * Return: NULL; else what is wrong with it: a broken escape, a NUL, no UTF-8.
+ */
+const char *query_decode(char *text, bool plus);
 
 /**
  * query_parse() - splits and decodes a query string

@@ -97,9 +97,9 @@ static const struct {
 	{ -1764000000.123, "-1764000000.123" },
 	{ 1e15, "1000000000000000" },
 	{ 1e20, "1e+20" },
-	{ INFINITY, "null" },
-	{ -INFINITY, "null" },
-	{ NAN, "null" },
+	{ (double)INFINITY, "null" },
+	{ -(double)INFINITY, "null" },
+	{ (double)NAN, "null" },
 };
 
 START_TEST(floating)
