@@ -31,11 +31,19 @@ struct counters_reader *counters_free(struct counters_reader *reader);
  * @ret_environment: sysctls and usage
  * @ret_port_range: ip_local_port_range, {0, 0} where not known
  *
- * Return: 0; 1 where something that every kernel has was not readable; -errno where nothing was.
+ * The members orphans, timewaits and memory_pages hold what sockstat says also where their limit is not
+ * known and their bit in @known therefore clear: tcp_max_orphans and tcp_mem are the machine's, and
+ * a namespace of a container does not show them.
+ *
+ * Return: 0; 1 where something that every kernel has was not readable; -errno where sockstat was not.
  */
 int counters_read(struct counters_reader *reader, struct counters *ret_counters,
 		  struct tcpdiag_environment *ret_environment, uint16_t ret_port_range[2]);
 
-/* Pure parsers of the files' text, for tests and fuzzers. Unknown lines are skipped. */
+/*
+ * Pure parsers of the files' text, for tests and fuzzers. Unknown lines are skipped, a last line without its
+ * newline has been cut and counts for nothing. counters_parse_netstat() reads snmp too; the bits
+ * that counters_parse_sockstat() sets say that its half of the information was there.
+ */
 void counters_parse_netstat(const char *text, size_t len, struct counters *counters);
 void counters_parse_sockstat(const char *text, size_t len, struct tcpdiag_environment *environment);

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <string.h>
+
+#include "../harness.h"
+#include "kernel/counters.h"
+#include "scene.h"
+
+#define KNOWS(counters, id) (((counters).known >> (id)) & 1U)
+
+START_TEST(netstat_text)
+{
+	static const char text[] = "TcpExt: SyncookiesSent TCPAbortOnClose TW TCPAbortOnData New\n"
+				   "TcpExt: 1 18446744073709551615 3 4 5\n"
+				   "IpExt: TW\nIpExt: 99\n"
+				   "MPTcpExt: MPFastcloseTx MPFastcloseRx\nMPTcpExt: 7\n"
+				   "Tcp: RtoMin MaxConn OutRsts EstabResets\nTcp: 200 -1 12 13\n";
+	struct counters counters = {};
+
+	counters_parse_netstat(text, strlen(text), &counters);
+	ck_assert_uint_eq(counters.value[COUNTER_ABORT_ON_CLOSE], UINT64_MAX);
+	ck_assert_uint_eq(counters.value[COUNTER_TW], 3);
+	ck_assert_uint_eq(counters.value[COUNTER_ABORT_ON_DATA], 4);
+	ck_assert_uint_eq(counters.value[COUNTER_MP_FASTCLOSE_TX], 7);
+	ck_assert_uint_eq(counters.value[COUNTER_OUT_RSTS], 12);
+	ck_assert_uint_eq(counters.value[COUNTER_ESTAB_RESETS], 13);
+	ck_assert_uint_eq(counters.known,
+			  1U << COUNTER_ABORT_ON_CLOSE | 1U << COUNTER_TW |
+				  1U << COUNTER_ABORT_ON_DATA | 1U << COUNTER_MP_FASTCLOSE_TX |
+				  1U << COUNTER_OUT_RSTS | 1U << COUNTER_ESTAB_RESETS);
+}
+END_TEST
+
+/* Texts from which nothing may be taken. */
+static const char *const wrong[] = {
+	"",
+	"\n\n\n",
+	"TcpExt: TW",
+	"TcpExt: TW\nTcpExt: 12", /* cut: could have been 123 */
+	"TcpExt: TW\nIpExt: 12\n",
+	"TcpExt: TW\nTcpExt: 12x\n",
+	"TcpExt: TW\nTcpExt: -1\n",
+	"TcpExt: TW\nTcpExt: 18446744073709551616\n",
+	"TcpExt:\nTcpExt:\n",
+	"TcpExt: TWTW T\nTcpExt: 1 2\n",
+	"TCP: orphan\nTCP: orphan 5",
+	"UDP: orphan 5 tw 6 mem 7\n",
+	"TCP6: orphan 5\n",
+	"TCP: orphan 5z tw tw mem -3\n",
+};
+
+START_TEST(wrong_texts)
+{
+	struct tcpdiag_environment environment = {};
+	struct counters counters = {};
+
+	counters_parse_netstat(wrong[_i], strlen(wrong[_i]), &counters);
+	ck_assert_uint_eq(counters.known, 0);
+	counters_parse_sockstat(wrong[_i], strlen(wrong[_i]), &environment);
+	ck_assert_uint_eq(environment.known, 0);
+}
+END_TEST
+
+START_TEST(sockstat_text)
+{
+	static const char text[] =
+		"sockets: used 17\nTCP: inuse 1 orphan 23 tw 42 alloc 1 mem 248\n"
+		"UDP: inuse 0 mem 9\n";
+	struct tcpdiag_environment environment = {};
+
+	counters_parse_sockstat(text, strlen(text), &environment);
+	ck_assert_uint_eq(environment.orphans, 23);
+	ck_assert_uint_eq(environment.timewaits, 42);
+	ck_assert_uint_eq(environment.memory_pages, 248);
+	ck_assert_uint_eq(environment.known,
+			  TCPDIAG_ENV_ORPHANS | TCPDIAG_ENV_TIMEWAITS | TCPDIAG_ENV_MEMORY);
+}
+END_TEST
+
+static void write_sysctl(const char *name, const char *value)
+{
+	char path[128];
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/sys/net/ipv4/%s", name);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0 || write(fd, value, strlen(value)) < 0)
+		scene_skip("sysctls of the namespace cannot be written");
+	close(fd);
+}
+
+/* The files are those of the namespace in which they were opened, and are read anew each time. */
+START_TEST(namespace_of_the_test)
+{
+	const struct linger reset = { .l_onoff = 1 };
+	struct tcpdiag_environment environment;
+	struct counters_reader *reader = NULL;
+	struct counters before, after;
+	struct scene_pair pair;
+	uint16_t range[2];
+
+	scene_begin();
+	write_sysctl("tcp_fin_timeout", "17");
+	write_sysctl("ip_local_port_range", "20000 20999");
+	write_sysctl("tcp_max_tw_buckets", "321");
+	ck_assert_int_eq(counters_open(&reader), 0);
+	ck_assert_int_eq(counters_read(reader, &before, &environment, range), 0);
+	ck_assert_uint_eq(environment.tcp_fin_timeout, 17);
+	ck_assert_uint_eq(environment.tcp_max_tw_buckets, 321);
+	ck_assert_uint_eq(range[0], 20000);
+	ck_assert_uint_eq(range[1], 20999);
+	ck_assert_uint_eq(environment.timewaits, 0);
+	ck_assert_uint_ne(environment.known & TCPDIAG_ENV_FIN_TIMEOUT, 0);
+	ck_assert_uint_ne(environment.known & TCPDIAG_ENV_ORPHAN_RETRIES, 0);
+	ck_assert_uint_ne(environment.known & TCPDIAG_ENV_TIMEWAITS, 0);
+	/* The machine's alone. */
+	if (access("/proc/sys/net/ipv4/tcp_max_orphans", F_OK) < 0)
+		ck_assert_uint_eq(environment.known & TCPDIAG_ENV_ORPHANS, 0);
+	ck_assert(KNOWS(before, COUNTER_OUT_RSTS) && KNOWS(before, COUNTER_ABORT_ON_CLOSE));
+	ck_assert(KNOWS(before, COUNTER_ABORT_ON_DATA) && KNOWS(before, COUNTER_LISTEN_DROPS));
+
+	pair = scene_pair();
+	ck_assert_int_eq(setsockopt(pair.client, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset)), 0);
+	close(pair.client);
+	pair = scene_pair();
+	close(pair.client);
+	close(pair.server);
+	write_sysctl("tcp_fin_timeout", "18");
+	ck_assert_int_eq(counters_read(reader, &after, &environment, range), 0);
+	ck_assert_uint_eq(environment.tcp_fin_timeout, 18);
+	ck_assert_uint_eq(environment.timewaits, 1);
+	ck_assert_uint_eq(after.value[COUNTER_OUT_RSTS] - before.value[COUNTER_OUT_RSTS], 1);
+	ck_assert_uint_eq(after.value[COUNTER_ABORT_ON_DATA] - before.value[COUNTER_ABORT_ON_DATA],
+			  1);
+	/* One at the end that closed, one at the end that received the reset. */
+	ck_assert_uint_eq(after.value[COUNTER_ESTAB_RESETS] - before.value[COUNTER_ESTAB_RESETS],
+			  2);
+	counters_free(reader);
+}
+END_TEST
+
+Suite *suite(void)
+{
+	Suite *s = suite_create("counters");
+	TCase *c = tcase_create("text");
+
+	tcase_add_test(c, netstat_text);
+	tcase_add_loop_test(c, wrong_texts, 0, ARRAY_SIZE(wrong));
+	tcase_add_test(c, sockstat_text);
+	suite_add_tcase(s, c);
+	c = tcase_create("kernel");
+	tcase_add_test(c, namespace_of_the_test);
+	suite_add_tcase(s, c);
+	return s;
+}
