@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * A line is written with one write(), so that lines of two processes do not mix. Started by systemd
+ * (JOURNAL_STREAM names the device and inode of stderr, systemd.exec(5)) messages go to the journal with
+ * their priority.
+ */
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <systemd/sd-journal.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "daemon/log.h"
+
+static const char *const names[] = {
+	[LOG_EMERG] = "emergency", [LOG_ALERT] = "alert",     [LOG_CRIT] = "critical",
+	[LOG_ERR] = "error",	   [LOG_WARNING] = "warning", [LOG_NOTICE] = "notice",
+	[LOG_INFO] = "info",	   [LOG_DEBUG] = "debug",
+};
+
+/* Is stderr the stream that systemd made for the journal? */
+static bool stderr_is_journal(void)
+{
+	const char *stream = getenv("JOURNAL_STREAM");
+	char wanted[64];
+	struct stat st;
+
+	if (!stream || fstat(STDERR_FILENO, &st) < 0)
+		return false;
+	snprintf(wanted, sizeof(wanted), "%ju:%ju", (uintmax_t)st.st_dev, (uintmax_t)st.st_ino);
+	return !strcmp(stream, wanted);
+}
+
+int log_level(const struct options *options)
+{
+	/* log.level's choices, in the table's order */
+	static const int levels[] = { LOG_ERR, LOG_WARNING, LOG_NOTICE, LOG_INFO, LOG_DEBUG };
+
+	return levels[options->log_level];
+}
+
+void log_open(struct log *log, const struct options *options, const char *process)
+{
+	enum log_output line = isatty(STDERR_FILENO) ? LOG_OUTPUT_PLAIN : LOG_OUTPUT_PREFIX;
+
+	*log = (struct log){ .level = log_level(options), .fd = STDERR_FILENO, .process = process };
+	switch (options->log_format) {
+	case LOG_FORMAT_JSON:
+		log->output = LOG_OUTPUT_JSON;
+		break;
+	case LOG_FORMAT_JOURNAL:
+		log->output = LOG_OUTPUT_JOURNAL;
+		break;
+	case LOG_FORMAT_TEXT:
+		log->output = line;
+		break;
+	default:
+		log->output = stderr_is_journal() ? LOG_OUTPUT_JOURNAL : line;
+		break;
+	}
+}
+
+/* A JSON string's inside. Bytes that are no ASCII pass as they are: messages are UTF-8. */
+static size_t escape(const char *text, char *ret, size_t size)
+{
+	size_t len = 0;
+
+	for (; *text && len + 7 < size; text++) {
+		unsigned char c = (unsigned char)*text;
+
+		if (c == '"' || c == '\\')
+			len += (size_t)snprintf(ret + len, size - len, "\\%c", c);
+		else if (c < 0x20)
+			len += (size_t)snprintf(ret + len, size - len, "\\u%04x", c);
+		else
+			ret[len++] = (char)c;
+	}
+	ret[len] = '\0';
+	return len;
+}
+
+size_t log_format(enum log_output output, const char *process, int priority, const char *message,
+		  int64_t wall_ns, char *ret, size_t size)
+{
+	char text[LOG_LINE * 2], when[32];
+	time_t seconds = (time_t)(wall_ns / NSEC_PER_SEC);
+	struct tm tm;
+	int len;
+
+	switch (output) {
+	case LOG_OUTPUT_PLAIN:
+		len = snprintf(ret, size, "%s: %s%s\n", process,
+			       priority <= LOG_ERR	 ? "error: "
+			       : priority == LOG_WARNING ? "warning: "
+							 : "",
+			       message);
+		break;
+	case LOG_OUTPUT_JSON:
+		escape(message, text, sizeof(text));
+		gmtime_r(&seconds, &tm);
+		strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%S", &tm);
+		len = snprintf(ret, size,
+			       "{\"time\":\"%s.%03dZ\",\"level\":\"%s\",\"process\":\"%s\","
+			       "\"message\":\"%s\"}\n",
+			       when, (int)(wall_ns % NSEC_PER_SEC / NSEC_PER_MSEC),
+			       names[priority & 7], process, text);
+		break;
+	default:
+		len = snprintf(ret, size, "<%d>%s: %s\n", priority & 7, process, message);
+		break;
+	}
+	if (len < 0)
+		return 0;
+	if ((size_t)len >= size) {
+		ret[size - 2] = '\n';
+		return size - 1;
+	}
+	return (size_t)len;
+}
+
+static void write_line(const struct log *log, int priority, const char *message)
+{
+	char line[LOG_LINE * 2 + 256];
+	struct timespec now;
+	size_t len;
+
+	if (log->output == LOG_OUTPUT_JOURNAL &&
+	    sd_journal_send("MESSAGE=%s", message, "PRIORITY=%d", priority, "SYSLOG_IDENTIFIER=%s",
+			    log->process, NULL) == 0)
+		return;
+	clock_gettime(CLOCK_REALTIME, &now);
+	len = log_format(log->output, log->process, priority, message,
+			 now.tv_sec * NSEC_PER_SEC + now.tv_nsec, line, sizeof(line));
+	/* Nobody to tell where this fails. */
+	if (write(log->fd, line, len) < 0)
+		return;
+}
+
+static void print(struct log *log, int priority, const char *format, va_list args)
+{
+	char message[LOG_LINE], again[64];
+
+	if (priority > log->level)
+		return;
+	vsnprintf(message, sizeof(message), format, args);
+	for (char *p = message; *p; p++)
+		if ((unsigned char)*p < 0x20 || *p == 0x7f)
+			*p = ' ';
+	if (!strcmp(message, log->last)) {
+		log->repeated++;
+		return;
+	}
+	if (log->repeated) {
+		snprintf(again, sizeof(again), "(the same %" PRIu64 " times more)", log->repeated);
+		write_line(log, priority, again);
+	}
+	log->repeated = 0;
+	memcpy(log->last, message, sizeof(message));
+	write_line(log, priority, message);
+}
+
+void log_print(struct log *log, int priority, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	print(log, priority, format, args);
+	va_end(args);
+}
+
+void log_change(struct log *log, struct log_topic *topic, int priority, const char *format, ...)
+{
+	char message[LOG_LINE];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(message, sizeof(message), format, args);
+	va_end(args);
+	if (!strcmp(message, topic->last))
+		return;
+	memcpy(topic->last, message, sizeof(message));
+	log_print(log, priority, "%s", message);
+}
+
+void log_clear(struct log *log, struct log_topic *topic, int priority, const char *format, ...)
+{
+	va_list args;
+
+	if (!topic->last[0])
+		return;
+	topic->last[0] = '\0';
+	va_start(args, format);
+	print(log, priority, format, args);
+	va_end(args);
+}

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Messages for whoever runs the daemon: to the journal, or lines on stderr.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <syslog.h>
+
+#include "daemon/options.h"
+#include "model/macro.h"
+
+#define LOG_LINE 1024
+
+enum log_output {
+	LOG_OUTPUT_PLAIN = 0, /* a terminal: the text alone */
+	LOG_OUTPUT_PREFIX, /* "<4>text", sd-daemon(3) */
+	LOG_OUTPUT_JSON, /* one object a line */
+	LOG_OUTPUT_JOURNAL, /* sd_journal_send(), or prefixes where the journal does not answer */
+};
+
+struct log {
+	enum log_output output;
+	int level; /* LOG_ERR..LOG_DEBUG: print up to this */
+	int fd; /* lines go here */
+	const char *process; /* "tcpdiagd" */
+	char last[LOG_LINE]; /* the message before, to say it once */
+	uint64_t repeated; /* how often it came again since */
+};
+
+/* The last message about one thing: it is logged again when it changes. */
+struct log_topic {
+	char last[LOG_LINE];
+};
+
+/* Level and output as the options want them. */
+void log_open(struct log *log, const struct options *options, const char *process);
+
+/* syslog priority of log.level */
+int log_level(const struct options *options);
+
+/* One message. The same one again is counted, and the count said before the next one. */
+void log_print(struct log *log, int priority, const char *format, ...) PRINTF(3, 4);
+
+/* A message about @topic, only when it is another one than before. */
+void log_change(struct log *log, struct log_topic *topic, int priority, const char *format, ...)
+	PRINTF(4, 5);
+
+/* The thing is well again: says so if it was not. */
+void log_clear(struct log *log, struct log_topic *topic, int priority, const char *format, ...)
+	PRINTF(4, 5);
+
+/* One line written out as @output has it, with its newline; pure. Return: its length. */
+size_t log_format(enum log_output output, const char *process, int priority, const char *message,
+		  int64_t wall_ns, char *ret, size_t size);
