@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * A list of rows chosen beforehand, printed piece by piece as JSON, NDJSON or text.
+ *
+ * The order of rows must not change between snapshots for the rows that stay, since `after` names the
+ * last row of the page before by what it is, not by its place.
+ */
+#pragma once
+
+#include "web/json.h"
+#include "web/route.h"
+
+#define LIST_CURSOR_MAX 64
+
+/* A page may begin behind a row that is gone meanwhile: cursors are compared, not searched. */
+struct list_type {
+	const char *word; /* "findings": the route's last word */
+	/* One object. */
+	void (*json)(struct json *j, const struct snapshot *snapshot, uint32_t row);
+	/* The first line of the text format, and one line a row. */
+	const char *heading;
+	void (*text)(struct buffer *b, const struct snapshot *snapshot, uint32_t row);
+	void (*cursor)(const struct snapshot *snapshot, uint32_t row, char ret[LIST_CURSOR_MAX]);
+};
+
+enum list_format { LIST_JSON = 0, LIST_NDJSON, LIST_TEXT };
+
+struct list_options {
+	enum list_format format;
+	uint32_t limit; /* 0: all */
+	const char *after; /* borrowed from the query, or NULL */
+};
+
+/* The parameters that every list takes; rows of a struct route_parameter table. */
+#define LIST_PARAMETERS \
+	{ "format", "{\"type\":\"string\",\"enum\":[\"json\",\"ndjson\",\"text\"]}", \
+	  "One JSON document (default), one object a line, or columns for people.", false }, \
+		{ "limit", "{\"type\":\"integer\",\"minimum\":0,\"default\":1000}", \
+		  "At most so many rows; 0 for all.", false }, \
+	{ \
+		"after", "{\"type\":\"string\"}", "The `next` of the page before.", false \
+	}
+
+/* Return: 0; -EINVAL with @problem. */
+int list_options_parse(const struct query *query, struct list_options *ret,
+		       struct problem *problem);
+
+/* The last value of a parameter, or NULL. */
+const char *query_get(const struct query *query, const char *name);
+
+/* Digits only, up to @max. Return: 0; -EINVAL with @problem. */
+int query_number(const struct parameter *parameter, uint64_t max, uint64_t *ret,
+		 struct problem *problem);
+
+/**
+ * list_new() - a document over rows
+ * @rows: rows of the page and behind, in order; malloc()ed, taken over, also on failure
+ * @count: of @rows
+ * @matched: rows before `after`
+ *
+ * Return: 0; -ENOMEM.
+ */
+int list_new(const struct request *request, const struct list_type *type,
+	     const struct list_options *options, uint32_t *rows, uint32_t count, uint32_t matched,
+	     struct document **ret);

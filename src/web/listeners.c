@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * GET /listeners: accept queues, and whom the end of a listener would reset. The order is port, namespace,
+ * cookie: none of them moves while a listener lives.
+ *
+ * The kernel counts a queue as full when more than its limit wait (sk_acceptq_is_full()), so limit + 1
+ * connections fit. Overflows are counted per namespace, not per listener: null here.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <sys/socket.h>
+
+#include "web/list.h"
+#include "web/pieces.h"
+
+const struct route_parameter listeners_parameters[] = {
+	{ "port", "{\"type\":\"integer\",\"minimum\":0,\"maximum\":65535}",
+	  "Only on this local port.", true },
+	{ "pid", "{\"type\":\"integer\",\"minimum\":0}", "Only of this process.", true },
+	{ "unit", "{\"type\":\"string\"}",
+	  "Only of this systemd unit; `nginx` means `nginx.service`.", true },
+	{ "netns", "{\"type\":\"integer\",\"minimum\":0}",
+	  "Only in this network namespace, by inode number.", true },
+	LIST_PARAMETERS,
+	{ 0 },
+};
+
+static const struct record *record_at(const struct snapshot *snapshot, uint32_t row)
+{
+	return &snapshot->records[row];
+}
+
+/* Connections that its close would reset, -1: not known. */
+static int64_t resets(const struct snapshot *snapshot, const struct record *record)
+{
+	struct tcpdiag_result result;
+
+	if (tcpdiag_result(&record->sk, TCPDIAG_OP_CLOSE, snapshot_environment(snapshot, record),
+			   &result) < 0)
+		return -1;
+	return result.resets;
+}
+
+static void listener_json(struct json *j, const struct snapshot *snapshot, uint32_t row)
+{
+	const struct record *record = record_at(snapshot, row);
+	const struct process *owner = snapshot_owner(snapshot, record);
+	const struct tcpdiag_socket *sk = &record->sk;
+	int64_t reset = resets(snapshot, record);
+	char id[SOCKET_ID_MAX];
+
+	socket_id(sk, id);
+	json_object(j, NULL);
+	json_string(j, "id", id);
+	json_endpoint(j, "local", sk->local, sk->family, sk->local_port);
+	json_u64(j, "netns", sk->netns);
+	json_string(j, "protocol", sk->mptcp ? "mptcp" : "tcp");
+	json_u64(j, "queue", sk->rqueue);
+	json_u64(j, "limit", sk->wqueue);
+	json_bool(j, "full", sk->rqueue > sk->wqueue);
+	json_u64_known(j, "resets", reset >= 0, (uint64_t)reset);
+	json_null(j, "overflows");
+	json_text(j, "unit", owner ? snapshot_text(snapshot, owner->unit) : NULL);
+	json_text(j, "comm", owner ? snapshot_text(snapshot, owner->comm) : NULL);
+	json_holders(j, "holders", snapshot, record);
+	json_end(j, '}');
+}
+
+static void listener_text(struct buffer *b, const struct snapshot *snapshot, uint32_t row)
+{
+	const struct record *record = record_at(snapshot, row);
+	const struct process *owner = snapshot_owner(snapshot, record);
+	const struct tcpdiag_socket *sk = &record->sk;
+	int64_t reset = resets(snapshot, record);
+	struct buffer local = { 0 };
+
+	buffer_printf(b, "%8" PRIu32 " %8" PRIu32 " ", sk->rqueue, sk->wqueue);
+	if (reset < 0)
+		buffer_literal(b, "       -");
+	else
+		buffer_printf(b, "%8" PRId64, reset);
+	if (sk->family == AF_INET6)
+		buffer_char(&local, '[');
+	buffer_address(&local, sk->local, sk->family);
+	if (sk->family == AF_INET6)
+		buffer_char(&local, ']');
+	buffer_printf(&local, ":%u", sk->local_port);
+	buffer_printf(b, "  %-28.*s ", (int)local.len, local.data ? local.data : "");
+	if (local.error)
+		b->error = local.error;
+	buffer_done(&local);
+	if (!owner) {
+		buffer_literal(b, "-");
+		return;
+	}
+	plain_text(b, snapshot_text(snapshot, owner->comm), SIZE_MAX, false);
+	buffer_printf(b, "(%" PRId32 ") ", owner->pid);
+	plain_text(b, snapshot_text(snapshot, owner->unit), SIZE_MAX, false);
+}
+
+static void listener_cursor(const struct snapshot *snapshot, uint32_t row,
+			    char ret[LIST_CURSOR_MAX])
+{
+	const struct tcpdiag_socket *sk = &record_at(snapshot, row)->sk;
+
+	snprintf(ret, LIST_CURSOR_MAX, "%u-%" PRIu32 "-%" PRIx64, sk->local_port, sk->netns,
+		 sk->cookie);
+}
+
+static const struct list_type listeners_type = {
+	.word = "listeners",
+	.json = listener_json,
+	.heading = "   Queue    Limit   Resets  Local                        Holder",
+	.text = listener_text,
+	.cursor = listener_cursor,
+};
+
+/* Where a listener stands in the order. */
+struct place {
+	uint64_t cookie;
+	uint32_t netns;
+	uint16_t port;
+};
+
+static struct place place_of(const struct record *record)
+{
+	return (struct place){ record->sk.cookie, record->sk.netns, record->sk.local_port };
+}
+
+static int compare(struct place a, struct place b)
+{
+	if (a.port != b.port)
+		return a.port < b.port ? -1 : 1;
+	if (a.netns != b.netns)
+		return a.netns < b.netns ? -1 : 1;
+	return (a.cookie > b.cookie) - (a.cookie < b.cookie);
+}
+
+static int compare_rows(const void *a, const void *b, void *context)
+{
+	return compare(place_of(record_at(context, *(const uint32_t *)a)),
+		       place_of(record_at(context, *(const uint32_t *)b)));
+}
+
+/* One of the four filters against one listener. */
+static bool matches(const struct snapshot *snapshot, const struct record *record,
+		    const struct parameter *p)
+{
+	unsigned long number = strtoul(p->value, NULL, 10);
+	const struct holder *holders;
+	uint32_t count, i;
+
+	if (!strcmp(p->name, "port"))
+		return record->sk.local_port == number;
+	if (!strcmp(p->name, "netns"))
+		return record->sk.netns == number;
+	holders = snapshot_holders(snapshot, record, &count);
+	for (i = 0; i < count; i++) {
+		const struct process *process = snapshot_process(snapshot, holders[i].process);
+
+		if (process &&
+		    (!strcmp(p->name, "pid")
+			     ? (unsigned long)process->pid == number
+			     : unit_matches(snapshot_text(snapshot, process->unit), p->value)))
+			return true;
+	}
+	return false;
+}
+
+static const struct {
+	const char *name;
+	uint32_t max; /* of a number; 0: text */
+} filters[] = {
+	{ "port", UINT16_MAX }, { "pid", INT32_MAX }, { "unit", 0 }, { "netns", UINT32_MAX }
+};
+
+static int filters_check(const struct query *query, struct problem *problem)
+{
+	uint64_t number;
+	size_t i, f;
+	int r = 0;
+
+	for (i = 0; i < query->count && r >= 0; i++)
+		for (f = 0; f < ARRAY_SIZE(filters) && r >= 0; f++)
+			if (filters[f].max && !strcmp(query->parameters[i].name, filters[f].name))
+				r = query_number(&query->parameters[i], filters[f].max, &number,
+						 problem);
+	return r;
+}
+
+static bool filters_match(const struct query *query, const struct snapshot *snapshot,
+			  const struct record *record)
+{
+	size_t i, f;
+
+	for (f = 0; f < ARRAY_SIZE(filters); f++) {
+		bool given = false, matched = false;
+
+		for (i = 0; i < query->count && !matched; i++)
+			if (!strcmp(query->parameters[i].name, filters[f].name)) {
+				given = true;
+				matched = matches(snapshot, record, &query->parameters[i]);
+			}
+		if (given && !matched)
+			return false;
+	}
+	return true;
+}
+
+static int cursor_parse(const char *text, struct place *ret, struct problem *problem)
+{
+	struct place place;
+	int end = 0;
+
+	if (sscanf(text, "%5" SCNu16 "-%10" SCNu32 "-%16" SCNx64 "%n", &place.port, &place.netns,
+		   &place.cookie, &end) != 3 ||
+	    text[end])
+		return problem_set(problem, 400, "after",
+				   "the `next` of an earlier page is wanted");
+	*ret = place;
+	return 0;
+}
+
+/* The rows of all listeners that match, in order. Return: how many, -ENOMEM. */
+static int64_t select_rows(const struct request *request, uint32_t **ret)
+{
+	const struct snapshot *snapshot = request->snapshot;
+	_cleanup_free_ uint32_t *rows = NULL;
+	uint32_t count = 0, listeners = 0, i;
+
+	for (i = 0; i < snapshot->record_count; i++)
+		listeners += record_at(snapshot, i)->sk.state == TCPDIAG_LISTEN;
+	rows = calloc(listeners + 1U, sizeof(*rows));
+	if (!rows)
+		return -ENOMEM;
+	for (i = 0; i < snapshot->record_count; i++)
+		if (record_at(snapshot, i)->sk.state == TCPDIAG_LISTEN &&
+		    filters_match(request->query, snapshot, record_at(snapshot, i)))
+			rows[count++] = i;
+	qsort_r(rows, count, sizeof(*rows), compare_rows, (void *)(uintptr_t)snapshot);
+	*ret = take_ptr(rows);
+	return count;
+}
+
+int listeners_route(const struct request *request, struct document **ret, struct problem *problem)
+{
+	struct list_options options;
+	struct place after = { 0 };
+	uint32_t *rows, first = 0;
+	int64_t count;
+	int r;
+
+	r = list_options_parse(request->query, &options, problem);
+	if (r < 0)
+		return r;
+	r = filters_check(request->query, problem);
+	if (r < 0)
+		return r;
+	if (options.after) {
+		r = cursor_parse(options.after, &after, problem);
+		if (r < 0)
+			return r;
+	}
+	count = select_rows(request, &rows);
+	if (count < 0)
+		return (int)count;
+	while (options.after && first < count &&
+	       compare(place_of(record_at(request->snapshot, rows[first])), after) <= 0)
+		first++;
+	memmove(rows, rows + first, (size_t)(count - first) * sizeof(*rows));
+	return list_new(request, &listeners_type, &options, rows, (uint32_t)(count - first),
+			(uint32_t)count, ret);
+}

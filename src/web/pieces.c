@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Pieces of documents. Names of processes and units are whatever their owner chose: nothing of them
+ * reaches a terminal or a JSON string unchecked.
+ */
+#include <inttypes.h>
+
+#include "web/envelope.h"
+#include "web/pieces.h"
+
+void socket_id(const struct tcpdiag_socket *sk, char ret[SOCKET_ID_MAX])
+{
+	snprintf(ret, SOCKET_ID_MAX, "%" PRIu32 "-%" PRIx64, sk->netns, sk->cookie);
+}
+
+void json_since(struct json *j, const char *name, const struct snapshot *snapshot,
+		int64_t monotonic_ns)
+{
+	if (!monotonic_ns) {
+		json_null(j, name);
+		return;
+	}
+	json_raw(j, name, "");
+	buffer_time(j->b, snapshot_wall(snapshot, monotonic_ns));
+}
+
+void json_endpoint(struct json *j, const char *name, const uint8_t address[static 16], int family,
+		   uint16_t port)
+{
+	json_object(j, name);
+	json_raw(j, "address", "\"");
+	buffer_address(j->b, address, family);
+	buffer_char(j->b, '"');
+	json_u64(j, "port", port);
+	json_end(j, '}');
+}
+
+void json_process(struct json *j, const char *name, const struct snapshot *snapshot,
+		  const struct process *process, int fd)
+{
+	const char *container;
+
+	if (!process) {
+		json_null(j, name);
+		return;
+	}
+	json_object(j, name);
+	json_u64(j, "pid", (uint64_t)MAX(process->pid, 0));
+	if (fd >= 0)
+		json_u64(j, "fd", (uint64_t)fd);
+	json_text(j, "comm", snapshot_text(snapshot, process->comm));
+	json_text(j, "unit", snapshot_text(snapshot, process->unit));
+	container = snapshot_text(snapshot, process->container);
+	json_text(j, "container", container);
+	json_text(j, "cgroup", snapshot_text(snapshot, process->cgroup));
+	json_end(j, '}');
+}
+
+void json_holders(struct json *j, const char *name, const struct snapshot *snapshot,
+		  const struct record *record)
+{
+	const struct holder *holders;
+	uint32_t count, i;
+
+	holders = snapshot_holders(snapshot, record, &count);
+	json_array(j, name);
+	for (i = 0; i < count; i++) {
+		const struct process *process = snapshot_process(snapshot, holders[i].process);
+
+		if (process)
+			json_process(j, NULL, snapshot, process, holders[i].fd);
+	}
+	json_end(j, ']');
+}
+
+void plain_text(struct buffer *b, const char *text, size_t max, bool pad)
+{
+	for (; *text && max; text++) {
+		unsigned char c = (unsigned char)*text;
+
+		if ((c & 0xc0) == 0x80) /* goes on with the character before */
+			continue;
+		buffer_char(b, c < ' ' || c > '~' ? '?' : *text);
+		max--;
+	}
+	while (pad && max--)
+		buffer_char(b, ' ');
+}
+
+bool unit_matches(const char *unit, const char *asked)
+{
+	size_t len = strlen(asked);
+
+	return !strncmp(unit, asked, len) &&
+	       (!unit[len] || (!strcmp(unit + len, ".service") && !memchr(asked, '.', len)));
+}

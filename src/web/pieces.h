@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What several documents print alike: processes, addresses, points in time, text for a terminal.
+ */
+#pragma once
+
+#include "model/snapshot.h"
+#include "web/json.h"
+
+/* "<netns inode>-<cookie hex>" */
+#define SOCKET_ID_MAX 32
+void socket_id(const struct tcpdiag_socket *sk, char ret[SOCKET_ID_MAX]);
+
+/* "2026-11-23T04:00:00.000Z"; null where @monotonic_ns is 0. */
+void json_since(struct json *j, const char *name, const struct snapshot *snapshot,
+		int64_t monotonic_ns);
+
+/* {"address", "port"} */
+void json_endpoint(struct json *j, const char *name, const uint8_t address[static 16], int family,
+		   uint16_t port);
+
+/* {"pid", "comm", "unit", "container", "cgroup"}, with "fd" where it is not negative; null for NULL. */
+void json_process(struct json *j, const char *name, const struct snapshot *snapshot,
+		  const struct process *process, int fd);
+
+/* The holders of a record as an array. */
+void json_holders(struct json *j, const char *name, const struct snapshot *snapshot,
+		  const struct record *record);
+
+/*
+ * Text as a terminal may get it: what is no printable ASCII becomes '?', one for each character.
+ * At most @max characters; @pad: blanks up to @max.
+ */
+void plain_text(struct buffer *b, const char *text, size_t max, bool pad);
+
+/* Whether a unit is the one asked for: "nginx" is "nginx.service". */
+bool unit_matches(const char *unit, const char *asked);
