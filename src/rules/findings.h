@@ -19,8 +19,9 @@ struct findings;
 /* What the records alone do not say. Borrowed for one call. */
 struct findings_input {
 	int64_t now_ns;
-	int64_t started_ns; /* growth rules warm up from here */
-	int64_t sweep_interval_ns; /* in force: ages below two of it cannot be told */
+	int64_t started_ns; /* the collector's start: rules of growth warm up from the first round on */
+	int64_t fast_interval_ns; /* in force, of teardown states and listeners; 0: not known */
+	int64_t sweep_interval_ns; /* in force, of the rest: ages below two of it cannot be told */
 	const struct process *processes; /* rows that holders and creators point to */
 	uint32_t process_count;
 	const struct holder *holders; /* rows that records point to */
@@ -32,7 +33,13 @@ struct findings_input {
 	bool replay; /* no clock runs: ages are lower bounds only */
 };
 
-/* Return: 0, -ENOMEM. Free with findings_free(). */
+/**
+ * findings_new()
+ * @max_findings: how many processes, listeners and namespaces are remembered at most, a rule each; what
+ * finds no room is counted in LIMIT_FINDINGS
+ *
+ * Return: 0, -ENOMEM. Free with findings_free().
+ */
 int findings_new(uint32_t max_findings, struct findings **ret);
 
 /* Accepts NULL; returns NULL. */
@@ -42,7 +49,8 @@ struct findings *findings_free(struct findings *findings);
  * findings_evaluate() - raises, keeps and clears
  * @w: its records get their bits, SECTION_FINDINGS and strings are added
  *
- * Call it after SECTION_PROCESSES and SECTION_HOLDERS have been written or with their rows apart.
+ * Call it after SECTION_PROCESSES and SECTION_HOLDERS have been written or with their rows apart; it
+ * may move the block. Its sentences are up to 1023 bytes each, whatever the writer's own limit is.
  *
  * Return: how many findings stand; -ENOMEM, then no section was written.
  */
