@@ -36,11 +36,21 @@ uint32_t tcpdiag_unread_bytes(const struct tcpdiag_socket *sk)
 	return sk->rqueue - tcpdiag_fin_unread(sk);
 }
 
+/*
+ * A child of a fast open is a full socket in SYN_RECV, too, but its SYN,ACK is the request's: nothing of
+ * it stands in the send queue. It has received bytes, which a crossed SYN cannot have brought.
+ */
+static bool fast_open_child(const struct tcpdiag_socket *sk)
+{
+	return sk->state == TCPDIAG_SYN_RECV && (sk->known & TCPDIAG_KNOWS_BYTES) &&
+	       sk->bytes_received > 0;
+}
+
 /* The control byte at the end of the send queue: our FIN, or the SYN of a handshake. */
 static uint32_t control_byte(const struct tcpdiag_socket *sk)
 {
 	return (fin_queued(sk->state) || sk->state == TCPDIAG_SYN_SENT ||
-		sk->state == TCPDIAG_SYN_RECV) &&
+		(sk->state == TCPDIAG_SYN_RECV && !fast_open_child(sk))) &&
 	       sk->wqueue > 0;
 }
 
