@@ -52,14 +52,17 @@ struct owners *owners_free(struct owners *owners);
  * @now_ns: CLOCK_MONOTONIC; kept as the start of a pass that begins here
  *
  * Return: 1 when a pass has become complete and is now the result; 0 when there is more to do;
- * -errno where /proc cannot be read at all.
+ * -ENOMEM, or -errno where /proc cannot be read at all: the next call begins a new pass.
  */
 int owners_step(struct owners *owners, int64_t budget_ns, int64_t now_ns);
 
 /* When the pass began whose result is in force; 0: there is none yet. */
 int64_t owners_result_ns(const struct owners *owners);
 
-/* Processes of the last complete pass whose descriptors could not be read: their sockets look unheld. */
+/*
+ * Processes of the last complete pass whose descriptors could not be read: their sockets look unheld. One
+ * where /proc does not even list all of them (hidepid).
+ */
 uint32_t owners_unreadable(const struct owners *owners);
 
 /**

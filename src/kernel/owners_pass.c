@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Holders come in the order of process and descriptor, so a stable sort by inode (least significant digit
+ * first) leaves each socket's run in that order. A comparing sort of a million would stall a poll.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "kernel/owners_pass.h"
+#include "model/macro.h"
+
+#define DIGIT_BITS 11
+#define DIGITS (1U << DIGIT_BITS)
+
+/* Room for one more in a growing array. Return: the array, maybe moved; NULL out of memory. */
+static void *grow(void *array, uint32_t count, uint32_t *size, size_t stride)
+{
+	uint32_t wanted;
+	void *larger;
+
+	if (count < *size)
+		return array;
+	wanted = *size ? *size * 2 : 64;
+	larger = reallocarray(array, wanted, stride);
+	if (larger)
+		*size = wanted;
+	return larger;
+}
+
+void owners_pass_clear(struct owners_pass *pass)
+{
+	for (uint32_t i = 0; i < pass->process_count; i++) {
+		/* The first of three texts in one block. */
+		char *texts;
+
+		memcpy(&texts, &pass->processes[i].cgroup, sizeof(texts));
+		free(texts);
+	}
+	free(pass->holders);
+	free(pass->processes);
+	free(pass->namespaces);
+	free(pass->buckets);
+	*pass = (struct owners_pass){};
+}
+
+int owners_pass_add_holder(struct owners_pass *pass, const struct owner *holder)
+{
+	struct owner *array = grow(pass->holders, pass->holder_count, &pass->holder_size,
+				   sizeof(*array));
+
+	if (!array)
+		return -ENOMEM;
+	pass->holders = array;
+	array[pass->holder_count++] = *holder;
+	return 0;
+}
+
+int owners_pass_add_namespace(struct owners_pass *pass, uint32_t inode)
+{
+	uint32_t *array;
+
+	/* Most processes are where the one before them is. */
+	if (pass->namespace_count && pass->namespaces[pass->namespace_count - 1] == inode)
+		return 0;
+	array = grow(pass->namespaces, pass->namespace_count, &pass->namespace_size,
+		     sizeof(*array));
+	if (!array)
+		return -ENOMEM;
+	pass->namespaces = array;
+	array[pass->namespace_count++] = inode;
+	return 0;
+}
+
+int64_t owners_pass_add_process(struct owners_pass *pass, const struct owner_process *process)
+{
+	const size_t cgroup = strlen(process->cgroup) + 1;
+	const size_t unit = strlen(process->unit) + 1;
+	const size_t container = strlen(process->container) + 1;
+	struct owner_process *array = grow(pass->processes, pass->process_count,
+					   &pass->process_size, sizeof(*array));
+	char *texts;
+
+	if (!array)
+		return -ENOMEM;
+	pass->processes = array;
+	texts = malloc(cgroup + unit + container);
+	if (!texts)
+		return -ENOMEM;
+	memcpy(texts, process->cgroup, cgroup);
+	memcpy(texts + cgroup, process->unit, unit);
+	memcpy(texts + cgroup + unit, process->container, container);
+	array[pass->process_count] = *process;
+	array[pass->process_count].cgroup = texts;
+	array[pass->process_count].unit = texts + cgroup;
+	array[pass->process_count].container = texts + cgroup + unit;
+	return pass->process_count++;
+}
+
+const struct owner_process *owners_pass_process(const struct owners_pass *pass, int32_t pid)
+{
+	uint32_t low = 0, high = pass->process_count;
+
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+
+		if (pass->processes[middle].pid < pid)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < pass->process_count && pass->processes[low].pid == pid ? &pass->processes[low]
+									    : NULL;
+}
+
+static void sort_by_digit(const struct owner *from, struct owner *to, uint32_t count, uint8_t shift)
+{
+	uint32_t at[DIGITS] = {};
+	uint32_t sum = 0;
+
+	for (uint32_t i = 0; i < count; i++)
+		at[from[i].inode >> shift & (DIGITS - 1)]++;
+	for (uint32_t i = 0; i < DIGITS; i++) {
+		uint32_t n = at[i];
+
+		at[i] = sum;
+		sum += n;
+	}
+	for (uint32_t i = 0; i < count; i++)
+		to[at[from[i].inode >> shift & (DIGITS - 1)]++] = from[i];
+}
+
+/* A folder is not obliged to give its descriptors in order, so each run is put in order: it mostly is. */
+static void sort_runs(struct owner *holders, uint32_t count)
+{
+	for (uint32_t i = 1; i < count; i++) {
+		const struct owner holder = holders[i];
+		uint32_t at = i;
+
+		while (at > 0 && holders[at - 1].inode == holder.inode &&
+		       holders[at - 1].process == holder.process &&
+		       holders[at - 1].fd > holder.fd) {
+			holders[at] = holders[at - 1];
+			at--;
+		}
+		holders[at] = holder;
+	}
+}
+
+static int sort_holders(struct owners_pass *pass)
+{
+	struct owner *other = reallocarray(NULL, MAX(pass->holder_count, 1U), sizeof(*other));
+
+	if (!other)
+		return -ENOMEM;
+	for (uint8_t shift = 0; shift < 32; shift += DIGIT_BITS) {
+		struct owner *sorted = other;
+
+		sort_by_digit(pass->holders, sorted, pass->holder_count, shift);
+		other = pass->holders;
+		pass->holders = sorted;
+	}
+	free(other);
+	pass->holder_size = MAX(pass->holder_count, 1U);
+	sort_runs(pass->holders, pass->holder_count);
+	return 0;
+}
+
+static int make_buckets(struct owners_pass *pass)
+{
+	uint32_t count = pass->holder_count;
+	uint32_t range = count ? pass->holders[count - 1].inode - pass->holders[0].inode : 0;
+	uint32_t bucket = 0;
+
+	pass->first_inode = count ? pass->holders[0].inode : 0;
+	pass->shift = 0;
+	while (range >> pass->shift > count)
+		pass->shift++;
+	pass->bucket_count = (range >> pass->shift) + 1;
+	pass->buckets = reallocarray(NULL, (size_t)pass->bucket_count + 1, sizeof(uint32_t));
+	if (!pass->buckets)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < count; i++)
+		while (bucket <= (pass->holders[i].inode - pass->first_inode) >> pass->shift)
+			pass->buckets[bucket++] = i;
+	while (bucket <= pass->bucket_count)
+		pass->buckets[bucket++] = count;
+	return 0;
+}
+
+static int compare_inodes(const void *a, const void *b)
+{
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+static void sort_namespaces(struct owners_pass *pass)
+{
+	uint32_t kept = 0;
+
+	if (!pass->namespace_count)
+		return;
+	qsort(pass->namespaces, pass->namespace_count, sizeof(*pass->namespaces), compare_inodes);
+	for (uint32_t i = 1; i < pass->namespace_count; i++)
+		if (pass->namespaces[i] != pass->namespaces[kept])
+			pass->namespaces[++kept] = pass->namespaces[i];
+	pass->namespace_count = kept + 1;
+}
+
+int owners_pass_seal(struct owners_pass *pass)
+{
+	int r = sort_holders(pass);
+
+	if (r < 0)
+		return r;
+	sort_namespaces(pass);
+	return make_buckets(pass);
+}
+
+uint32_t owners_pass_find(const struct owners_pass *pass, uint32_t inode, const struct owner **ret)
+{
+	uint32_t bucket, low, high, count;
+
+	if (!pass->holder_count || inode < pass->first_inode)
+		return 0;
+	bucket = (inode - pass->first_inode) >> pass->shift;
+	if (bucket >= pass->bucket_count)
+		return 0;
+	low = pass->buckets[bucket];
+	high = pass->buckets[bucket + 1];
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+
+		if (pass->holders[middle].inode < inode)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	count = 0;
+	while (low + count < pass->holder_count && pass->holders[low + count].inode == inode)
+		count++;
+	if (count)
+		*ret = &pass->holders[low];
+	return count;
+}
