@@ -27,7 +27,7 @@ int sockets_document(const struct snapshot *snapshot, const char *query, int64_t
  * sockets_schemas() - the JSON schemas of these documents, for #/components/schemas of /openapi.json
  *
  * Appends members without braces around them: "Snapshot":{...},"Socket":{...},"Outcome":{...},
- * "SocketList":{...},"SocketDetail":{...},"SocketGroups":{...}.
+ * "SocketDetail":{...},"SocketList":{...},"SocketGroup":{...}.
  */
 void sockets_schemas(struct buffer *b);
 

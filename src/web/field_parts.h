@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The parts of the table of fields that stand in files of their own.
+ */
+#pragma once
+
+#include "web/field.h"
+
+/* A getter; whatever it does not look at may stay unused. */
+#define GETTER(function) \
+	bool function(__attribute__((unused)) struct view *view, \
+		      __attribute__((unused)) const struct field *field, \
+		      __attribute__((unused)) struct value *ret)
+
+#define BOTH (FIELD_LIST | FIELD_DETAIL)
+#define BOTH_NULL (BOTH | FIELD_NULLABLE)
+#define DETAIL_NULL (FIELD_DETAIL | FIELD_NULLABLE)
+
+/* A row of a single value. */
+#define FIELD(name_, type_, flags_, get_, text_) \
+	{ \
+		.name = name_, .type = type_, .flags = flags_, .get = get_, .text = text_ \
+	}
+#define FIELD_ARGUMENT(name_, type_, flags_, get_, argument_, text_) \
+	{ \
+		.name = name_, .type = type_, .flags = flags_, .get = get_, .argument = argument_, \
+		.text = text_ \
+	}
+/* A row of a word, with the words there are. */
+#define FIELD_WORDS(name_, flags_, get_, words_, text_) \
+	{ \
+		.name = name_, .type = FIELD_WORD, .flags = flags_, .get = get_, .words = words_, \
+		.text = text_ \
+	}
+#define FIELD_CHILDREN(name_, type_, flags_, get_, children_, text_) \
+	{ \
+		.name = name_, .type = type_, .flags = flags_, .get = get_, .children = children_, \
+		.text = text_ \
+	}
+
+enum process_text { PROCESS_COMM, PROCESS_UNIT, PROCESS_CONTAINER, PROCESS_CGROUP };
+
+/* field_owner.c */
+extern const struct field holder_fields[];
+field_get owner_text_get, owner_pid_get, creator_get;
+
+/* field_fate.c */
+extern const struct field outcomes_fields[], fate_fields[];
+field_get closes_with_get, outcomes_get, fate_get;
+
+/* field_tcp.c */
+extern const struct field memory_fields[], tcp_fields[];
+field_get memory_get, tcp_get;
+field_print listener_print;
