@@ -105,6 +105,7 @@ struct tallies {
 	uint32_t used, size, max, slot_count;
 };
 
+bool tally_key_equal(const struct tally_key *a, const struct tally_key *b);
 int tallies_init(struct tallies *tallies, uint32_t max);
 void tallies_done(struct tallies *tallies);
 /* The row, or NULL. */

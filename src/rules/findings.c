@@ -20,6 +20,7 @@ static const struct family *const families[] = {
 	&finding_orphan_accumulation, &finding_listener_queue,
 };
 
+#define AHEAD 16 /* records: by when the memory has answered */
 #define FAMILIES ARRAY_SIZE(families)
 #define FINDING_RULES (TCPDIAG_RULE_MAX - TCPDIAG_RULE_FINDING_FIRST)
 #define FORGET_NS (TREND_SPAN_NS + TREND_STEP_NS)
@@ -83,16 +84,17 @@ const struct family *family_of(enum tcpdiag_rule rule)
 struct tally *round_tally(struct round *round, const struct tally_key *key)
 {
 	struct findings *findings = round->findings;
-	const struct family *family = family_of(key->rule);
 	struct tally *tally = tallies_find(round->tallies, key);
+	const struct family *family;
 	unsigned int i;
 
 	if (tally)
 		return tally;
+	family = family_of(key->rule);
 	tally = tallies_add(round->tallies, key);
 	if (!tally) {
 		/* Its sockets often come in a row: one key is counted once. */
-		if (memcmp(&findings->refused, key, sizeof(*key)) != 0)
+		if (!tally_key_equal(&findings->refused, key))
 			round->w->limits[LIMIT_FINDINGS]++;
 		findings->refused = *key;
 		findings->known_since_ns = round->now_ns;
@@ -278,7 +280,12 @@ static int walk(struct round *round)
 				asked[i] |= (uint8_t)(1U << f);
 	for (i = 0; i < round->record_count; i++) {
 		struct record *record = &round->records[i];
+		const struct record *next =
+			&round->records[MIN(i + AHEAD, round->record_count - 1)];
 		uint8_t left;
+
+		__builtin_prefetch(&next->sk.state);
+		__builtin_prefetch(&next->findings);
 
 		if (record->findings)
 			record->findings = 0;

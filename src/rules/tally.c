@@ -22,7 +22,7 @@ static uint64_t key_hash(const struct tally_key *key)
 	return h ^ h >> 31;
 }
 
-static bool key_equal(const struct tally_key *a, const struct tally_key *b)
+bool tally_key_equal(const struct tally_key *a, const struct tally_key *b)
 {
 	return a->rule == b->rule && a->kind == b->kind && a->a == b->a && a->b == b->b;
 }
@@ -31,7 +31,8 @@ static uint32_t *slot_of(const struct tallies *tallies, const struct tally_key *
 {
 	uint32_t mask = tallies->slot_count - 1, i = (uint32_t)key_hash(key) & mask;
 
-	while (tallies->slots[i] && !key_equal(&tallies->rows[tallies->slots[i] - 1].key, key))
+	while (tallies->slots[i] &&
+	       !tally_key_equal(&tallies->rows[tallies->slots[i] - 1].key, key))
 		i = (i + 1) & mask;
 	return &tallies->slots[i];
 }
@@ -136,7 +137,7 @@ static int64_t pressure(const struct tallies *tallies, int64_t idle_ns, uint32_t
 		if (!tallies->rows[i].since_ns && tallies->rows[i].seen_ns < idle_ns)
 			times[count++] = tallies->rows[i].seen_ns;
 	if (!count)
-		return INT64_MIN;
+		return INT64_MIN; /* NOLINT(clang-analyzer-unix.Malloc): freed by the scope */
 	qsort(times, count, sizeof(*times), compare_times);
 	return times[MIN(wanted, count) - 1] + 1;
 }

@@ -7,6 +7,8 @@
  */
 #include "rules/thresholds.h"
 
+#include <string.h>
+
 #include "model/macro.h"
 
 #define AGE_MAX 604800.0 /* a week */
@@ -149,14 +151,13 @@ void thresholds_default(struct thresholds *ret)
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(table); i++) {
-		char *member = (char *)ret + table[i].offset;
+		void *member = (char *)ret + table[i].offset;
+		double unit = table[i].type == THRESHOLD_DURATION ? (double)NSEC_PER_SEC : 1;
+		int64_t whole = (int64_t)(table[i].value * unit);
 
 		if (table[i].type == THRESHOLD_PERCENT)
-			*(double *)member = table[i].value;
+			memcpy(member, &table[i].value, sizeof(double));
 		else
-			*(int64_t *)member =
-				(int64_t)(table[i].value * (table[i].type == THRESHOLD_DURATION
-								    ? (double)NSEC_PER_SEC
-								    : 1));
+			memcpy(member, &whole, sizeof(whole));
 	}
 }

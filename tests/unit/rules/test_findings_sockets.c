@@ -209,14 +209,15 @@ START_TEST(age_ends_when_the_socket_was_last_seen)
 	uint32_t process = world_process(world, "a", "", 1, 9);
 
 	add_unread(process, 1, 100, 65536);
-	world->now_ns += 50 * NSEC_PER_SEC;
-	world_round(world);
-	/* 20 s later, but the sweep has not come round: nobody knows whether it was read since. */
-	world->records[0].seen_ns = world->now_ns;
-	world->now_ns += 20 * NSEC_PER_SEC;
-	world->records[0].read_since_ns = world->now_ns - 59 * NSEC_PER_SEC;
-	world_round(world);
+	world_run(world, 50, 1);
+	/* The sweep does not come round: nobody knows whether it has been read since. */
+	world->swept_ns = world->now_ns;
+	world_run(world, 30, 1);
 	ck_assert_int_eq(world->count, 0);
+	world->swept_ns = world->now_ns;
+	world_run(world, 1, 1);
+	ck_assert_int_eq(world_severity(world, RST), SEVERITY_INFO);
+	ck_assert_double_eq(world_expect(world, RST)->evidence[EVIDENCE_OLDEST_SECONDS], 80);
 }
 END_TEST
 

@@ -1,0 +1,470 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The engine of findings: hysteresis, grouping, identity, bounded memory, broken input; and its tables.
+ */
+#include <math.h>
+
+#include "../harness.h"
+#include "rules/sentence.h"
+#include "rules/trend.h"
+#include "world.h"
+
+#define FW2 TCPDIAG_RULE_FIN_WAIT2_STUCK
+#define LEAK TCPDIAG_RULE_CLOSE_WAIT_LEAK
+
+static struct world *world;
+
+static void setup(void)
+{
+	world = world_new(100);
+}
+
+static void teardown(void)
+{
+	world_free(world);
+}
+
+static void add(enum tcpdiag_state state, uint32_t process, int count)
+{
+	while (count--)
+		world_socket(world, state, process);
+}
+
+/* ---- hysteresis ---- */
+
+START_TEST(cleared_below_70_percent_for_a_minute)
+{
+	const struct finding *finding;
+	int64_t raised;
+	uint64_t id;
+
+	add(TCPDIAG_FIN_WAIT2, world_process(world, "envoy", "", 5, 100000), 20);
+	world_run(world, 300, 5);
+	finding = world_expect(world, FW2);
+	ck_assert_int_eq(finding->severity, SEVERITY_WARNING);
+	id = finding->id;
+	raised = finding->since_ns;
+	ck_assert_uint_ne(id, 0);
+	ck_assert_int_eq(raised, START_NS + 120 * NSEC_PER_SEC);
+	/* 14 of 20: as it was. */
+	world->record_count = 14;
+	world_run(world, 600, 5);
+	ck_assert_int_eq(world_severity(world, FW2), SEVERITY_WARNING);
+	ck_assert_uint_eq(world_expect(world, FW2)->count, 14);
+	/* 13: a warning for a minute more, then information. */
+	world->record_count = 13;
+	world_run(world, 60, 5);
+	ck_assert_int_eq(world_severity(world, FW2), SEVERITY_WARNING);
+	world_run(world, 5, 5);
+	ck_assert_int_eq(world_severity(world, FW2), SEVERITY_INFO);
+	ck_assert_uint_eq(world_expect(world, FW2)->id, id);
+	ck_assert_int_eq(world_expect(world, FW2)->since_ns, raised);
+	/* None left: shown for a minute, and said so. */
+	world->record_count = 0;
+	world_run(world, 60, 5);
+	finding = world_expect(world, FW2);
+	ck_assert_uint_eq(finding->count, 0);
+	ck_assert_uint_eq(finding->socket, RECORD_NONE);
+	ck_assert_ptr_nonnull(strstr(world_text(world, finding->summary), "envoy (pid 1000)"));
+	ck_assert_ptr_nonnull(strstr(world_text(world, finding->cause), "clears after 60 s"));
+	world_run(world, 5, 5);
+	ck_assert_int_eq(world->count, 0);
+	ck_assert_uint_eq(findings_raised(world->findings, FW2), 1);
+}
+END_TEST
+
+START_TEST(coming_back_within_the_hold_is_the_same_finding)
+{
+	uint64_t id;
+	int i;
+
+	add(TCPDIAG_FIN_WAIT2, world_process(world, "envoy", "", 5, 100000), 1);
+	world_run(world, 130, 5);
+	id = world_expect(world, FW2)->id;
+	for (i = 0; i < 20; i++) {
+		world->record_count = 0;
+		world_run(world, 55, 5);
+		world->record_count = 1;
+		world_run(world, 5, 5);
+		ck_assert_uint_eq(world_expect(world, FW2)->id, id);
+	}
+	ck_assert_uint_eq(findings_raised(world->findings, FW2), 1);
+	/* After it has been cleared it is another one. */
+	world->record_count = 0;
+	world_run(world, 70, 5);
+	ck_assert_int_eq(world->count, 0);
+	world->record_count = 1;
+	world_run(world, 5, 5);
+	ck_assert_uint_ne(world_expect(world, FW2)->id, id);
+	ck_assert_uint_eq(findings_raised(world->findings, FW2), 2);
+	ck_assert_uint_eq(findings_raised(world->findings, LEAK), 0);
+	ck_assert_uint_eq(findings_raised(world->findings, TCPDIAG_RULE_CLOSE_FIN), 0);
+}
+END_TEST
+
+START_TEST(a_vanished_process_is_named_to_the_end)
+{
+	add(TCPDIAG_FIN_WAIT2, world_process(world, "envoy", "envoy.service", 5, 100000), 1);
+	world_run(world, 130, 5);
+	world->record_count = world->process_count = 0;
+	world_run(world, 30, 5);
+	ck_assert_ptr_nonnull(strstr(world_text(world, world_expect(world, FW2)->summary),
+				     "envoy (pid 1000, envoy.service)"));
+	ck_assert_uint_eq(world_expect(world, FW2)->process, RECORD_NONE);
+	ck_assert_str_eq(world_text(world, world_expect(world, FW2)->unit), "envoy.service");
+}
+END_TEST
+
+START_TEST(thresholds_come_from_the_caller)
+{
+	world->thresholds.fw2_info_age = 7 * NSEC_PER_SEC;
+	world->thresholds.clear_hold = 2 * NSEC_PER_SEC;
+	add(TCPDIAG_FIN_WAIT2, RECORD_NONE, 1);
+	world_run(world, 7, 1);
+	ck_assert_int_eq(world->count, 1);
+	world->record_count = 0;
+	world_run(world, 3, 1);
+	ck_assert_int_eq(world->count, 0);
+}
+END_TEST
+
+/* ---- grouping ---- */
+
+START_TEST(one_finding_per_process_and_rule)
+{
+	uint32_t a = world_process(world, "a", "", 5, 100000);
+	uint32_t b = world_process(world, "b", "", 5, 100000), i;
+
+	add(TCPDIAG_FIN_WAIT2, a, 3);
+	add(TCPDIAG_FIN_WAIT2, b, 5);
+	add(TCPDIAG_CLOSE_WAIT, b, 2);
+	world_run(world, 400, 5);
+	ck_assert_int_eq(world->count, 3);
+	/* The worst first, then the most. */
+	ck_assert_uint_eq(world->snapshot.findings[0].count, 5);
+	ck_assert_uint_eq(world->snapshot.findings[1].count, 3);
+	ck_assert_uint_eq(world->snapshot.findings[2].count, 2);
+	for (i = 0; i < 3; i++)
+		ck_assert_uint_eq(world->snapshot.findings[i].process, i == 1 ? a : b);
+	ck_assert_uint_ne(world->snapshot.findings[0].id, world->snapshot.findings[2].id);
+}
+END_TEST
+
+START_TEST(a_reused_pid_is_another_process)
+{
+	uint32_t process = world_process(world, "a", "", 5, 100000);
+	uint64_t id;
+
+	add(TCPDIAG_FIN_WAIT2, process, 1);
+	world_run(world, 130, 5);
+	id = world_expect(world, FW2)->id;
+	world->processes[process].start_time++;
+	world_run(world, 5, 5);
+	ck_assert_int_eq(world->count, 2);
+	world_run(world, 70, 5);
+	ck_assert_int_eq(world->count, 1);
+	ck_assert_uint_ne(world->snapshot.findings[0].id, id);
+}
+END_TEST
+
+START_TEST(without_a_process_by_listener_or_namespace)
+{
+	uint32_t i;
+
+	world_listener(world, RECORD_NONE, 100);
+	add(TCPDIAG_FIN_WAIT2, RECORD_NONE, 4);
+	for (i = 1; i < 3; i++)
+		world->records[i].listener = 0;
+	world->records[4].sk.netns = 42;
+	world_run(world, 130, 5);
+	ck_assert_int_eq(world->count, 3);
+	ck_assert_uint_eq(world->snapshot.findings[0].count, 2);
+	ck_assert_int_eq(world->snapshot.findings[0].scope, SCOPE_LISTENER);
+	ck_assert_int_eq(world->snapshot.findings[1].scope, SCOPE_NETNS);
+	ck_assert_int_eq(world->snapshot.findings[2].scope, SCOPE_NETNS);
+	for (i = 0; i < 3; i++)
+		ck_assert_uint_eq(world->snapshot.findings[i].process, RECORD_NONE);
+}
+END_TEST
+
+START_TEST(owners_found_late_are_no_growth)
+{
+	uint32_t process = world_process(world, "a", "", 60, 100000), i;
+
+	/* Unknown for three minutes, then known: 30 sockets that were there all along. */
+	add(TCPDIAG_CLOSE_WAIT, RECORD_NONE, 30);
+	world_run(world, 180, 5);
+	for (i = 0; i < 30; i++) {
+		world->records[i].holder = process;
+		world->records[i].holders = 1;
+		world->records[i].flags |= RECORD_OWNERS_KNOWN;
+	}
+	world_run(world, 3000, 5);
+	ck_assert_int_eq(world->count, 1);
+	ck_assert_int_eq(world->snapshot.findings[0].severity, SEVERITY_INFO);
+	ck_assert_uint_eq(findings_raised(world->findings, LEAK), 1);
+}
+END_TEST
+
+START_TEST(growth_from_nothing_is_growth)
+{
+	uint32_t process = world_process(world, "a", "", 60, 100000);
+
+	/* The engine has looked for half an hour and there was nothing. */
+	world_run(world, 1800, 10);
+	add(TCPDIAG_CLOSE_WAIT, process, 25);
+	world_run(world, 70, 10);
+	ck_assert_int_eq(world_severity(world, LEAK), SEVERITY_WARNING);
+}
+END_TEST
+
+/* ---- broken and bounded ---- */
+
+START_TEST(rows_out_of_bounds_are_nobody)
+{
+	add(TCPDIAG_FIN_WAIT2, RECORD_NONE, 3);
+	world->records[0].holder = 12345;
+	world->records[0].holders = 3;
+	world->records[1].listener = 54321;
+	world->records[2].creator = 999;
+	world->records[2].sk.state = 200;
+	world_run(world, 200, 10);
+	ck_assert_int_eq(world->count, 1);
+	ck_assert_uint_eq(world->snapshot.findings[0].count, 2);
+}
+END_TEST
+
+START_TEST(missing_sources_are_no_crash)
+{
+	add(TCPDIAG_FIN_WAIT1, RECORD_NONE, 3);
+	world_round(world);
+	world->input.environment = NULL;
+	world->input.rates = NULL;
+	world->input.orphans = NULL;
+	free(world->block);
+	world->block = NULL;
+	world->w = (struct snapshot_writer){ .max_records = 1,
+					     .grow = world_grow,
+					     .context = world,
+					     .string_max = 4096,
+					     .limits = world->limits };
+	ck_assert_int_eq(snapshot_begin(&world->w), 0);
+	ck_assert_int_eq(
+		findings_evaluate(world->findings, &world->thresholds, &world->input, &world->w),
+		0);
+	snapshot_writer_done(&world->w);
+}
+END_TEST
+
+START_TEST(memory_is_bounded)
+{
+	struct world *small = world_new(8);
+	uint32_t i;
+
+	for (i = 0; i < 40; i++)
+		world_socket(small, TCPDIAG_FIN_WAIT2, world_process(small, "p", "", 1, 100));
+	world_run(small, 130, 10);
+	ck_assert_int_gt(small->count, 0);
+	ck_assert_int_le(small->count, 8);
+	ck_assert_uint_gt(small->limits[LIMIT_FINDINGS], 0);
+	/* Those that stand stay; when they have cleared there is room for others. */
+	small->record_count = 0;
+	world_run(small, 100, 10);
+	ck_assert_int_eq(small->count, 0);
+	small->limits[LIMIT_FINDINGS] = 0;
+	world_socket(small, TCPDIAG_FIN_WAIT2, 39);
+	world_run(small, 130, 10);
+	ck_assert_int_eq(small->count, 1);
+	ck_assert_uint_eq(small->snapshot.findings[0].process, 39);
+	world_free(small);
+}
+END_TEST
+
+START_TEST(idle_keys_make_room_oldest_first)
+{
+	struct world *small = world_new(16);
+	int i;
+
+	/* Many processes, one after the other, each with a few young ones in CLOSE-WAIT: none is raised. */
+	for (i = 0; i < 60; i++) {
+		small->record_count = small->process_count = 0;
+		world_process(small, "p", "", 1, 1000000);
+		small->processes[0].pid = 5000 + i;
+		world_socket(small, TCPDIAG_CLOSE_WAIT, 0);
+		world_run(small, 70, 10);
+		ck_assert_int_eq(small->count, 0);
+	}
+	/* All of them would be 60 keys; the newest still finds room. */
+	world_run(small, 240, 10);
+	ck_assert_int_eq(small->count, 1);
+	world_free(small);
+}
+END_TEST
+
+START_TEST(old_bits_do_not_stay)
+{
+	add(TCPDIAG_ESTABLISHED, RECORD_NONE, 1);
+	world->records[0].findings = UINT32_MAX;
+	world_round(world);
+	ck_assert_uint_eq(world->snapshot.records[0].findings, 0);
+}
+END_TEST
+
+/* ---- tables and tools ---- */
+
+START_TEST(table_is_whole)
+{
+	struct thresholds defaults;
+	size_t count, i, j, bytes = 0;
+	const struct threshold_info *table = threshold_table(&count);
+
+	memset(&defaults, 0xff, sizeof(defaults));
+	thresholds_default(&defaults);
+	for (i = 0; i < count; i++) {
+		const char *member = (const char *)&defaults + table[i].offset;
+		double unit = table[i].type == THRESHOLD_DURATION ? 1e9 : 1;
+
+		ck_assert_msg(!strncmp(table[i].name, "rules.", 6), "%s", table[i].name);
+		ck_assert_msg(table[i].text[strlen(table[i].text) - 1] == '.', "%s", table[i].name);
+		ck_assert_msg(table[i].min <= table[i].value && table[i].value <= table[i].max,
+			      "%s", table[i].name);
+		if (table[i].type == THRESHOLD_PERCENT)
+			ck_assert_double_eq(*(const double *)member, table[i].value);
+		else
+			ck_assert_int_eq(*(const int64_t *)member,
+					 (int64_t)(table[i].value * unit));
+		for (j = 0; j < i; j++) {
+			ck_assert_str_ne(table[i].name, table[j].name);
+			ck_assert_uint_ne(table[i].offset, table[j].offset);
+		}
+		bytes += 8;
+	}
+	/* No member without a row. */
+	ck_assert_uint_eq(bytes, sizeof(struct thresholds));
+}
+END_TEST
+
+START_TEST(trend_warms_up)
+{
+	struct trend trend;
+	uint32_t value;
+	double rate;
+	int i;
+
+	trend_init(&trend, START_NS, START_NS);
+	for (i = 0; i <= 600; i += 10)
+		trend_add(&trend, START_NS + i * NSEC_PER_SEC, (uint32_t)i * 2);
+	ck_assert(!trend_at(&trend, START_NS - 1, &value));
+	ck_assert(trend_at(&trend, START_NS + 300 * NSEC_PER_SEC, &value));
+	ck_assert_uint_ge(value, 600);
+	ck_assert_uint_le(value, 660);
+	ck_assert(trend_grew(&trend, START_NS, START_NS + 600 * NSEC_PER_SEC, 0.2, 10));
+	ck_assert(!trend_grew(&trend, START_NS - NSEC_PER_SEC, START_NS + 600 * NSEC_PER_SEC, 0.2,
+			      10));
+	ck_assert(!trend_rate(&trend, START_NS + 600 * NSEC_PER_SEC, 601 * NSEC_PER_SEC, &rate));
+	ck_assert(trend_rate(&trend, START_NS + 600 * NSEC_PER_SEC, 300 * NSEC_PER_SEC, &rate));
+	ck_assert_double_eq_tol(rate, 2, 0.1);
+	/* A silence of more than four minutes is no history. */
+	trend_add(&trend, START_NS + 1200 * NSEC_PER_SEC, 5);
+	ck_assert(!trend_at(&trend, START_NS + 600 * NSEC_PER_SEC, &value));
+	/* The ring keeps half an hour. */
+	for (i = 1200; i <= 10000; i += 60)
+		trend_add(&trend, START_NS + i * NSEC_PER_SEC, (uint32_t)i);
+	ck_assert(trend_at(&trend, START_NS + (9960 - 1800) * NSEC_PER_SEC, &value));
+	ck_assert(!trend_at(&trend, START_NS + (9960 - 2000) * NSEC_PER_SEC, &value));
+}
+END_TEST
+
+START_TEST(a_burst_does_not_bend_a_slope)
+{
+	double x[20], y[20];
+	int i;
+
+	for (i = 0; i < 20; i++) {
+		x[i] = i;
+		y[i] = 3 * i + (i == 10 ? 10000 : 0);
+	}
+	ck_assert_double_eq(trend_median_slope(x, y, 20), 3);
+	ck_assert_double_eq(trend_median_slope(x, y, 1), 0);
+	ck_assert_double_eq(trend_median_slope(x, y, 0), 0);
+}
+END_TEST
+
+START_TEST(sentences)
+{
+	static const uint8_t any[16], v4[16] = { [10] = 0xff, [11] = 0xff, 127, 0, 0, 1 };
+	static const uint8_t any4[16] = { [10] = 0xff, [11] = 0xff }, v6[16] = { [15] = 1 };
+	struct sentence s = { 0 };
+	int i;
+
+	sentence_number(&s, 0);
+	sentence_add(&s, " ");
+	sentence_number(&s, 1002003);
+	sentence_add(&s, " ");
+	sentence_count(&s, 1, "socket", "sockets");
+	sentence_add(&s, " ");
+	sentence_rate(&s, 0.42);
+	sentence_add(&s, " ");
+	sentence_rate(&s, 1203.7);
+	sentence_add(&s, " ");
+	sentence_duration(&s, 780);
+	sentence_add(&s, " ");
+	sentence_duration(&s, 7200);
+	sentence_add(&s, " ");
+	sentence_address(&s, any, 80);
+	sentence_add(&s, " ");
+	sentence_address(&s, any4, 80);
+	sentence_add(&s, " ");
+	sentence_address(&s, v4, 80);
+	sentence_add(&s, " ");
+	sentence_address(&s, v6, 80);
+	ck_assert_str_eq(s.text, "0 1,002,003 1 socket 0.42 1,204 780 s 120 min *:80 *:80 "
+				 "127.0.0.1:80 [::1]:80");
+	for (i = 0; i < 300; i++)
+		sentence_add(&s, "%s", "0123456789");
+	ck_assert_uint_eq(s.len, SENTENCE_MAX);
+	ck_assert_uint_eq(strlen(s.text), SENTENCE_MAX);
+}
+END_TEST
+
+static TCase *engine_tests(void)
+{
+	TCase *tests = tcase_create("engine");
+
+	tcase_add_checked_fixture(tests, setup, teardown);
+	tcase_add_test(tests, cleared_below_70_percent_for_a_minute);
+	tcase_add_test(tests, coming_back_within_the_hold_is_the_same_finding);
+	tcase_add_test(tests, a_vanished_process_is_named_to_the_end);
+	tcase_add_test(tests, thresholds_come_from_the_caller);
+	tcase_add_test(tests, one_finding_per_process_and_rule);
+	tcase_add_test(tests, a_reused_pid_is_another_process);
+	tcase_add_test(tests, without_a_process_by_listener_or_namespace);
+	tcase_add_test(tests, owners_found_late_are_no_growth);
+	tcase_add_test(tests, growth_from_nothing_is_growth);
+	tcase_add_test(tests, rows_out_of_bounds_are_nobody);
+	tcase_add_test(tests, missing_sources_are_no_crash);
+	tcase_add_test(tests, memory_is_bounded);
+	tcase_add_test(tests, idle_keys_make_room_oldest_first);
+	tcase_add_test(tests, old_bits_do_not_stay);
+	return tests;
+}
+
+static TCase *tool_tests(void)
+{
+	TCase *tests = tcase_create("tables and tools");
+
+	tcase_add_test(tests, table_is_whole);
+	tcase_add_test(tests, trend_warms_up);
+	tcase_add_test(tests, a_burst_does_not_bend_a_slope);
+	tcase_add_test(tests, sentences);
+	return tests;
+}
+
+Suite *suite(void)
+{
+	Suite *all = suite_create("the engine of findings");
+
+	suite_add_tcase(all, engine_tests());
+	suite_add_tcase(all, tool_tests());
+	return all;
+}
