@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Only changes are said, and of findings only what asks for a person: a prediction alone does not go to the
+ * journal.
+ */
+#include <string.h>
+
+#include "daemon/announce.h"
+
+static void announce_sources(struct announce *announce, const struct snapshot *snapshot,
+			     struct log *log)
+{
+	for (uint32_t i = 0; i < snapshot->source_count; i++) {
+		const struct source *source = &snapshot->sources[i];
+		const char *reason = snapshot_text(snapshot, source->reason);
+		const char *name;
+
+		if (source->id >= SOURCE_MAX)
+			continue;
+		name = source_name((enum source_id)source->id);
+		if (source->state == SOURCE_FAILED || source->state == SOURCE_DEGRADED)
+			log_change(log, &announce->sources[source->id],
+				   source->state == SOURCE_FAILED ? LOG_WARNING : LOG_NOTICE,
+				   "%s %s: %s", name,
+				   source_state_name((enum source_state)source->state), reason);
+		else if (source->state == SOURCE_OK)
+			log_clear(log, &announce->sources[source->id], LOG_NOTICE, "%s works again",
+				  name);
+	}
+}
+
+static struct announced *find(struct announce *announce, uint64_t id)
+{
+	for (size_t i = 0; i < announce->count; i++)
+		if (announce->findings[i].id == id)
+			return &announce->findings[i];
+	return NULL;
+}
+
+static void announce_finding(struct announce *announce, const struct snapshot *snapshot,
+			     const struct finding *finding, struct log *log)
+{
+	struct announced *known = find(announce, finding->id);
+	const char *summary = snapshot_text(snapshot, finding->summary);
+
+	if (!known) {
+		if (announce->count >= ANNOUNCED_MAX)
+			return;
+		known = &announce->findings[announce->count++];
+		*known = (struct announced){ .id = finding->id };
+	}
+	known->seen = true;
+	/* Numbers in the sentence move all the time; its severity is what counts. */
+	if (known->severity == finding->severity)
+		return;
+	known->severity = finding->severity;
+	snprintf(known->summary, sizeof(known->summary), "%s", summary);
+	log_print(log, finding->severity == SEVERITY_CRITICAL ? LOG_CRIT : LOG_WARNING,
+		  "%s: %s (%s)", severity_name((enum severity)finding->severity), summary,
+		  tcpdiag_rule_id((enum tcpdiag_rule)finding->rule));
+}
+
+static void forget_cleared(struct announce *announce, struct log *log)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < announce->count; i++) {
+		struct announced *known = &announce->findings[i];
+
+		if (known->seen)
+			announce->findings[kept++] = *known;
+		else
+			log_print(log, LOG_NOTICE, "cleared: %s", known->summary);
+	}
+	announce->count = kept;
+}
+
+void announce_snapshot(struct announce *announce, const struct snapshot *snapshot, struct log *log)
+{
+	announce_sources(announce, snapshot, log);
+	for (size_t i = 0; i < announce->count; i++)
+		announce->findings[i].seen = false;
+	for (uint32_t i = 0; i < snapshot->finding_count; i++)
+		if (snapshot->findings[i].severity >= SEVERITY_WARNING &&
+		    snapshot->findings[i].severity < SEVERITY_MAX)
+			announce_finding(announce, snapshot, &snapshot->findings[i], log);
+	forget_cleared(announce, log);
+}

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The same collector and the same documents as the daemon, without a server: one walk over the owners, one
+ * sweep, one document. What could not be seen without privileges stands in the document itself.
+ */
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+
+#include "collector/collector.h"
+#include "daemon/once.h"
+#include "daemon/settings.h"
+#include "daemon/terminal.h"
+#include "web/sockets.h"
+
+static void collector_freep(struct collector **collector)
+{
+	collector_free(*collector);
+}
+
+static void document_freep(struct document **document)
+{
+	document_free(*document);
+}
+
+static int64_t now(clockid_t clock)
+{
+	struct timespec t;
+
+	clock_gettime(clock, &t);
+	return t.tv_sec * NSEC_PER_SEC + t.tv_nsec;
+}
+
+static int print_document(const struct snapshot *snapshot, const char *query)
+{
+	_cleanup_(document_freep) struct document *document = NULL;
+	struct problem problem = {};
+	struct buffer b = {};
+	int r;
+
+	r = sockets_document(snapshot, query, now(CLOCK_MONOTONIC), now(CLOCK_REALTIME), &document,
+			     &problem);
+	if (r < 0)
+		return r;
+	do {
+		b.len = 0;
+		r = document->more(document, &b);
+		if (r >= 0 && b.error)
+			r = b.error;
+		if (r >= 0 && fwrite(b.data, 1, b.len, stdout) < b.len)
+			r = -EIO;
+	} while (r > 0);
+	buffer_done(&b);
+	if (r == 0 && fflush(stdout) != 0)
+		r = -errno;
+	return r;
+}
+
+static int print(const struct snapshot *snapshot, enum option_format format)
+{
+	static const char *const queries[] = {
+		[FORMAT_JSON] = "detail=full&limit=0",
+		[FORMAT_NDJSON] = "detail=full&limit=0&format=ndjson",
+	};
+
+	if (format == FORMAT_TEXT)
+		return terminal_print_report(snapshot, 0);
+	return print_document(snapshot, queries[format]);
+}
+
+static int look(const struct options *options, struct collector **ret,
+		struct snapshot *ret_snapshot)
+{
+	struct collector_settings settings;
+	int r;
+
+	settings_collector(options, &settings);
+	r = collector_new(&settings, ret);
+	if (r < 0)
+		return r;
+	/* Where this fails the snapshot says that holders are not known. */
+	if (settings.processes && !settings.replay)
+		(void)collector_walk_owners(*ret);
+	r = collector_poll(*ret, LANE_SWEEP);
+	if (r < 0)
+		return r;
+	return collector_snapshot(*ret, ret_snapshot);
+}
+
+static bool found(const struct snapshot *snapshot, enum option_fail_on fail_on)
+{
+	static const enum severity least[] = {
+		[FAIL_ON_NEVER] = SEVERITY_MAX,
+		[FAIL_ON_WARNING] = SEVERITY_WARNING,
+		[FAIL_ON_CRITICAL] = SEVERITY_CRITICAL,
+	};
+
+	for (uint32_t i = 0; i < snapshot->finding_count; i++)
+		if (snapshot->findings[i].severity >= least[fail_on])
+			return true;
+	return false;
+}
+
+int once_main(const struct options *options)
+{
+	_cleanup_(collector_freep) struct collector *collector = NULL;
+	struct snapshot snapshot;
+	int r;
+
+	r = look(options, &collector, &snapshot);
+	if (r < 0) {
+		fprintf(stderr, "tcpdiagd: %s%s%s\n",
+			options->replay ? options->replay : "cannot look", ": ",
+			options->replay && r == -EBADMSG ? "this is no dump of `ss -D FILE`"
+							 : strerror(-r));
+		return 1;
+	}
+	r = print(&snapshot, (enum option_format)options->format);
+	if (r < 0) {
+		fprintf(stderr, "tcpdiagd: cannot print: %s\n", strerror(-r));
+		return 1;
+	}
+	return found(&snapshot, (enum option_fail_on)options->fail_on) ? 3 : 0;
+}

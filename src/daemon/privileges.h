@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Capabilities: those that the collector needs are kept, all others are given up.
+ */
+#pragma once
+
+#include "daemon/log.h"
+
+/**
+ * privileges_drop() - after the sockets are bound, before anything is read
+ *
+ * Gives up what is not in the table, in every set, and forbids to gain any; what is in the table and not there
+ * is logged with what it costs. Where it was not root before, little happens.
+ *
+ * Return: 0 or -errno where something could not be given up.
+ */
+int privileges_drop(struct log *log);

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * From options, which people write, to settings, which the floors below take. Every number is in range: its
+ * row said so.
+ */
+#include <string.h>
+
+#include "daemon/settings.h"
+
+void settings_collector(const struct options *options, struct collector_settings *ret)
+{
+	*ret = (struct collector_settings){
+		.interval_ns = options->interval_ns,
+		.sweep_interval_ns = options->sweep_interval_ns,
+		.cpu_share = options->cpu_share,
+		.max_sockets = (uint32_t)options->max_sockets,
+		.max_strings = (uint32_t)options->max_strings,
+		.max_findings = (uint32_t)options->max_findings,
+		.max_processes = (uint32_t)options->max_processes,
+		.processes = options->processes,
+		.replay = options->replay,
+		.thresholds = options->thresholds,
+	};
+}
+
+void settings_web(const struct options *options, enum log_output output,
+		  struct channel_settings *ret)
+{
+	size_t len = 0;
+
+	/* It goes over a socket whole: no padding may carry what was on the stack. */
+	memset(ret, 0, sizeof(*ret));
+	ret->type = CHANNEL_SETTINGS;
+	ret->log_level = log_level(options);
+	ret->expose_api = options->expose_api;
+	ret->log_json = output == LOG_OUTPUT_JSON;
+	/* Lines with a priority before them: what the journal reads from stderr, and a file too. */
+	ret->log_journal = output == LOG_OUTPUT_JOURNAL || output == LOG_OUTPUT_PREFIX;
+	ret->max_connections = (uint32_t)options->max_connections;
+	ret->max_connections_per_address = (uint32_t)options->max_connections_per_address;
+	ret->max_uri_bytes = (uint32_t)options->max_uri_bytes;
+	ret->max_header_bytes = (uint32_t)options->max_header_bytes;
+	ret->idle_timeout_ns = options->idle_timeout_ns;
+	ret->hold_ns = options->hold_ns;
+	ret->stale_ns = options->stale_ns;
+	for (size_t i = 0; i < options->allowed_hosts.count && len < sizeof(ret->allowed_hosts);
+	     i++)
+		len += (size_t)snprintf(ret->allowed_hosts + len, sizeof(ret->allowed_hosts) - len,
+					"%s%s", i ? " " : "", options->allowed_hosts.items[i]);
+}

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Standard output. A URL that can be clicked, or a command that can be copied.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "daemon/terminal.h"
+#include "web/report.h"
+
+#define COLUMNS_DEFAULT 100
+#define COLUMNS_MIN 60
+
+unsigned int terminal_columns(void)
+{
+	struct winsize size;
+
+	if (!isatty(STDOUT_FILENO) || ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) < 0 || !size.ws_col)
+		return COLUMNS_DEFAULT;
+	return MIN(MAX((unsigned int)size.ws_col, COLUMNS_MIN), COLUMNS_DEFAULT);
+}
+
+/* What to write in a URL for an address that means all of them. */
+static void print_url(const char *address)
+{
+	if (!strncmp(address, "0.0.0.0:", 8) || !strncmp(address, "[::]:", 5))
+		printf("http://localhost%s", strrchr(address, ':'));
+	else
+		printf("http://%s", address);
+}
+
+void terminal_print_addresses(const struct listeners *listeners)
+{
+	for (size_t i = 0; i < listeners->count; i++) {
+		const struct listener *listener = &listeners->items[i];
+
+		printf("tcpdiagd " TCPDIAGD_VERSION " serves ");
+		if (listener->local) {
+			printf("%s   try: curl -s --unix-socket %s http://localhost/\n",
+			       listener->address, listener->address + strlen("unix:"));
+			continue;
+		}
+		print_url(listener->address);
+		printf("%s   try: curl -s ",
+		       listener->loopback ? "" : " (every address it stands for)");
+		print_url(listener->address);
+		putchar('\n');
+	}
+	fflush(stdout);
+}
+
+int terminal_print_report(const struct snapshot *snapshot, unsigned int lines)
+{
+	struct buffer b = {};
+	size_t len;
+	int r;
+
+	report_print(&b, snapshot, terminal_columns());
+	r = b.error;
+	len = b.len;
+	for (size_t i = 0; lines && i < b.len; i++)
+		if (b.data[i] == '\n' && !--lines)
+			len = i + 1;
+	if (r == 0)
+		fwrite(b.data, 1, len, stdout);
+	if (r == 0 && len < b.len)
+		puts("...");
+	buffer_done(&b);
+	fflush(stdout);
+	return r;
+}
