@@ -41,6 +41,7 @@ enum tcpdiag_input {
 	TCPDIAG_INPUT_LINGER2 = 1U << 1,
 	TCPDIAG_INPUT_REPAIR = 1U << 2,
 	TCPDIAG_INPUT_MPTCP = 1U << 3, /* the MPTCP socket above this subflow */
+	TCPDIAG_INPUT_SIBLING = 1U << 4, /* another listener of the port (SO_REUSEPORT) */
 };
 
 #define TCPDIAG_FOREVER INT64_MAX /* of a duration in milliseconds */
@@ -55,6 +56,7 @@ enum tcpdiag_environment_known {
 	TCPDIAG_ENV_TIMEWAITS = 1U << 4, /* timewaits and tcp_max_tw_buckets */
 	TCPDIAG_ENV_MEMORY = 1U << 5, /* memory_pages and tcp_mem */
 	TCPDIAG_ENV_MIGRATE = 1U << 6, /* tcp_migrate_req */
+	TCPDIAG_ENV_SYNACK_RETRIES = 1U << 7, /* tcp_synack_retries */
 };
 
 /**
@@ -65,6 +67,7 @@ struct tcpdiag_environment {
 	uint32_t tcp_fin_timeout; /* seconds */
 	uint32_t tcp_orphan_retries; /* 0 means 8 for a live connection */
 	uint32_t tcp_rto_max_ms;
+	uint32_t tcp_synack_retries;
 	uint64_t orphans; /* /proc/net/sockstat, the whole machine */
 	uint64_t tcp_max_orphans;
 	uint64_t timewaits; /* of the namespace */

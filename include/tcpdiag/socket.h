@@ -66,6 +66,7 @@ enum tcpdiag_known {
 	TCPDIAG_KNOWS_ULP = 1U << 13, /* mptcp_subflow: asked with CAP_NET_ADMIN */
 	TCPDIAG_KNOWS_INTERFACE = 1U << 14, /* ifindex != 0 */
 	TCPDIAG_KNOWS_UID = 1U << 15, /* uid: not for minisockets */
+	TCPDIAG_KNOWS_CHILDREN = 1U << 16, /* children */
 };
 
 #define TCPDIAG_LINGER_FOREVER INT64_MAX
@@ -118,6 +119,7 @@ struct tcpdiag_socket {
 	int64_t sk_lingertime_ms; /* TCPDIAG_LINGER_FOREVER, or milliseconds; counts when @linger */
 	int64_t linger2_ms; /* TCP_LINGER2: -1 no FIN_WAIT2 at all, 0 the sysctl, else milliseconds */
 	uint32_t references; /* references to its file */
+	uint32_t children; /* of a listener: waiting connections that still live */
 
 	uint8_t state; /* enum tcpdiag_state */
 	uint8_t kind; /* enum tcpdiag_kind */

@@ -56,25 +56,23 @@ static uint32_t control_byte(const struct tcpdiag_socket *sk)
 
 uint32_t tcpdiag_unsent_bytes(const struct tcpdiag_socket *sk)
 {
-	uint32_t unsent;
+	uint32_t data, unsent;
 
 	if (!has_queues(sk) || !(sk->known & TCPDIAG_KNOWS_NOTSENT))
 		return 0;
-	unsent = sk->notsent_bytes < sk->wqueue ? sk->notsent_bytes : sk->wqueue;
+	data = sk->wqueue - control_byte(sk);
+	unsent = sk->notsent_bytes;
 	/* A FIN is the last byte: if anything is unsent, it is. A SYN is sent first. */
 	if (unsent && fin_queued(sk->state))
 		unsent--;
-	return unsent;
+	return unsent < data ? unsent : data;
 }
 
 uint32_t tcpdiag_unacked_bytes(const struct tcpdiag_socket *sk)
 {
-	uint32_t bytes;
-
 	if (!has_queues(sk))
 		return 0;
-	bytes = sk->wqueue - control_byte(sk);
-	return bytes - tcpdiag_unsent_bytes(sk);
+	return sk->wqueue - control_byte(sk) - tcpdiag_unsent_bytes(sk);
 }
 
 bool tcpdiag_peer_finished(const struct tcpdiag_socket *sk)
