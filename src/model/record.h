@@ -49,6 +49,7 @@ struct record {
 	uint8_t flags; /* enum record_flag */
 	uint8_t close_rule; /* enum tcpdiag_rule of close(): NONE where nobody can close it */
 	uint8_t close_segment; /* enum tcpdiag_segment of close() */
+	uint16_t owner_pass; /* the walk over the owners that had begun when the inode came */
 };
 
 /* "inbound", "outbound", "unknown" */

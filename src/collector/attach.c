@@ -1,0 +1,358 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Holders of each record. A socket is called unheld only when two walks in a row that began after its inode
+ * was first seen have found nobody, and could read every process: then its last reference is in a message
+ * under way, in a close() that lingers, or in io_uring.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "collector/attach.h"
+#include "collector/roster.h"
+#include "model/macro.h"
+
+#define ROW_CUT (RECORD_NONE - 1) /* asked for once, and refused */
+
+struct attach {
+	struct roster roster;
+	struct holder *holders, *before; /* of this result, and of the one before */
+	uint32_t count, room, before_count;
+	uint32_t *renumber; /* row before -> row now; NULL: the same */
+	uint32_t renumber_count;
+	struct process *rows; /* as published */
+	uint32_t rows_room;
+
+	const struct owners *owners; /* borrowed for one poll */
+	uint32_t *process_rows; /* the owners' number -> row */
+	uint32_t process_rows_count;
+	struct attach_limits limits;
+	int64_t result_ns; /* of the result in force; 0: none */
+	uint16_t pass; /* its number */
+	bool clean, renewed;
+	bool blank; /* cleared, and no result since */
+	uint64_t cut_holders;
+};
+
+int attach_new(struct attach **ret)
+{
+	*ret = calloc(1, sizeof(**ret));
+	if (!*ret)
+		return -ENOMEM;
+	(*ret)->blank = true;
+	return 0;
+}
+
+struct attach *attach_free(struct attach *attach)
+{
+	if (!attach)
+		return NULL;
+	roster_done(&attach->roster);
+	free(attach->holders);
+	free(attach->before);
+	free(attach->renumber);
+	free(attach->process_rows);
+	free(attach->rows);
+	free(attach);
+	return NULL;
+}
+
+static uint32_t renumbered(const struct attach *attach, uint32_t row)
+{
+	if (!attach->renumber)
+		return row;
+	return row < attach->renumber_count ? attach->renumber[row] : RECORD_NONE;
+}
+
+static void renumber_gone(const struct attach *attach, struct gone *gone)
+{
+	struct record *record;
+	uint32_t cursor = 0;
+
+	while ((record = gone_next(gone, &cursor)))
+		if (record->creator != RECORD_NONE)
+			record->creator = renumbered(attach, record->creator);
+}
+
+static void refer_gone(struct attach *attach, struct gone *gone)
+{
+	struct record *record;
+	uint32_t cursor = 0;
+
+	while ((record = gone_next(gone, &cursor)))
+		roster_refer(&attach->roster, record->creator);
+}
+
+void attach_clear(struct attach *attach, struct gone *gone)
+{
+	struct record *record;
+	uint32_t cursor = 0;
+
+	roster_done(&attach->roster);
+	attach->count = attach->before_count = 0;
+	attach->result_ns = 0;
+	attach->renewed = false;
+	attach->blank = true;
+	while ((record = gone_next(gone, &cursor)))
+		record->creator = RECORD_NONE;
+}
+
+/* A new result: rows are numbered anew, the holders begin from none. */
+static int renew(struct attach *attach, struct gone *gone)
+{
+	uint32_t *renumber = NULL, *rows = NULL, count = 0;
+	int r;
+
+	refer_gone(attach, gone);
+	r = roster_renew(&attach->roster, attach->owners, &renumber, &count, &rows);
+	if (r < 0)
+		return r;
+	free(attach->renumber);
+	free(attach->process_rows);
+	attach->renumber = renumber;
+	attach->renumber_count = count;
+	attach->process_rows = rows;
+	attach->process_rows_count = owners_process_count(attach->owners);
+	free(attach->before);
+	attach->before = take_ptr(attach->holders);
+	attach->before_count = attach->count;
+	attach->count = attach->room = 0;
+	attach->blank = false;
+	renumber_gone(attach, gone);
+	return 0;
+}
+
+int attach_begin(struct attach *attach, const struct owners *owners, uint16_t pass, bool clean,
+		 const struct attach_limits *limits, struct gone *gone)
+{
+	int64_t result_ns = owners ? owners_result_ns(owners) : 0;
+	int r;
+
+	attach->owners = owners;
+	attach->limits = *limits;
+	attach->renewed = false;
+	if (!result_ns || result_ns == attach->result_ns) {
+		free(attach->renumber);
+		attach->renumber = NULL;
+		free(attach->before);
+		attach->before = NULL;
+		attach->before_count = 0;
+		roster_begin(&attach->roster);
+		return 0;
+	}
+	r = renew(attach, gone);
+	if (r < 0) {
+		/* Its numbers of processes are not those of our rows. */
+		attach->owners = NULL;
+		return r;
+	}
+	attach->renewed = true;
+	attach->result_ns = result_ns;
+	attach->pass = pass;
+	attach->clean = clean;
+	roster_begin(&attach->roster);
+	return 1;
+}
+
+/* The row of the process that was last known to hold it. */
+static uint32_t last_holder(const struct attach *attach, const struct record *record)
+{
+	const struct holder *holders = attach->renewed ? attach->before : attach->holders;
+	uint32_t count = attach->renewed ? attach->before_count : attach->count;
+	uint32_t row = record->creator;
+
+	if (record->holders && record->holder < count)
+		row = holders[record->holder].process;
+	return row == RECORD_NONE ? row : renumbered(attach, row);
+}
+
+static bool add_holder(struct attach *attach, uint32_t row, int32_t fd)
+{
+	if (attach->count >= attach->limits.max_holders) {
+		attach->cut_holders++;
+		return false;
+	}
+	if (attach->count == attach->room) {
+		uint32_t room = MAX(attach->room * 2, 1024U);
+		struct holder *more = reallocarray(attach->holders, room, sizeof(*more));
+
+		if (!more)
+			return false;
+		attach->holders = more;
+		attach->room = room;
+	}
+	attach->holders[attach->count++] = (struct holder){ .process = row, .fd = fd };
+	return true;
+}
+
+/* The row of a process of the walk, made when its first TCP socket is found. */
+static uint32_t row_of(struct attach *attach, uint32_t process)
+{
+	uint32_t *row;
+
+	if (process >= attach->process_rows_count)
+		return RECORD_NONE;
+	row = &attach->process_rows[process];
+	if (*row == RECORD_NONE) {
+		*row = roster_add(&attach->roster, owners_process(attach->owners, process),
+				  attach->limits.max_processes);
+		if (*row == RECORD_NONE)
+			*row = ROW_CUT;
+	}
+	return *row == ROW_CUT ? RECORD_NONE : *row;
+}
+
+/* Looks the inode up; false where somebody holds it whom the limits cut. */
+static bool look_up(struct attach *attach, struct record *record)
+{
+	const struct owner *run;
+	uint32_t n = owners_find(attach->owners, record->sk.inode, &run), i;
+	bool complete = true;
+
+	record->holder = attach->count;
+	record->holders = 0;
+	for (i = 0; i < n; i++) {
+		uint32_t row = row_of(attach, run[i].process);
+
+		if (row == RECORD_NONE || record->holders == UINT16_MAX ||
+		    !add_holder(attach, row, run[i].fd))
+			complete = false;
+		else
+			record->holders++;
+	}
+	if (!record->holders)
+		record->holder = RECORD_NONE;
+	return complete;
+}
+
+static void add_to_processes(struct attach *attach, const struct record *record)
+{
+	uint32_t i, last = RECORD_NONE;
+
+	for (i = 0; i < record->holders; i++) {
+		uint32_t row = attach->holders[record->holder + i].process;
+
+		/* A run is sorted by pid: one with two descriptors counts once. */
+		if (row != last)
+			roster_count(&attach->roster, row, record->sk.state);
+		last = row;
+	}
+}
+
+/* A walk has ended that could have found the holders of this inode. */
+static void judge_walk(const struct attach *attach, struct record *record, bool complete)
+{
+	bool asked_before = record->flags & RECORD_OWNERS_KNOWN;
+	/* Of two walks that found nobody the one before counts only where it looked for this inode too. */
+	bool began_after = (int16_t)(attach->pass - record->owner_pass) > 0;
+
+	record->flags &= (uint8_t)~RECORD_OWNERS_KNOWN;
+	if (record->holders && record->sk.attachment == TCPDIAG_UNHELD)
+		record->sk.attachment = TCPDIAG_HELD;
+	if (!began_after || !attach->clean || !complete)
+		return;
+	record->flags |= RECORD_OWNERS_KNOWN;
+	record->owner_pass = (uint16_t)(attach->pass - 1);
+	if (!record->holders && asked_before && record->sk.attachment == TCPDIAG_HELD)
+		record->sk.attachment = TCPDIAG_UNHELD;
+}
+
+static void ask(struct attach *attach, struct record *record)
+{
+	uint32_t last = last_holder(attach, record);
+	bool ended = record->holders == 0, complete;
+
+	record->flags &= (uint8_t)~RECORD_ASK_OWNERS;
+	if (!attach->owners) {
+		/* Later; this one stays with what it was known to have. */
+		record->flags |= RECORD_ASK_OWNERS;
+		record->creator = last;
+		record->holders = 0;
+		record->holder = RECORD_NONE;
+		return;
+	}
+	/* The first walk that misses a socket does not count as the second one. */
+	if (!ended)
+		record->flags &= (uint8_t)~RECORD_OWNERS_KNOWN;
+	complete = look_up(attach, record);
+	record->creator = record->holders ? RECORD_NONE : last;
+	if (attach->renewed)
+		judge_walk(attach, record, complete);
+}
+
+/* Nothing is known of holders, whatever the records say. */
+static void clear_record(struct record *record)
+{
+	record->holders = 0;
+	record->holder = record->creator = RECORD_NONE;
+	record->flags &= (uint8_t)~RECORD_OWNERS_KNOWN;
+	if (record->sk.attachment == TCPDIAG_UNHELD)
+		record->sk.attachment = TCPDIAG_HELD;
+}
+
+void attach_record(struct attach *attach, struct record *record)
+{
+	if (attach->blank) {
+		clear_record(record);
+		return;
+	}
+	if (!record->sk.inode) {
+		record->creator = last_holder(attach, record);
+		record->holders = 0;
+		record->holder = RECORD_NONE;
+		record->flags &= (uint8_t) ~(RECORD_ASK_OWNERS | RECORD_OWNERS_KNOWN);
+	} else if (attach->renewed || record->flags & RECORD_ASK_OWNERS) {
+		ask(attach, record);
+	} else if (record->creator != RECORD_NONE) {
+		record->creator = renumbered(attach, record->creator);
+	}
+	if (record->creator != RECORD_NONE)
+		roster_refer(&attach->roster, record->creator);
+	add_to_processes(attach, record);
+}
+
+void attach_forget(const struct attach *attach, struct record *record)
+{
+	if (record->holders && record->holder < attach->count)
+		record->creator = attach->holders[record->holder].process;
+	record->holders = 0;
+	record->holder = RECORD_NONE;
+	/* Should it come back. */
+	if (record->sk.inode)
+		record->flags |= RECORD_ASK_OWNERS;
+}
+
+const struct holder *attach_holders(const struct attach *attach, uint32_t *ret_count)
+{
+	*ret_count = attach->count;
+	return attach->holders;
+}
+
+const struct process *attach_processes(struct attach *attach, struct snapshot_writer *w,
+				       uint32_t *ret_count)
+{
+	uint32_t count = roster_size(&attach->roster), i;
+
+	*ret_count = 0;
+	if (count > attach->rows_room || count < attach->rows_room / 8) {
+		struct process *rows = reallocarray(attach->rows, MAX(count, 1U), sizeof(*rows));
+
+		if (!rows)
+			return NULL;
+		attach->rows = rows;
+		attach->rows_room = MAX(count, 1U);
+	}
+	for (i = 0; i < count; i++)
+		roster_print(&attach->roster, i, w, &attach->rows[i]);
+	*ret_count = count;
+	return count ? attach->rows : NULL;
+}
+
+uint64_t attach_cut_processes(const struct attach *attach)
+{
+	return attach->roster.cut;
+}
+
+uint64_t attach_cut_holders(const struct attach *attach)
+{
+	return attach->cut_holders;
+}

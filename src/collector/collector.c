@@ -1,0 +1,429 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The collector's life, and the frame of a poll: take a buffer, read, judge, seal, publish.
+ */
+#include "collector/collector.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/utsname.h>
+#include <time.h>
+
+#include "collector/private.h"
+#include "collector/totals.h"
+#include "model/macro.h"
+
+#define STRING_LENGTH_MAX 4096U
+#define ROOM_MIN ((size_t)1 << 20)
+
+int64_t clock_ns(int clock)
+{
+	struct timespec now = {};
+
+	clock_gettime(clock, &now);
+	return (int64_t)now.tv_sec * NSEC_PER_SEC + now.tv_nsec;
+}
+
+/* Seconds since the epoch at which this process began; of now where /proc does not say. */
+static double process_start(void)
+{
+	_cleanup_fclose_ FILE *stat = fopen("/proc/self/stat", "re");
+	double wall = (double)clock_ns(CLOCK_REALTIME), boot = (double)clock_ns(CLOCK_BOOTTIME);
+	const char *field = NULL;
+	char text[1024];
+	int i;
+
+	if (stat && fgets(text, sizeof(text), stat))
+		field = strrchr(text, ')');
+	/* comm is field 2 and may hold anything, starttime is field 22. */
+	for (i = 2; field && i < 22; i++) {
+		field = strchr(field, ' ');
+		field += field != NULL;
+	}
+	if (!field)
+		return wall / 1e9;
+	return (wall - boot) / 1e9 + strtod(field, NULL) / (double)sysconf(_SC_CLK_TCK);
+}
+
+static void know_self(struct collector_self *self)
+{
+	struct utsname name;
+	struct stat st;
+
+	self->started_ns = clock_ns(CLOCK_MONOTONIC);
+	self->start_time_seconds = process_start();
+	if (stat("/proc/thread-self/ns/net", &st) == 0)
+		self->netns = (uint32_t)st.st_ino;
+	if (gethostname(self->hostname, sizeof(self->hostname) - 1) < 0)
+		self->hostname[0] = '\0';
+	if (uname(&name) == 0)
+		snprintf(self->kernel, sizeof(self->kernel), "%s", name.release);
+}
+
+/* ---- sources ---- */
+
+static const char *diag_remedy(int error)
+{
+	switch (error) {
+	case EPROTONOSUPPORT:
+	case EOPNOTSUPP:
+		return "the kernel has no tcp_diag: try modprobe tcp_diag";
+	case EAFNOSUPPORT:
+		return "a sandbox forbids AF_NETLINK: see RestrictAddressFamilies= or seccomp";
+	default:
+		return "";
+	}
+}
+
+static int open_diag(struct collector *c)
+{
+	int r;
+
+	if (c->diag)
+		return 0;
+	r = sock_diag_open(c->self.netns, &c->diag);
+	if (r < 0)
+		sources_failed(&c->sources, SOURCE_SOCK_DIAG, -r,
+			       "sockets cannot be asked for (NETLINK_SOCK_DIAG)", diag_remedy(-r));
+	return r;
+}
+
+static void open_counters(struct collector *c)
+{
+	int r;
+
+	if (c->counters_reader || c->replay)
+		return;
+	r = counters_open(&c->counters_reader);
+	if (r < 0)
+		sources_failed(&c->sources, SOURCE_COUNTERS, -r,
+			       "counters and limits cannot be read from /proc/net",
+			       "is /proc mounted, and not with ProcSubset=pid?");
+}
+
+static int open_replay(struct collector *c, const char *path)
+{
+	int r;
+
+	c->replay = true;
+	r = sock_diag_open_file(path, &c->diag);
+	if (r < 0)
+		return r;
+	sources_set(&c->sources, SOURCE_COUNTERS, SOURCE_OFF,
+		    "a dump file has no counters and no limits");
+	sources_set(&c->sources, SOURCE_PROCESSES, SOURCE_OFF,
+		    "a dump file does not tell who holds a socket");
+	sources_set(&c->sources, SOURCE_NAMESPACES, SOURCE_OFF, "a dump file is of one namespace");
+	sources_set(&c->sources, SOURCE_MPTCP_DIAG, SOURCE_OFF, "a dump file has no MPTCP sockets");
+	return 0;
+}
+
+void collector_tick(struct collector *c, int64_t now_ns)
+{
+	int64_t began = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+	int r;
+
+	open_counters(c);
+	if (!c->counters_reader)
+		return;
+	r = counters_read(c->counters_reader, &c->counters, &c->environment, c->port_range);
+	if (r < 0) {
+		/* Old limits would be taken for those of now. */
+		c->environment = (struct tcpdiag_environment){};
+		c->counters = (struct counters){};
+		sources_failed(&c->sources, SOURCE_COUNTERS, -r,
+			       "counters and limits cannot be read from /proc/net", "");
+		return;
+	}
+	if (r)
+		sources_set(&c->sources, SOURCE_COUNTERS, SOURCE_DEGRADED,
+			    "some counters or limits that every kernel has cannot be read: what "
+			    "depends on them is not known");
+	else
+		sources_set(&c->sources, SOURCE_COUNTERS, SOURCE_OK, NULL);
+	sources_passed(&c->sources, SOURCE_COUNTERS, now_ns,
+		       clock_ns(CLOCK_THREAD_CPUTIME_ID) - began);
+	gauges_add(&c->gauges, now_ns, &c->counters, &c->environment);
+}
+
+/* ---- life ---- */
+
+static int open_parts(struct collector *c)
+{
+	int r;
+
+	r = pool_new(&c->pool);
+	if (r < 0)
+		return r;
+	r = findings_new(c->settings.max_findings, &c->findings);
+	if (r < 0)
+		return r;
+	r = gone_new(&c->gone);
+	if (r < 0)
+		return r;
+	r = listeners_new(&c->listeners);
+	if (r < 0)
+		return r;
+	return attach_new(&c->attach);
+}
+
+int collector_new(const struct collector_settings *settings, struct collector **ret)
+{
+	struct collector *c = calloc(1, sizeof(*c));
+	int r;
+
+	if (!c)
+		return -ENOMEM;
+	c->settings = *settings;
+	c->settings.replay = NULL;
+	sources_init(&c->sources);
+	know_self(&c->self);
+	lanes_configure(&c->lanes, settings->interval_ns, settings->sweep_interval_ns,
+			settings->cpu_share, c->self.started_ns, true);
+	r = open_parts(c);
+	if (r >= 0 && settings->replay)
+		r = open_replay(c, settings->replay);
+	if (r < 0) {
+		collector_free(c);
+		return r;
+	}
+	if (!c->replay) {
+		open_diag(c);
+		open_counters(c);
+		walk_open(c);
+	}
+	*ret = c;
+	return 0;
+}
+
+struct collector *collector_free(struct collector *c)
+{
+	if (!c)
+		return NULL;
+	collector_detach(c);
+	sock_diag_free(c->diag);
+	counters_free(c->counters_reader);
+	owners_free(c->walk.owners);
+	pool_free(c->pool);
+	findings_free(c->findings);
+	gone_free(c->gone);
+	listeners_free(c->listeners);
+	attach_free(c->attach);
+	join_done(&c->join);
+	free(c->order);
+	free(c->fresh);
+	free(c->reload.error);
+	free(c);
+	return NULL;
+}
+
+void collector_configure(struct collector *c, const struct collector_settings *settings)
+{
+	bool processes = c->settings.processes;
+	uint32_t max_findings = c->settings.max_findings;
+	struct findings *findings = NULL;
+
+	c->settings = *settings;
+	c->settings.replay = NULL;
+	lanes_configure(&c->lanes, settings->interval_ns, settings->sweep_interval_ns,
+			settings->cpu_share, clock_ns(CLOCK_MONOTONIC), false);
+	/* Another limit of findings begins their history anew. */
+	if (settings->max_findings != max_findings &&
+	    findings_new(settings->max_findings, &findings) == 0) {
+		findings_free(c->findings);
+		c->findings = findings;
+	}
+	if (processes != settings->processes) {
+		walk_close(c);
+		walk_open(c);
+	}
+	collector_rearm(c);
+}
+
+void collector_set_reload(struct collector *c, bool ok, const char *error, int64_t now_ns)
+{
+	free(c->reload.error);
+	c->reload = (struct collector_reload){
+		.when_ns = now_ns,
+		.ok = ok,
+		.error = error ? strdup(error) : NULL,
+	};
+}
+
+void collector_set_web_restarts(struct collector *c, uint32_t restarts)
+{
+	c->web_restarts = restarts;
+}
+
+int collector_snapshot(const struct collector *c, struct snapshot *ret)
+{
+	const struct pool_buffer *newest = pool_newest(c->pool);
+
+	return newest ? snapshot_open(newest->data, newest->size, ret) : -ENODATA;
+}
+
+struct pool *collector_pool(struct collector *c)
+{
+	return c->pool;
+}
+
+/* ---- one poll ---- */
+
+static void *grow(void *context, size_t size)
+{
+	struct poll *p = context;
+
+	return pool_grow(p->c->pool, p->buffer, size) < 0 ? NULL : p->buffer->data;
+}
+
+static int begin(struct poll *p)
+{
+	struct collector *c = p->c;
+	size_t room = ROOM_MIN;
+	int r;
+
+	if (collector_snapshot(c, &p->before) == 0)
+		room = MAX(room, p->before.header->bytes + p->before.header->bytes / 8);
+	else
+		p->before = (struct snapshot){};
+	r = pool_take(c->pool, room, &p->buffer);
+	if (r < 0)
+		return r;
+	p->lendable = r == 0;
+	p->w = (struct snapshot_writer){
+		.max_records = c->settings.max_sockets,
+		.grow = grow,
+		.context = p,
+		.string_max = c->settings.max_strings,
+		.string_length_max = STRING_LENGTH_MAX,
+		.limits = c->limits,
+	};
+	r = snapshot_begin(&p->w);
+	/* All of the buffer may be written: it need not grow step by step. */
+	if (r == 0)
+		p->w.size = p->buffer->size;
+	p->memory = (struct memory){
+		.now_ns = p->now_ns,
+		.fast_ns = c->fast_ns,
+		.sweep_ns = c->sweep_ns,
+		.fast_reach_ns = 2 * c->lanes.passes[PASS_FAST].interval_ns,
+		.sweep_reach_ns = 2 * c->lanes.passes[PASS_SWEEP].interval_ns,
+		.owner_pass = c->walk.begun,
+	};
+	return r;
+}
+
+/* A pass that has read everything it covers. */
+static void remember_pass(struct poll *p)
+{
+	struct collector *c = p->c;
+
+	if (p->pass == PASS_SWEEP) {
+		c->sweep_cut = p->cut;
+		c->sweep_ns = p->cut ? 0 : p->now_ns;
+	}
+	if (p->pass >= PASS_FAST)
+		c->fast_ns = p->now_ns;
+	sources_set(&c->sources, SOURCE_SOCK_DIAG, SOURCE_OK, NULL);
+	sources_passed(&c->sources, SOURCE_SOCK_DIAG, p->now_ns,
+		       clock_ns(CLOCK_THREAD_CPUTIME_ID) - p->cpu_ns);
+}
+
+/* Judges and publishes what the writer holds. Return: as collector_poll(). */
+static int finish(struct poll *p)
+{
+	struct collector *c = p->c;
+
+	if (poll_judge(p) < 0 || poll_seal(p) < 0) {
+		/* Rows of processes may be numbered anew, and the newest snapshot does not know. */
+		attach_clear(c->attach, c->gone);
+		return -ENOMEM;
+	}
+	pool_publish(c->pool, p->buffer);
+	p->buffer = NULL;
+	if (p->lendable)
+		return 0;
+	c->limits[LIMIT_SNAPSHOTS_SKIPPED]++;
+	return 1;
+}
+
+static void end(struct poll *p, int r)
+{
+	if (r == -ENOMEM)
+		p->c->limits[LIMIT_OUT_OF_MEMORY]++;
+	if (p->buffer)
+		pool_drop(p->c->pool, p->buffer);
+	snapshot_writer_done(&p->w);
+}
+
+/* The source has failed: its state is said in a snapshot that shows the records before. */
+static void publish_stale(struct collector *c, const struct poll *failed)
+{
+	struct poll p = { .c = c,
+			  .pass = PASS_TICK,
+			  .stale = true,
+			  .now_ns = failed->now_ns,
+			  .wall_ns = failed->wall_ns,
+			  .cpu_ns = failed->cpu_ns };
+	int r;
+
+	r = begin(&p);
+	if (r == 0)
+		r = poll_copy_rows(&p);
+	if (r == 0)
+		r = finish(&p);
+	end(&p, r);
+}
+
+static int read_poll(struct poll *p)
+{
+	int r;
+
+	r = open_diag(p->c);
+	if (r < 0)
+		return r;
+	r = poll_read_rows(p);
+	if (r < 0 && r != -ENOMEM)
+		sources_failed(&p->c->sources, SOURCE_SOCK_DIAG, -r,
+			       "the dump of sockets broke off", diag_remedy(-r));
+	if (r >= 0)
+		remember_pass(p);
+	return r;
+}
+
+int collector_pass(struct collector *c, enum pass pass)
+{
+	struct poll p = { .c = c,
+			  .pass = pass,
+			  .now_ns = clock_ns(CLOCK_MONOTONIC),
+			  .wall_ns = clock_ns(CLOCK_REALTIME),
+			  .cpu_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID) };
+	int r;
+
+	collector_tick(c, p.now_ns);
+	if (pass != PASS_TICK) {
+		/* A part of nothing is nothing: the first pass reads everything. */
+		if (!c->sweep_ns && !c->sweep_cut)
+			p.pass = PASS_SWEEP;
+		r = begin(&p);
+		if (r == 0)
+			r = read_poll(&p);
+		if (r >= 0)
+			r = finish(&p);
+		end(&p, r);
+		if (r < 0 && r != -ENOMEM)
+			publish_stale(c, &p);
+	} else {
+		r = 0;
+	}
+	lanes_passed(&c->lanes, p.pass, p.now_ns, clock_ns(CLOCK_THREAD_CPUTIME_ID) - p.cpu_ns);
+	return r;
+}
+
+int collector_poll(struct collector *c, enum lane lane)
+{
+	if (lane == LANE_OWNERS)
+		return collector_walk_owners(c);
+	return collector_pass(c, lane == LANE_SWEEP ? PASS_SWEEP : PASS_FAST);
+}

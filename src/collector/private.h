@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The collector's inside, for its own files: what it keeps, and one poll.
+ */
+#pragma once
+
+#include <limits.h>
+
+#include "collector/attach.h"
+#include "collector/collector.h"
+#include "collector/gauges.h"
+#include "collector/join.h"
+#include "collector/lanes.h"
+#include "collector/listeners.h"
+#include "collector/memory.h"
+#include "collector/pool.h"
+#include "collector/sources.h"
+#include "kernel/counters.h"
+#include "kernel/owners.h"
+#include "kernel/sock_diag.h"
+#include "rules/findings.h"
+
+struct sd_event_source;
+
+/* What does not change while the process lives. */
+struct collector_self {
+	uint32_t netns;
+	int64_t started_ns;
+	double start_time_seconds;
+	char hostname[HOST_NAME_MAX + 1];
+	char kernel[128];
+};
+
+struct collector_reload {
+	int64_t when_ns; /* 0: none */
+	bool ok;
+	char *error;
+};
+
+/* The walk over the owners: in slices, with a budget of its own. */
+struct owners_lane {
+	struct owners *owners; /* NULL: switched off or not to be had */
+	bool running; /* a pass has begun */
+	uint16_t begun; /* how many passes have, modulo 2^16 */
+	uint16_t result; /* number of the one in force */
+	bool clean; /* that one could read every process and was not cut */
+	int64_t next_ns; /* slice, or pass */
+	double cost_ns; /* CPU time of this pass so far */
+	struct owners_cut cut; /* when it began */
+};
+
+struct collector {
+	struct collector_settings settings;
+	struct collector_self self;
+	struct collector_reload reload;
+	uint32_t web_restarts;
+	bool replay;
+
+	struct sock_diag *diag;
+	struct counters_reader *counters_reader;
+	struct pool *pool;
+	struct findings *findings;
+	struct gone *gone;
+	struct listeners *listeners;
+	struct attach *attach;
+	struct join join;
+	struct owners_lane walk;
+	struct gauges gauges;
+	struct lanes lanes;
+	struct lane_state lane_states[LANE_MAX];
+	struct sources sources;
+	uint64_t limits[LIMIT_MAX];
+
+	struct counters counters;
+	struct tcpdiag_environment environment;
+	uint16_t port_range[2];
+	uint32_t environment_class;
+
+	uint64_t id; /* of the newest snapshot */
+	int64_t fast_ns, sweep_ns; /* when the last complete pass began, 0: none */
+	uint32_t sweep_cut; /* sockets above the limit in the last sweep */
+	bool listeners_seen;
+	bool no_mptcp; /* the kernel does not answer for it */
+	uint32_t *order, *fresh; /* kept between polls */
+	uint32_t order_room, fresh_room;
+
+	struct sd_event_source *timer, *walk_timer;
+	void (*published)(struct collector *collector, int result, void *context);
+	void *published_context;
+};
+
+/* One poll. */
+struct poll {
+	struct collector *c;
+	enum pass pass;
+	int64_t now_ns, wall_ns;
+	int64_t cpu_ns; /* CPU time of this thread when it began */
+	struct memory memory;
+	struct pool_buffer *buffer;
+	bool lendable;
+	struct snapshot_writer w;
+	struct snapshot before; /* all empty: there was none */
+	uint32_t order_count, fresh_count;
+	uint32_t rows; /* that the kernel gave */
+	uint32_t cut;
+	bool stale; /* no dump: the records before, as they were */
+	struct totals totals;
+};
+
+int64_t clock_ns(int clock);
+
+/* Counters and orphans. */
+void collector_tick(struct collector *c, int64_t now_ns);
+
+/* One pass, published where it is more than a tick. As collector_poll(). */
+int collector_pass(struct collector *c, enum pass pass);
+
+/* rows.c: the dump into the writer, joined with the records before. 0 or -errno. */
+int poll_read_rows(struct poll *p);
+/* The records before, as they were. 0 or -ENOMEM. */
+int poll_copy_rows(struct poll *p);
+
+/* judge.c: direction, listener, holders, verdict and totals of every record. 0 or -ENOMEM. */
+int poll_judge(struct poll *p);
+
+/* publish.c: everything behind the records, and the header. 0 or -ENOMEM. */
+int poll_seal(struct poll *p);
+
+/* walk.c: the owners. */
+int walk_open(struct collector *c);
+void walk_close(struct collector *c);
+/* Goes on for @budget_ns. 1 when a pass is complete, 0, or -errno. */
+int walk_step(struct collector *c, int64_t budget_ns);
+
+/* schedule.c: takes the timers away; sets them anew after a change of settings. */
+void collector_detach(struct collector *c);
+void collector_rearm(struct collector *c);

@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Rows that outlive their process, so that an orphan can name who left it. A reused pid has another start
+ * time and is another row.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "collector/roster.h"
+#include "model/macro.h"
+
+#define MISSED_MAX 2U
+
+struct roster_entry {
+	int32_t pid;
+	uint32_t netns;
+	uint64_t start_time;
+	uint32_t descriptors, descriptor_limit;
+	char comm[16];
+	char *texts; /* cgroup, unit, container, each terminated; owned */
+	uint8_t missed; /* results in a row in which it held nothing */
+	bool referred;
+	uint32_t sockets[TCPDIAG_STATE_MAX];
+};
+
+static char *texts_dup(const struct owner_process *process)
+{
+	const char *parts[] = { process->cgroup, process->unit, process->container };
+	size_t size = 0, i;
+	char *texts, *end;
+
+	for (i = 0; i < ARRAY_SIZE(parts); i++)
+		size += strlen(parts[i]) + 1;
+	texts = malloc(size);
+	for (end = texts, i = 0; texts && i < ARRAY_SIZE(parts); i++)
+		end = stpcpy(end, parts[i]) + 1;
+	return texts;
+}
+
+static bool texts_equal(const char *texts, const struct owner_process *process)
+{
+	const char *unit = texts + strlen(texts) + 1, *container = unit + strlen(unit) + 1;
+
+	return !strcmp(texts, process->cgroup) && !strcmp(unit, process->unit) &&
+	       !strcmp(container, process->container);
+}
+
+/* Old names stay where there is no memory for new ones. */
+static bool entry_update(struct roster_entry *entry, const struct owner_process *process)
+{
+	if (!entry->texts || !texts_equal(entry->texts, process)) {
+		char *texts = texts_dup(process);
+
+		if (!texts)
+			return entry->texts;
+		free(entry->texts);
+		entry->texts = texts;
+	}
+	entry->pid = process->pid;
+	entry->start_time = process->start_time;
+	entry->netns = process->netns;
+	entry->descriptors = process->descriptors;
+	entry->descriptor_limit = process->descriptor_limit;
+	memcpy(entry->comm, process->comm, sizeof(entry->comm));
+	entry->comm[sizeof(entry->comm) - 1] = '\0';
+	return true;
+}
+
+/* ---- an index by pid ---- */
+
+struct pids {
+	uint32_t *slots; /* row + 1 */
+	uint32_t mask;
+};
+
+static uint32_t pid_slot(const struct pids *pids, int32_t pid)
+{
+	return (uint32_t)pid * 2654435761U >> 7 & pids->mask;
+}
+
+static int pids_index(struct pids *pids, const struct roster *roster)
+{
+	uint32_t room = 16, i;
+
+	while (room < roster->count * 2)
+		room *= 2;
+	pids->slots = calloc(room, sizeof(*pids->slots));
+	if (!pids->slots)
+		return -ENOMEM;
+	pids->mask = room - 1;
+	for (i = 0; i < roster->count; i++) {
+		uint32_t slot = pid_slot(pids, roster->entries[i].pid);
+
+		while (pids->slots[slot])
+			slot = (slot + 1) & pids->mask;
+		pids->slots[slot] = i + 1;
+	}
+	return 0;
+}
+
+static uint32_t pids_find(const struct pids *pids, const struct roster *roster,
+			  const struct owner_process *process)
+{
+	uint32_t slot = pid_slot(pids, process->pid);
+
+	for (; pids->slots[slot]; slot = (slot + 1) & pids->mask) {
+		const struct roster_entry *entry = &roster->entries[pids->slots[slot] - 1];
+
+		if (entry->pid == process->pid && entry->start_time == process->start_time)
+			return pids->slots[slot] - 1;
+	}
+	return RECORD_NONE;
+}
+
+/* ---- */
+
+/* Moves what stays to the front. */
+static void squeeze(struct roster *roster, uint32_t *renumber)
+{
+	uint32_t kept = 0, i;
+
+	for (i = 0; i < roster->count; i++) {
+		struct roster_entry *entry = &roster->entries[i];
+
+		if (entry->missed >= MISSED_MAX && !entry->referred) {
+			free(entry->texts);
+			renumber[i] = RECORD_NONE;
+			continue;
+		}
+		renumber[i] = kept;
+		roster->entries[kept++] = *entry;
+	}
+	roster->count = kept;
+}
+
+uint32_t roster_add(struct roster *roster, const struct owner_process *process, uint32_t max)
+{
+	struct roster_entry *entry;
+
+	if (roster->count >= max) {
+		roster->cut++;
+		return RECORD_NONE;
+	}
+	if (roster->count == roster->room) {
+		uint32_t room = MAX(roster->room * 2, 32U);
+		struct roster_entry *more = reallocarray(roster->entries, room, sizeof(*more));
+
+		if (!more)
+			return RECORD_NONE;
+		roster->entries = more;
+		roster->room = room;
+	}
+	entry = &roster->entries[roster->count];
+	*entry = (struct roster_entry){};
+	return entry_update(entry, process) ? roster->count++ : RECORD_NONE;
+}
+
+int roster_renew(struct roster *roster, const struct owners *owners, uint32_t **ret_renumber,
+		 uint32_t *ret_count, uint32_t **ret_rows)
+{
+	uint32_t processes = owners_process_count(owners), before = roster->count, i;
+	_cleanup_free_ uint32_t *renumber = calloc(before + 1, sizeof(*renumber));
+	_cleanup_free_ uint32_t *rows = calloc(processes + 1, sizeof(*rows));
+	struct pids pids = {};
+
+	if (!renumber || !rows || pids_index(&pids, roster) < 0)
+		return -ENOMEM;
+	for (i = 0; i < before; i++)
+		roster->entries[i].missed = (uint8_t)MIN(roster->entries[i].missed + 1U,
+							 MISSED_MAX);
+	for (i = 0; i < processes; i++) {
+		const struct owner_process *process = owners_process(owners, i);
+
+		rows[i] = pids_find(&pids, roster, process);
+		if (rows[i] != RECORD_NONE)
+			entry_update(&roster->entries[rows[i]], process);
+	}
+	free(pids.slots);
+	squeeze(roster, renumber);
+	for (i = 0; i < processes; i++)
+		if (rows[i] != RECORD_NONE)
+			rows[i] = renumber[rows[i]];
+	*ret_renumber = take_ptr(renumber);
+	*ret_count = before;
+	*ret_rows = take_ptr(rows);
+	return 0;
+}
+
+void roster_begin(struct roster *roster)
+{
+	uint32_t i;
+
+	for (i = 0; i < roster->count; i++) {
+		memset(roster->entries[i].sockets, 0, sizeof(roster->entries[i].sockets));
+		roster->entries[i].referred = false;
+	}
+}
+
+void roster_count(struct roster *roster, uint32_t row, uint8_t state)
+{
+	if (row >= roster->count || state >= TCPDIAG_STATE_MAX)
+		return;
+	roster->entries[row].sockets[state]++;
+	roster->entries[row].missed = 0;
+}
+
+void roster_refer(struct roster *roster, uint32_t row)
+{
+	if (row < roster->count)
+		roster->entries[row].referred = true;
+}
+
+uint32_t roster_size(const struct roster *roster)
+{
+	return roster->count;
+}
+
+void roster_print(const struct roster *roster, uint32_t row, struct snapshot_writer *w,
+		  struct process *ret)
+{
+	const struct roster_entry *entry = &roster->entries[row];
+	const char *unit = entry->texts + strlen(entry->texts) + 1;
+	const char *container = unit + strlen(unit) + 1;
+
+	*ret = (struct process){
+		.pid = entry->pid,
+		.comm = snapshot_string(w, entry->comm, strlen(entry->comm)),
+		.unit = snapshot_string(w, unit, strlen(unit)),
+		.container = snapshot_string(w, container, strlen(container)),
+		.cgroup = snapshot_string(w, entry->texts, strlen(entry->texts)),
+		.netns = entry->netns,
+		.descriptors = entry->descriptors,
+		.descriptor_limit = entry->descriptor_limit,
+		.start_time = entry->start_time,
+	};
+	memcpy(ret->sockets, entry->sockets, sizeof(ret->sockets));
+}
+
+void roster_done(struct roster *roster)
+{
+	uint32_t i;
+
+	for (i = 0; i < roster->count; i++)
+		free(roster->entries[i].texts);
+	free(roster->entries);
+	roster->entries = NULL;
+	roster->count = roster->room = 0;
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The processes that hold or held a socket, by pid and start time, with their names.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "kernel/owners.h"
+#include "model/snapshot.h"
+
+struct roster_entry;
+
+struct roster {
+	struct roster_entry *entries;
+	uint32_t count, room;
+	uint64_t cut; /* processes above the limit, since the start */
+};
+
+/**
+ * roster_renew() - a walk has brought another result
+ * @ret_renumber: row before -> row now, or RECORD_NONE; the caller's
+ * @ret_count: rows before
+ * @ret_rows: number in @owners -> row now, RECORD_NONE where it has none yet; the caller's
+ *
+ * A process that holds nothing stays while something refers to it, and for one more result.
+ *
+ * Return: 0; -ENOMEM, then nothing has changed.
+ */
+int roster_renew(struct roster *roster, const struct owners *owners, uint32_t **ret_renumber,
+		 uint32_t *ret_count, uint32_t **ret_rows);
+
+/* A row for a process that has none yet; RECORD_NONE above @max rows (counted) or out of memory. */
+uint32_t roster_add(struct roster *roster, const struct owner_process *process, uint32_t max);
+
+/* Before the records of a poll: nothing counted, nothing referred to. */
+void roster_begin(struct roster *roster);
+
+/* One more socket in that state. */
+void roster_count(struct roster *roster, uint32_t row, uint8_t state);
+
+/* Something refers to the row, which may be RECORD_NONE. */
+void roster_refer(struct roster *roster, uint32_t row);
+
+uint32_t roster_size(const struct roster *roster);
+
+/* One row as published. */
+void roster_print(const struct roster *roster, uint32_t row, struct snapshot_writer *w,
+		  struct process *ret);
+
+void roster_done(struct roster *roster);

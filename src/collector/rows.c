@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Rows of a dump become records of the new snapshot, with the history of the records before.
+ *
+ * The sweep writes each row straight into the new snapshot. The fast lane copies the records before, puts
+ * its rows over them, appends what is new and takes out what is in none of its states any more: that
+ * has vanished, or has become what only a sweep shows (TIME-WAIT), so it is remembered for a while.
+ */
+#include <errno.h>
+#include <netinet/in.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "collector/private.h"
+#include "model/macro.h"
+
+#define GONE_SWEEPS 3 /* so many sweeps may miss a socket that moves */
+
+/* Room for one more number in a list that is kept between polls. */
+static int push(uint32_t **list, uint32_t *room, uint32_t *count, uint32_t value)
+{
+	if (*count == *room) {
+		uint32_t more = MAX(*room * 2, 1024U);
+		uint32_t *numbers = reallocarray(*list, more, sizeof(*numbers));
+
+		if (!numbers)
+			return -ENOMEM;
+		*list = numbers;
+		*room = more;
+	}
+	(*list)[(*count)++] = value;
+	return 0;
+}
+
+/* A row that stands in the new snapshot's last record. Return: 0 or -ENOMEM. */
+static int place(struct poll *p, struct record *record)
+{
+	struct collector *c = p->c;
+	uint32_t position, count;
+	int r;
+
+	p->rows++;
+	record->sk.attachment = tcpdiag_attachment_guess(&record->sk);
+	r = join_row(&c->join, &record->sk, &position);
+	if (r < 0)
+		return r;
+	if (r == JOIN_DUPLICATE) {
+		c->limits[LIMIT_DUPLICATES]++;
+		snapshot_drop(&p->w);
+		return 0;
+	}
+	if (r == JOIN_MATCHED) {
+		memory_carry(&p->memory, record, &p->before.records[position]);
+		return 0;
+	}
+	snapshot_writer_records(&p->w, &count);
+	return push(&c->fresh, &c->fresh_room, &p->fresh_count, count - 1);
+}
+
+/* What stays unread above the limit is counted. Return: as sock_diag_next(). */
+static int skip_row(struct poll *p)
+{
+	struct tcpdiag_socket sk;
+	int r = sock_diag_next(p->c->diag, &sk);
+
+	if (r == 1) {
+		p->c->limits[LIMIT_SOCKETS]++;
+		p->cut++;
+	}
+	return r;
+}
+
+static int sweep_dump(struct poll *p, int protocol)
+{
+	const struct sock_diag_request request = { .states = TCPDIAG_STATES_ALL,
+						   .protocol = protocol,
+						   .info = true };
+	struct collector *c = p->c;
+	uint32_t count;
+	int r;
+
+	r = sock_diag_dump(c->diag, &request);
+	while (r >= 0) {
+		struct record *record;
+
+		snapshot_writer_records(&p->w, &count);
+		if (count >= p->w.max_records) {
+			r = skip_row(p);
+			if (r <= 0)
+				break;
+			continue;
+		}
+		record = snapshot_add(&p->w);
+		if (!record)
+			return -ENOMEM;
+		r = sock_diag_next(c->diag, &record->sk);
+		if (r <= 0) {
+			snapshot_drop(&p->w);
+			break;
+		}
+		r = place(p, record);
+	}
+	return r;
+}
+
+/* Copies what is about to leave the table into the memory of the gone. */
+static void forget(struct poll *p, uint32_t position)
+{
+	struct record record = p->before.records[position];
+
+	attach_forget(p->c->attach, &record);
+	gone_put(p->c->gone, &record, p->now_ns);
+}
+
+/* Records without a row before: back from the gone, or new. @records: of the new snapshot. */
+static void settle_fresh(struct poll *p)
+{
+	struct collector *c = p->c;
+	int64_t oldest = p->now_ns - GONE_SWEEPS * c->lanes.passes[PASS_SWEEP].interval_ns;
+	struct record *records;
+	uint32_t count, i;
+
+	records = snapshot_writer_records(&p->w, &count);
+	for (i = 0; i < p->fresh_count; i++) {
+		struct record *record = &records[c->fresh[i]];
+		const struct record *old = gone_find(c->gone, &record->sk, oldest);
+
+		if (old)
+			memory_carry(&p->memory, record, old);
+		else
+			memory_first(&p->memory, record);
+	}
+}
+
+static void forget_unseen(struct poll *p)
+{
+	uint32_t count = p->before.record_count, i;
+
+	for (i = 0; i < count; i++) {
+		if (i % 64 == 0 && p->c->join.seen[i / 64] == UINT64_MAX) {
+			i += 63;
+			continue;
+		}
+		if (!join_seen(&p->c->join, i))
+			forget(p, i);
+	}
+}
+
+/* MPTCP sockets have a dump of their own, and a kernel may not know it. */
+static int sweep_mptcp(struct poll *p)
+{
+	struct collector *c = p->c;
+	int64_t began = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+	int r;
+
+	if (c->no_mptcp || c->replay)
+		return 0;
+	r = sweep_dump(p, IPPROTO_MPTCP);
+	if (r == -EOPNOTSUPP || r == -ENOENT || r == -EINVAL || r == -EPROTONOSUPPORT) {
+		c->no_mptcp = true;
+		if (access("/proc/sys/net/mptcp/enabled", F_OK) == 0)
+			sources_set(&c->sources, SOURCE_MPTCP_DIAG, SOURCE_FAILED,
+				    "MPTCP sockets are not seen: this kernel has MPTCP but no "
+				    "mptcp_diag; try: modprobe mptcp_diag");
+		else
+			sources_set(&c->sources, SOURCE_MPTCP_DIAG, SOURCE_OFF,
+				    "this kernel has no MPTCP");
+		return 0;
+	}
+	if (r == -ENOMEM)
+		return r;
+	if (r < 0) {
+		sources_failed(&c->sources, SOURCE_MPTCP_DIAG, -r,
+			       "the dump of MPTCP sockets broke off", "");
+		return 0;
+	}
+	sources_set(&c->sources, SOURCE_MPTCP_DIAG, SOURCE_OK, NULL);
+	sources_passed(&c->sources, SOURCE_MPTCP_DIAG, p->now_ns,
+		       clock_ns(CLOCK_THREAD_CPUTIME_ID) - began);
+	return 0;
+}
+
+static int sweep(struct poll *p)
+{
+	int r;
+
+	r = join_begin(&p->c->join, p->before.records, p->before.record_count, NULL, 0);
+	if (r < 0)
+		return r;
+	r = sweep_dump(p, IPPROTO_TCP);
+	if (r < 0)
+		return r;
+	r = sweep_mptcp(p);
+	if (r < 0)
+		return r;
+	forget_unseen(p);
+	settle_fresh(p);
+	return 0;
+}
+
+/* ---- the fast lane ---- */
+
+int poll_copy_rows(struct poll *p)
+{
+	return snapshot_copy_records(&p->w, p->before.records, p->before.record_count);
+}
+
+static int list_order(struct poll *p, uint32_t states)
+{
+	struct collector *c = p->c;
+	uint32_t i;
+	int r = 0;
+
+	for (i = 0; i < p->before.record_count && r >= 0; i++) {
+		const struct tcpdiag_socket *sk = &p->before.records[i].sk;
+
+		if (states & TCPDIAG_STATE_BIT(sk->state) && !sk->mptcp)
+			r = push(&c->order, &c->order_room, &p->order_count, i);
+	}
+	return r;
+}
+
+/* One row of the fast lane. Return: 0 or -ENOMEM. */
+static int put(struct poll *p, struct record *row)
+{
+	struct collector *c = p->c;
+	struct record *records, *record;
+	uint32_t position, count;
+	int r;
+
+	p->rows++;
+	row->sk.attachment = tcpdiag_attachment_guess(&row->sk);
+	r = join_row(&c->join, &row->sk, &position);
+	if (r < 0)
+		return r;
+	records = snapshot_writer_records(&p->w, &count);
+	if (r == JOIN_MATCHED) {
+		memory_carry(&p->memory, row, &p->before.records[position]);
+		if (position < count)
+			records[position] = *row;
+		return 0;
+	}
+	if (r == JOIN_DUPLICATE) {
+		c->limits[LIMIT_DUPLICATES]++;
+		return 0;
+	}
+	if (count >= p->w.max_records) {
+		c->limits[LIMIT_SOCKETS]++;
+		p->cut++;
+		return 0;
+	}
+	record = snapshot_add(&p->w);
+	if (!record)
+		return -ENOMEM;
+	*record = *row;
+	return push(&c->fresh, &c->fresh_room, &p->fresh_count, count);
+}
+
+static int fast_dump(struct poll *p, uint32_t states)
+{
+	const struct sock_diag_request request = { .states = states,
+						   .protocol = IPPROTO_TCP,
+						   .info = true };
+	int r = sock_diag_dump(p->c->diag, &request);
+
+	while (r >= 0) {
+		struct record row = { .holder = RECORD_NONE,
+				      .creator = RECORD_NONE,
+				      .listener = RECORD_NONE };
+
+		r = sock_diag_next(p->c->diag, &row.sk);
+		if (r <= 0)
+			break;
+		r = put(p, &row);
+	}
+	return r;
+}
+
+/* The last record comes into the place of one that has left. */
+static void take_out(struct poll *p)
+{
+	uint32_t i = p->order_count, count;
+	struct record *records;
+
+	while (i-- > 0) {
+		uint32_t position = p->c->order[i];
+
+		records = snapshot_writer_records(&p->w, &count);
+		if (join_seen(&p->c->join, position) || position >= count)
+			continue;
+		records[position] = records[count - 1];
+		snapshot_drop(&p->w);
+	}
+}
+
+static int fast(struct poll *p)
+{
+	uint32_t states = p->pass == PASS_FAST ? MEMORY_FAST_STATES
+					       : TCPDIAG_STATE_BIT(TCPDIAG_LISTEN);
+	uint32_t i;
+	int r;
+
+	r = poll_copy_rows(p);
+	if (r < 0)
+		return r;
+	r = list_order(p, states);
+	if (r < 0)
+		return r;
+	r = join_begin(&p->c->join, p->before.records, p->before.record_count, p->c->order,
+		       p->order_count);
+	if (r < 0)
+		return r;
+	r = fast_dump(p, states);
+	if (r < 0)
+		return r;
+	for (i = 0; i < p->order_count; i++)
+		if (!join_seen(&p->c->join, p->c->order[i]))
+			forget(p, p->c->order[i]);
+	settle_fresh(p);
+	take_out(p);
+	return 0;
+}
+
+int poll_read_rows(struct poll *p)
+{
+	return p->pass == PASS_SWEEP ? sweep(p) : fast(p);
+}

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Passes by timers of sd-event: one timer for the lanes, one for the slices of the walk over the owners.
+ *
+ * Both are one-shot and set anew after each pass, so that whatever was missed (a suspend, a stopped
+ * process) is not made up for in a burst.
+ */
+#include <errno.h>
+#include <systemd/sd-event.h>
+#include <time.h>
+
+#include "collector/private.h"
+#include "model/macro.h"
+
+#define WALK_SHARE 0.01 /* of a core, over time */
+#define WALK_INTERVAL_NS (10 * NSEC_PER_SEC)
+#define SLICE_NS (4 * NSEC_PER_MSEC)
+#define SLICE_PAUSE_NS (60 * NSEC_PER_MSEC)
+#define FIRST_PAUSE_NS (4 * NSEC_PER_MSEC) /* names are wanted soon */
+
+static uint64_t usec(int64_t ns)
+{
+	return ns > 0 ? (uint64_t)ns / 1000 : 0;
+}
+
+static int arm(sd_event_source *timer, int64_t when_ns)
+{
+	int r;
+
+	r = sd_event_source_set_time(timer, usec(when_ns));
+	return r < 0 ? r : sd_event_source_set_enabled(timer, SD_EVENT_ONESHOT);
+}
+
+static int on_timer(sd_event_source *timer, uint64_t due, void *userdata)
+{
+	struct collector *c = userdata;
+	enum pass pass = lanes_due(&c->lanes, clock_ns(CLOCK_MONOTONIC));
+	int r;
+
+	(void)due;
+	if (pass < PASS_MAX) {
+		r = collector_pass(c, pass);
+		if (pass != PASS_TICK && c->published)
+			c->published(c, r, c->published_context);
+	}
+	return arm(timer, lanes_next(&c->lanes));
+}
+
+static int on_walk(sd_event_source *timer, uint64_t due, void *userdata)
+{
+	struct collector *c = userdata;
+	struct lane_state *lane = &c->lane_states[LANE_OWNERS];
+	int64_t now = clock_ns(CLOCK_MONOTONIC);
+	int r;
+
+	(void)due;
+	lane->wanted_ns = WALK_INTERVAL_NS;
+	lane->interval_ns = MAX(WALK_INTERVAL_NS, (int64_t)((double)lane->cost_ns / WALK_SHARE));
+	if (!c->walk.owners)
+		return arm(timer, now + WALK_INTERVAL_NS);
+	r = walk_step(c, SLICE_NS);
+	if (r != 0) /* complete, or failed: after an interval */
+		c->walk.next_ns = now + lane->interval_ns;
+	else
+		c->walk.next_ns = now + (lane->passes ? SLICE_PAUSE_NS : FIRST_PAUSE_NS);
+	return arm(timer, c->walk.next_ns);
+}
+
+int collector_attach(struct collector *c, struct sd_event *event,
+		     void (*published)(struct collector *c, int result, void *context),
+		     void *context)
+{
+	int64_t now = clock_ns(CLOCK_MONOTONIC);
+	uint64_t accuracy = usec(MAX(c->settings.interval_ns / 20, NSEC_PER_MSEC));
+	int r;
+
+	c->published = published;
+	c->published_context = context;
+	r = sd_event_add_time(event, &c->timer, CLOCK_MONOTONIC, usec(lanes_next(&c->lanes)),
+			      accuracy, on_timer, c);
+	if (r < 0)
+		return r;
+	sd_event_source_set_description(c->timer, "poll");
+	r = sd_event_add_time(event, &c->walk_timer, CLOCK_MONOTONIC, usec(now), 1000, on_walk, c);
+	if (r < 0) {
+		collector_detach(c);
+		return r;
+	}
+	sd_event_source_set_description(c->walk_timer, "owners");
+	/* Polls and replies come before the names. */
+	sd_event_source_set_priority(c->walk_timer, SD_EVENT_PRIORITY_IDLE);
+	return 0;
+}
+
+void collector_detach(struct collector *c)
+{
+	c->timer = sd_event_source_unref(c->timer);
+	c->walk_timer = sd_event_source_unref(c->walk_timer);
+}
+
+void collector_rearm(struct collector *c)
+{
+	if (c->timer)
+		arm(c->timer, lanes_next(&c->lanes));
+	if (c->walk_timer)
+		arm(c->walk_timer, clock_ns(CLOCK_MONOTONIC));
+}

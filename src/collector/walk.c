@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The walk over the owners, as a lane: slices between polls, one percent of a core, at most a pass each
+ * ten seconds. The first pass runs at once, so that a fresh daemon soon knows names.
+ */
+#include <errno.h>
+#include <time.h>
+
+#include "collector/private.h"
+#include "model/macro.h"
+
+int walk_open(struct collector *c)
+{
+	struct owners_lane *walk = &c->walk;
+	int r;
+
+	if (walk->owners || c->replay)
+		return 0;
+	if (!c->settings.processes) {
+		sources_set(&c->sources, SOURCE_PROCESSES, SOURCE_OFF,
+			    "switched off by --no-collector.processes: holders are not known");
+		sources_set(
+			&c->sources, SOURCE_NAMESPACES, SOURCE_DEGRADED,
+			"without the walk over the processes nobody knows whether there are other "
+			"network namespaces; this version reads its own only");
+		return 0;
+	}
+	r = owners_new("/proc", c->settings.max_processes, c->settings.max_sockets, &walk->owners);
+	if (r < 0) {
+		sources_failed(&c->sources, SOURCE_PROCESSES, -r, "/proc cannot be walked", "");
+		return r;
+	}
+	*walk = (struct owners_lane){ .owners = walk->owners, .begun = walk->begun };
+	sources_set(&c->sources, SOURCE_PROCESSES, SOURCE_STARTING,
+		    "the first walk over the processes is not complete: holders are not known yet");
+	return 0;
+}
+
+void walk_close(struct collector *c)
+{
+	if (!c->walk.owners)
+		return;
+	c->walk.owners = owners_free(c->walk.owners);
+	attach_clear(c->attach, c->gone);
+}
+
+/* Other namespaces are not read in this version: how many there are is known from the walk. */
+static void judge_namespaces(struct collector *c)
+{
+	uint32_t others = owners_other_namespaces(c->walk.owners, c->self.netns);
+
+	if (others)
+		sources_set(&c->sources, SOURCE_NAMESPACES, SOURCE_DEGRADED,
+			    "%u other network namespace%s (containers) not read: this version sees "
+			    "the sockets of its own namespace only",
+			    others, others == 1 ? " is" : "s are");
+	else
+		sources_set(&c->sources, SOURCE_NAMESPACES, SOURCE_OFF,
+			    "no process seen lives in another network namespace; this version "
+			    "would not read it");
+	sources_passed(&c->sources, SOURCE_NAMESPACES, owners_result_ns(c->walk.owners), 0);
+}
+
+static void complete(struct collector *c)
+{
+	struct owners_lane *walk = &c->walk;
+	uint32_t unreadable = owners_unreadable(walk->owners);
+	struct owners_cut cut = owners_cut(walk->owners);
+	struct lane_state *lane = &c->lane_states[LANE_OWNERS];
+
+	walk->running = false;
+	walk->result = walk->begun;
+	walk->clean = !unreadable && cut.processes == walk->cut.processes &&
+		      cut.holders == walk->cut.holders;
+	if (unreadable)
+		sources_set(&c->sources, SOURCE_PROCESSES, SOURCE_DEGRADED,
+			    "the descriptors of %u process%s cannot be read: CAP_SYS_PTRACE and "
+			    "CAP_DAC_READ_SEARCH are needed",
+			    unreadable, unreadable == 1 ? "" : "es");
+	else if (!walk->clean)
+		sources_set(&c->sources, SOURCE_PROCESSES, SOURCE_DEGRADED,
+			    "more processes or descriptors with sockets than limits.processes and "
+			    "limits.sockets allow");
+	else
+		sources_set(&c->sources, SOURCE_PROCESSES, SOURCE_OK, NULL);
+	sources_passed(&c->sources, SOURCE_PROCESSES, owners_result_ns(walk->owners),
+		       (int64_t)walk->cost_ns);
+	judge_namespaces(c);
+	lane->passes++;
+	lane->last_ns = clock_ns(CLOCK_MONOTONIC);
+	lane->cost_ns = (int64_t)walk->cost_ns;
+	lane->wall_ns = lane->last_ns - owners_result_ns(walk->owners);
+	lane->rows = owners_process_count(walk->owners);
+}
+
+int walk_step(struct collector *c, int64_t budget_ns)
+{
+	struct owners_lane *walk = &c->walk;
+	int64_t began = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+	int r;
+
+	if (!walk->owners)
+		return -ENODATA;
+	if (!walk->running) {
+		walk->running = true;
+		walk->begun++;
+		walk->cost_ns = 0;
+		walk->cut = owners_cut(walk->owners);
+	}
+	r = owners_step(walk->owners, budget_ns, clock_ns(CLOCK_MONOTONIC));
+	walk->cost_ns += (double)(clock_ns(CLOCK_THREAD_CPUTIME_ID) - began);
+	if (r < 0) {
+		walk->running = false;
+		sources_failed(&c->sources, SOURCE_PROCESSES, -r, "/proc cannot be walked", "");
+	}
+	if (r == 1)
+		complete(c);
+	return r;
+}
+
+int collector_walk_owners(struct collector *c)
+{
+	int r;
+
+	do
+		r = walk_step(c, NSEC_PER_SEC);
+	while (r == 0);
+	return MIN(r, 0);
+}
