@@ -27,7 +27,8 @@
 		  "Network namespace: its inode number, or its name in /run/netns.", true }, \
 		{ "family", FILTER_FAMILY, "Address family; v4-mapped connections are inet.", \
 		  true }, \
-		{ "protocol", FILTER_PROTOCOL, "Protocol.", true }, \
+		{ "protocol", FILTER_PROTOCOL, "tcp or mptcp; both where it is not given.", \
+		  true }, \
 		{ "local", FILTER_TEXT, \
 		  "Local end: an address, a prefix or address:port; IPv6 with a port in " \
 		  "brackets.", \

@@ -73,18 +73,21 @@ void json_holders(struct json *j, const char *name, const struct snapshot *snaps
 	json_end(j, ']');
 }
 
-void plain_text(struct buffer *b, const char *text, size_t max, bool pad)
+const char *plain_text(struct buffer *b, const char *text, size_t max, bool pad)
 {
-	for (; *text && max; text++) {
+	for (; *text; text++) {
 		unsigned char c = (unsigned char)*text;
 
 		if ((c & 0xc0) == 0x80) /* goes on with the character before */
 			continue;
+		if (!max)
+			break;
 		buffer_char(b, c < ' ' || c > '~' ? '?' : *text);
 		max--;
 	}
 	while (pad && max--)
 		buffer_char(b, ' ');
+	return text;
 }
 
 bool unit_matches(const char *unit, const char *asked)

@@ -29,9 +29,9 @@ void json_holders(struct json *j, const char *name, const struct snapshot *snaps
 
 /*
  * Text as a terminal may get it: what is no printable ASCII becomes '?', one for each character.
- * At most @max characters; @pad: blanks up to @max.
+ * At most @max characters; @pad: blanks up to @max. Return: what did not fit.
  */
-void plain_text(struct buffer *b, const char *text, size_t max, bool pad);
+const char *plain_text(struct buffer *b, const char *text, size_t max, bool pad);
 
 /* Whether a unit is the one asked for: "nginx" is "nginx.service". */
 bool unit_matches(const char *unit, const char *asked);

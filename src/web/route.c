@@ -10,11 +10,85 @@
 
 #include "web/route.h"
 
-/*
- * One row for each handler that exists: a file that brings a new one (sockets.c, findings.c, ...) adds its
- * row here. Keep the order: /, sockets, findings, summary, listeners, rules, status, metrics, openapi, health.
- */
+/* One row for each handler. */
 static const struct route table[] = {
+	{
+		.path = "/",
+		.summary = "The report for people, as text.",
+		.handler = root_route,
+		.parameters = root_parameters,
+		.flags = ROUTE_DATA,
+	},
+	{
+		.path = "/sockets",
+		.summary = "Sockets, filtered, sorted, in pages or in groups.",
+		.handler = sockets_route,
+		.parameters = sockets_parameters,
+		.flags = ROUTE_DATA,
+		.schema = "SocketList",
+	},
+	{
+		.path = "/sockets/{id}",
+		.summary = "One socket in full: all outcomes, its holders, its findings.",
+		.handler = socket_route,
+		.parameters = socket_parameters,
+		.flags = ROUTE_DATA,
+		.schema = "SocketDetail",
+	},
+	{
+		.path = "/findings",
+		.summary = "What is wrong now, worst first.",
+		.handler = findings_route,
+		.parameters = findings_parameters,
+		.flags = ROUTE_DATA,
+		.schema = "FindingList",
+	},
+	{
+		.path = "/summary",
+		.summary = "The host on one screen: sums, limits, counters, settings.",
+		.handler = summary_route,
+		.flags = ROUTE_DATA,
+		.schema = "Summary",
+	},
+	{
+		.path = "/listeners",
+		.summary = "Listening sockets and their accept queues.",
+		.handler = listeners_route,
+		.parameters = listeners_parameters,
+		.flags = ROUTE_DATA,
+		.schema = "ListenerList",
+	},
+	{
+		.path = "/rules",
+		.summary = "The catalogue of rules, searchable by what the kernel logs.",
+		.handler = rules_route,
+		.parameters = rules_parameters,
+		.schema = "RuleList",
+	},
+	{
+		.path = "/rules/{id}",
+		.summary = "One rule: condition, kernel function, RFC, counter, remedy.",
+		.handler = rule_route,
+		.schema = "Rule",
+	},
+	{
+		.path = "/status",
+		.summary = "How well tcpdiagd is: sources, periods, costs, limits.",
+		.handler = status_route,
+		.schema = "Status",
+	},
+	{
+		.path = "/metrics",
+		.summary = "Metrics for Prometheus, or OpenMetrics 1.0 where Accept asks for it.",
+		.handler = metrics_route,
+		.flags = ROUTE_OPEN,
+	},
+	{
+		.path = "/openapi.json",
+		.summary = "This description, OpenAPI 3.1.",
+		.handler = openapi_route,
+		.schema = "OpenApi",
+	},
 	{
 		.path = "/-/healthy",
 		.summary = "Whether the web process answers.",

@@ -1,0 +1,438 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What each document answers, as JSON Schema 2020-12 (OpenAPI 3.1). Words that stand in a table of the
+ * program are taken from there. Objects are open: members are added, never dropped or renamed.
+ */
+#include "model/snapshot.h"
+#include "web/openapi.h"
+
+#define INTEGER "{\"type\":\"integer\"}"
+#define NUMBER "{\"type\":\"number\"}"
+#define BOOLEAN "{\"type\":\"boolean\"}"
+#define STRING "{\"type\":\"string\"}"
+#define TIME "{\"type\":\"string\",\"format\":\"date-time\"}"
+#define INTEGER_OR_NULL "{\"type\":[\"integer\",\"null\"]}"
+#define NUMBER_OR_NULL "{\"type\":[\"number\",\"null\"]}"
+#define BOOLEAN_OR_NULL "{\"type\":[\"boolean\",\"null\"]}"
+#define STRING_OR_NULL "{\"type\":[\"string\",\"null\"]}"
+#define TIME_OR_NULL "{\"type\":[\"string\",\"null\"],\"format\":\"date-time\"}"
+#define REF(name) "{\"$ref\":\"#/components/schemas/" name "\"}"
+#define REF_OR_NULL(name) "{\"anyOf\":[" REF(name) ",{\"type\":\"null\"}]}"
+#define ARRAY(item) "{\"type\":\"array\",\"items\":" item "}"
+
+#define PAGE_MEMBERS \
+	{ "matched", INTEGER, "Rows before any limit.", false }, \
+		{ "returned", INTEGER, "Rows of this page.", false }, \
+	{ \
+		"next", STRING_OR_NULL, "What `after` takes for the next page.", false \
+	}
+
+static const struct schema_member problem[] = {
+	{ "type", STRING, "about:blank", false },
+	{ "title", STRING, "The status in words.", false },
+	{ "status", INTEGER, "The status of the reply.", false },
+	{ "detail", STRING, "What is wrong and what would be right.", false },
+	{ "parameter", STRING, "The query parameter at fault.", true },
+	{ 0 },
+};
+
+static const struct schema_member process[] = {
+	{ "pid", INTEGER, "Process id.", false },
+	{ "fd", INTEGER, "The descriptor, where a descriptor is meant.", true },
+	{ "comm", STRING_OR_NULL, "Command name, as the process set it.", false },
+	{ "unit", STRING_OR_NULL, "systemd unit.", false },
+	{ "container", STRING_OR_NULL, "Container id.", false },
+	{ "cgroup", STRING_OR_NULL, "Path of its control group.", false },
+	{ 0 },
+};
+
+static const struct schema_member endpoint[] = {
+	{ "address", STRING, "IPv4 or IPv6 address, without brackets.", false },
+	{ "port", INTEGER, "Port.", false },
+	{ 0 },
+};
+
+static const struct schema_member finding[] = {
+	{ "id", STRING, "Stable while the finding lasts.", false },
+	{ "rule", REF("FindingRule"), "The rule that was broken.", false },
+	{ "severity", REF("Severity"), "How bad it is.", false },
+	{ "scope", REF("Scope"), "What it concerns.", false },
+	{ "since", TIME_OR_NULL, "When it was raised.", false },
+	{ "seconds", NUMBER, "How long it stands.", false },
+	{ "socket", STRING_OR_NULL, "Id of the worst example, for /sockets/{id}.", false },
+	{ "process", REF_OR_NULL("Process"), "The process to blame.", false },
+	{ "unit", STRING_OR_NULL, "Its systemd unit.", false },
+	{ "netns", INTEGER_OR_NULL, "Inode number of the network namespace; null: the machine.",
+	  false },
+	{ "count", INTEGER, "Sockets concerned.", false },
+	{ "summary", STRING_OR_NULL, "One sentence that names who and what.", false },
+	{ "evidence", REF("Evidence"), "The numbers that show it; those that apply.", false },
+	{ "cause", STRING_OR_NULL, "Why it is so.", false },
+	{ "remedy", STRING_OR_NULL, "What to do.", false },
+	{ "documentation", STRING_OR_NULL, "Path of the rule.", false },
+	{ 0 },
+};
+
+static const struct schema_member finding_list[] = {
+	{ "snapshot", REF("Snapshot"), "Which snapshot this is.", false },
+	PAGE_MEMBERS,
+	{ "findings", ARRAY(REF("Finding")), "Worst first.", false },
+	{ 0 },
+};
+
+static const struct schema_member listener[] = {
+	{ "id", STRING, "Id of the socket, for /sockets/{id}.", false },
+	{ "local", REF("Endpoint"), "Where it listens.", false },
+	{ "netns", INTEGER, "Inode number of the network namespace.", false },
+	{ "protocol", "{\"enum\":[\"tcp\",\"mptcp\"]}", "What it speaks.", false },
+	{ "queue", INTEGER, "Connections that wait to be accepted.", false },
+	{ "limit", INTEGER, "Its backlog; full means more than that wait.", false },
+	{ "full", BOOLEAN, "Whether the next connection is refused.", false },
+	{ "resets", INTEGER_OR_NULL, "Connections that its close would reset.", false },
+	{ "overflows", INTEGER_OR_NULL, "Connections refused; null: not known per listener.",
+	  false },
+	{ "unit", STRING_OR_NULL, "systemd unit of its first holder.", false },
+	{ "comm", STRING_OR_NULL, "Command of its first holder.", false },
+	{ "holders", ARRAY(REF("Process")), "Descriptors that refer to it.", false },
+	{ 0 },
+};
+
+static const struct schema_member listener_list[] = {
+	{ "snapshot", REF("Snapshot"), "Which snapshot this is.", false },
+	PAGE_MEMBERS,
+	{ "listeners", ARRAY(REF("Listener")), "By port.", false },
+	{ 0 },
+};
+
+static const struct schema_member rule[] = {
+	{ "id", REF("RuleId"), "Stable.", false },
+	{ "kind", "{\"enum\":[\"outcome\",\"fate\",\"finding\"]}",
+	  "Of an operation, of a socket nobody can close, or of something wrong.", false },
+	{ "verified", "{\"enum\":[\"kernel\",\"source\"]}",
+	  "By tests against a running kernel, or by reading its source.", false },
+	{ "title", STRING_OR_NULL, "A few words.", false },
+	{ "condition", STRING_OR_NULL, "When it holds.", false },
+	{ "because", STRING_OR_NULL, "What happens and why.", false },
+	{ "function", STRING_OR_NULL, "The kernel function that decides.", false },
+	{ "file", STRING_OR_NULL, "Its file in the kernel's source.", false },
+	{ "rfc", STRING_OR_NULL, "Where the RFCs speak of it.", false },
+	{ "counter", STRING_OR_NULL, "The counter that moves.", false },
+	{ "reset_reason", STRING_OR_NULL, "The kernel's reason of the reset.", false },
+	{ "log_line", STRING_OR_NULL, "What the kernel logs.", false },
+	{ "remedy", STRING_OR_NULL, "What to do.", false },
+	{ 0 },
+};
+
+static const struct schema_member rule_list[] = {
+	PAGE_MEMBERS,
+	{ "rules", ARRAY(REF("Rule")), "The order of the catalogue.", false },
+	{ 0 },
+};
+
+static const struct schema_member close_sums[] = {
+	{ "rst_peer_open", INTEGER, "Resets whose peer is still open.", false },
+	{ "rst_peer_finished", INTEGER, "Resets whose peer has finished and has all of ours.",
+	  false },
+	{ "fin", INTEGER, "Ordinary ends.", false },
+	{ "none", INTEGER, "Nothing is sent.", false },
+	{ "by_rule", "{\"type\":\"object\",\"additionalProperties\":" INTEGER "}",
+	  "The same by the rule that decides; rules without a socket are left out.", false },
+	{ 0 },
+};
+
+static const struct schema_member creator[] = {
+	{ "unit", STRING_OR_NULL, "systemd unit.", false },
+	{ "pid", INTEGER_OR_NULL, "The process, or the first of the unit.", false },
+	{ "comm", STRING_OR_NULL, "Its command.", false },
+	{ "count", INTEGER, "Orphans it left.", false },
+	{ 0 },
+};
+
+static const struct schema_member orphans[] = {
+	{ "count", INTEGER_OR_NULL, "As the kernel counts them, the whole machine.", false },
+	{ "limit", INTEGER_OR_NULL, "tcp_max_orphans.", false },
+	{ "peak", INTEGER_OR_NULL, "Most of the last 120 seconds.", false },
+	{ "growth_per_second", NUMBER_OR_NULL, "Robust; null while history is too short.", false },
+	{ "seconds_to_limit", NUMBER_OR_NULL, "Null where they do not grow.", false },
+	{ "creators", "{\"type\":[\"array\",\"null\"],\"items\":" REF("OrphanCreator") "}",
+	  "Who left them, most first, at most 10.", false },
+	{ 0 },
+};
+
+static const struct schema_member summary[] = {
+	{ "snapshot", REF("Snapshot"), "Which snapshot this is.", false },
+	{ "total", INTEGER_OR_NULL, "All sockets.", false },
+	{ "sockets", REF_OR_NULL("CountByState"), "By state.", false },
+	{ "attachments", REF_OR_NULL("CountByAttachment"), "By who has them.", false },
+	{ "teardown",
+	  "{\"type\":[\"object\",\"null\"],\"additionalProperties\":" REF("CountByAttachment") "}",
+	  "Those that are being closed, by state and by who has them.", false },
+	{ "fin_wait_2", "{\"type\":[\"object\",\"null\"],\"additionalProperties\":" INTEGER "}",
+	  "FIN-WAIT-2: held by a process, full orphans, and minisockets (timewait). To ss the last "
+	  "two "
+	  "are both fin-wait-2 without a process.",
+	  false },
+	{ "oldest_seconds",
+	  "{\"type\":[\"object\",\"null\"],\"additionalProperties\":" NUMBER_OR_NULL "}",
+	  "How long the oldest has been in its state, at least; null where there is none.", false },
+	{ "close", REF_OR_NULL("CloseSums"), "What close() of every socket would send.", false },
+	{ "unread_bytes", "{\"type\":[\"object\",\"null\"],\"additionalProperties\":" INTEGER "}",
+	  "Bytes no process has read, by whether the peer has finished.", false },
+	{ "unsent_bytes", INTEGER_OR_NULL, "Bytes never sent.", false },
+	{ "listeners", "{\"type\":[\"object\",\"null\"],\"additionalProperties\":" NUMBER "}",
+	  "Connections that wait, the fullest queue, listeners at risk.", false },
+	{ "ports", "{\"type\":[\"object\",\"null\"],\"additionalProperties\":" NUMBER_OR_NULL "}",
+	  "The most used share of the local port range.", false },
+	{ "orphans", REF("Orphans"), "Orphaned sockets against their limit.", false },
+	{ "memory", REF_OR_NULL("Memory"), "Memory of all TCP buffers.", false },
+	{ "counters", REF("Counters"), "Since boot; null: this kernel has no such counter.",
+	  false },
+	{ "counters_last_minute", REF("Counters"), "Change in the last 60 seconds.", false },
+	{ "sysctls", "{\"type\":\"object\"}", "Settings that decide how connections end.", false },
+	{ "findings", REF("FindingCounts"), "By severity, and by rule.", false },
+	{ 0 },
+};
+
+static const struct schema_member memory[] = {
+	{ "bytes", INTEGER, "In use.", false },
+	{ "limits", "{\"type\":\"object\",\"additionalProperties\":" INTEGER "}",
+	  "tcp_mem in bytes: low, pressure, high.", false },
+	{ 0 },
+};
+
+static const struct schema_member finding_counts[] = {
+	{ "info", INTEGER, "Worth knowing.", false },
+	{ "warning", INTEGER, "Harm or growth.", false },
+	{ "critical", INTEGER, "A limit is in reach.", false },
+	{ "by_rule", "{\"type\":\"object\",\"additionalProperties\":" INTEGER "}", "By rule.",
+	  false },
+	{ 0 },
+};
+
+static const struct schema_member source[] = {
+	{ "name", STRING_OR_NULL, "What is read.", false },
+	{ "state", REF("SourceState"), "How well.", false },
+	{ "reason", STRING_OR_NULL, "What is missing and what to do.", false },
+	{ "error", STRING_OR_NULL, "The errno of the last failure.", false },
+	{ "age_seconds", NUMBER_OR_NULL, "Since it last answered in full.", false },
+	{ "cost_seconds", NUMBER_OR_NULL, "CPU time of its last pass.", false },
+	{ "passes", INTEGER, "Since the start.", false },
+	{ "failures", INTEGER, "Since the start.", false },
+	{ 0 },
+};
+
+static const struct schema_member lane[] = {
+	{ "name", STRING, "fast, sweep or owners.", false },
+	{ "interval_seconds", NUMBER_OR_NULL, "In force.", false },
+	{ "wanted_seconds", NUMBER_OR_NULL, "Configured.", false },
+	{ "stretched", BOOLEAN, "Whether the interval gave way to the CPU share.", false },
+	{ "age_seconds", NUMBER_OR_NULL, "Since its last pass.", false },
+	{ "cost_seconds", NUMBER_OR_NULL, "CPU time of its last pass.", false },
+	{ "wall_seconds", NUMBER_OR_NULL, "Duration of its last pass.", false },
+	{ "rows", INTEGER_OR_NULL, "What its last pass saw.", false },
+	{ "passes", INTEGER, "Since the start.", false },
+	{ 0 },
+};
+
+static const struct schema_member namespace[] = {
+	{ "inode", INTEGER, "As `netns` of a socket.", false },
+	{ "name", STRING_OR_NULL, "In /run/netns.", false },
+	{ "state", REF("SourceState"), "How well it is read.", false },
+	{ "sockets", INTEGER, "TCP sockets in it.", false },
+	{ 0 },
+};
+
+static const struct schema_member reload[] = {
+	{ "time", TIME_OR_NULL, "The last reload that was tried.", false },
+	{ "ok", BOOLEAN_OR_NULL, "Whether it was taken.", false },
+	{ "error", STRING_OR_NULL, "Why not.", false },
+	{ 0 },
+};
+
+/* What is optional is missing before the first snapshot. */
+static const struct schema_member status[] = {
+	{ "snapshot", REF_OR_NULL("Snapshot"), "The newest; null before the first.", false },
+	{ "api", "{\"const\":\"1\"}", "Fields and words are only added.", false },
+	{ "version", STRING, "Of tcpdiagd.", false },
+	{ "host", STRING_OR_NULL, "Name of the machine.", true },
+	{ "kernel", STRING_OR_NULL, "Its release.", true },
+	{ "netns", INTEGER_OR_NULL, "The network namespace of tcpdiagd itself.", true },
+	{ "started", TIME_OR_NULL, "The collector's start.", true },
+	{ "uptime_seconds", NUMBER_OR_NULL, "Since then.", true },
+	{ "replay", BOOLEAN, "Whether a file is shown instead of the kernel.", true },
+	{ "warming_up", BOOLEAN, "Whether history is too short to see slow growth.", true },
+	{ "missing", ARRAY(STRING), "What the snapshot lacks.", true },
+	{ "sources", ARRAY(REF("Source")), "What is read, and how well.", true },
+	{ "lanes", ARRAY(REF("Lane")), "Periods in force and what the polls cost.", true },
+	{ "limits", "{\"type\":\"object\",\"additionalProperties\":" INTEGER "}",
+	  "How often each limit cut something.", true },
+	{ "namespaces", ARRAY(REF("Namespace")), "Network namespaces.", true },
+	{ "reload", REF("Reload"), "The last reload of the configuration.", true },
+	{ "web_restarts", INTEGER, "How often the web process was started again.", true },
+	{ "collector", "{\"type\":\"object\",\"additionalProperties\":" NUMBER_OR_NULL "}",
+	  "What the collector itself uses.", true },
+	{ "web", "{\"type\":\"object\"}", "What the web process did and uses.", true },
+	{ 0 },
+};
+
+static const struct schema_member openapi[] = {
+	{ "openapi", "{\"const\":\"3.1.0\"}", "The version of the format.", false },
+	{ "info", "{\"type\":\"object\"}", "What this is.", false },
+	{ "paths", "{\"type\":\"object\"}", "The routes.", false },
+	{ "components", "{\"type\":\"object\"}", "The schemas.", false },
+	{ 0 },
+};
+
+static const struct {
+	const char *name, *text;
+	const struct schema_member *members;
+} objects[] = {
+	{ "Problem", "Why a request was not answered (RFC 9457).", problem },
+	{ "Process", "A process, or one descriptor of it.", process },
+	{ "Endpoint", "One end of a connection.", endpoint },
+	{ "Finding", "Something that is wrong now.", finding },
+	{ "FindingList", "What /findings answers.", finding_list },
+	{ "Listener", "A listening socket.", listener },
+	{ "ListenerList", "What /listeners answers.", listener_list },
+	{ "Rule", "One row of the catalogue.", rule },
+	{ "RuleList", "What /rules answers.", rule_list },
+	{ "CloseSums", "Sockets by what close() would send.", close_sums },
+	{ "OrphanCreator", "Who left orphans behind.", creator },
+	{ "Orphans", "Sockets that their process has closed and the kernel still keeps.", orphans },
+	{ "Memory", "Memory of all TCP buffers.", memory },
+	{ "FindingCounts", "Findings that stand now.", finding_counts },
+	{ "Summary", "The host on one screen.", summary },
+	{ "Source", "Something that is read.", source },
+	{ "Lane", "A poll that repeats.", lane },
+	{ "Namespace", "A network namespace.", namespace },
+	{ "Reload", "A reload of the configuration.", reload },
+	{ "Status", "How well tcpdiagd itself is.", status },
+	{ "OpenApi", "A description of this interface.", openapi },
+};
+
+/* A schema with a description put into it. */
+static void described(struct json *j, const char *name, const char *schema, const char *text)
+{
+	size_t len = strlen(schema);
+
+	json_raw(j, name, "");
+	buffer_add(j->b, schema, len - 1);
+	buffer_literal(j->b, ",\"description\":");
+	buffer_json(j->b, text);
+	buffer_char(j->b, '}');
+}
+
+static void object(struct json *j, const char *name, const char *text,
+		   const struct schema_member *members)
+{
+	const struct schema_member *m;
+
+	json_object(j, name);
+	json_string(j, "type", "object");
+	json_string(j, "description", text);
+	json_array(j, "required");
+	for (m = members; m->name; m++)
+		if (!m->optional)
+			json_string(j, NULL, m->name);
+	json_end(j, ']');
+	json_object(j, "properties");
+	for (m = members; m->name; m++)
+		described(j, m->name, m->schema, m->text);
+	json_end(j, '}');
+	json_end(j, '}');
+}
+
+static const char *rule_word(int number)
+{
+	return tcpdiag_rule_id(number);
+}
+
+static const char *severity_word(int number)
+{
+	return severity_name(number);
+}
+
+static const char *scope_word(int number)
+{
+	return scope_name(number);
+}
+
+static const char *state_word(int number)
+{
+	return tcpdiag_state_name(number);
+}
+
+static const char *attachment_word(int number)
+{
+	return tcpdiag_attachment_name(number);
+}
+
+static const char *counter_word(int number)
+{
+	return counter_name(number);
+}
+
+static const char *evidence_word(int number)
+{
+	return evidence_name(number);
+}
+
+static const char *source_state_word(int number)
+{
+	return source_state_name(number);
+}
+
+/* A fixed set of words: the values of a string, or the names of an object's members. */
+static const struct {
+	const char *name, *text;
+	const char *(*word)(int number);
+	int first, end;
+	const char *member; /* schema of the members; NULL: values */
+} words[] = {
+	{ "RuleId", "Any rule of the catalogue.", rule_word, 1, TCPDIAG_RULE_MAX, NULL },
+	{ "FindingRule", "A rule of a finding.", rule_word, TCPDIAG_RULE_FINDING_FIRST,
+	  TCPDIAG_RULE_MAX, NULL },
+	{ "Severity", "How bad a finding is.", severity_word, SEVERITY_INFO, SEVERITY_MAX, NULL },
+	{ "Scope", "What a finding concerns.", scope_word, 0, SCOPE_MAX, NULL },
+	{ "SourceState", "How well a source answers.", source_state_word, 0, SOURCE_STATE_MAX,
+	  NULL },
+	{ "CountByState", "Sockets by state.", state_word, 1, TCPDIAG_STATE_MAX, INTEGER },
+	{ "CountByAttachment", "Sockets by who has them.", attachment_word, 0,
+	  TCPDIAG_ATTACHMENT_MAX, INTEGER },
+	{ "Counters", "Counters of the kernel.", counter_word, 0, COUNTER_MAX, INTEGER_OR_NULL },
+	{ "Evidence", "Numbers that show a finding.", evidence_word, 0, EVIDENCE_MAX, NUMBER },
+};
+
+static void vocabulary(struct json *j, size_t row)
+{
+	const char *member = words[row].member;
+	int i;
+
+	json_object(j, words[row].name);
+	json_string(j, "type", member ? "object" : "string");
+	json_string(j, "description", words[row].text);
+	if (member)
+		json_object(j, "properties");
+	else
+		json_array(j, "enum");
+	for (i = words[row].first; i < words[row].end; i++) {
+		const char *word = words[row].word(i);
+
+		if (word && member)
+			json_raw(j, word, member);
+		else if (word)
+			json_string(j, NULL, word);
+	}
+	json_end(j, member ? '}' : ']');
+	json_end(j, '}');
+}
+
+void openapi_schemas(struct json *j)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(objects); i++)
+		object(j, objects[i].name, objects[i].text, objects[i].members);
+	for (i = 0; i < ARRAY_SIZE(words); i++)
+		vocabulary(j, i);
+}

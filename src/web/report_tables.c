@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The report's two tables: what ending something now would do, and sockets by state and attachment.
+ */
+#include <errno.h>
+#include <inttypes.h>
+
+#include "web/metrics.h"
+#include "web/owners.h"
+#include "web/report_parts.h"
+
+#define STOP_ROWS 10
+
+void report_count_states(const struct snapshot *snapshot, struct state_table *ret)
+{
+	uint32_t i;
+
+	*ret = (struct state_table){ 0 };
+	for (i = 0; i < snapshot->record_count; i++) {
+		const struct tcpdiag_socket *sk = &snapshot->records[i].sk;
+
+		if (sk->state >= TCPDIAG_STATE_MAX || sk->attachment >= TCPDIAG_ATTACHMENT_MAX)
+			continue;
+		ret->count[sk->state][sk->attachment]++;
+		ret->total[sk->state]++;
+	}
+}
+
+/* A number, or a dash: most cells of a state are empty. */
+static const char *cell(uint64_t value, char text[NUMBER_MAX])
+{
+	return value ? number_text(value, text) : "-";
+}
+
+void report_states(struct page *page, const struct snapshot *snapshot,
+		   const struct state_table *table)
+{
+	static const struct page_column columns[] = {
+		{ "State", 14 }, { "total", 9 }, { "held", 9 },	   { "accept-q", 9 },
+		{ "orphan", 9 }, { "mini", 9 },	 { "unknown", 9 }, { "over 5 min", 10 },
+	};
+	int state;
+
+	page_heading(page, columns, ARRAY_SIZE(columns));
+	for (state = 1; state < TCPDIAG_STATE_MAX; state++) {
+		const uint32_t *count = table->count[state];
+		const uint64_t values[] = {
+			table->total[state],
+			count[TCPDIAG_HELD],
+			count[TCPDIAG_UNACCEPTED],
+			count[TCPDIAG_ORPHAN],
+			(uint64_t)count[TCPDIAG_TIMEWAIT] + count[TCPDIAG_REQUEST],
+			(uint64_t)count[TCPDIAG_UNHELD] + count[TCPDIAG_ATTACHMENT_UNKNOWN],
+			snapshot->header->totals.older[state],
+		};
+		char text[ARRAY_SIZE(values)][NUMBER_MAX];
+		const char *cells[ARRAY_SIZE(columns)];
+		size_t i;
+
+		if (!table->total[state])
+			continue;
+		cells[0] = tcpdiag_state_name(state);
+		for (i = 0; i < ARRAY_SIZE(values); i++)
+			cells[i + 1] = cell(values[i], text[i]);
+		page_row(page, columns, cells, ARRAY_SIZE(columns));
+	}
+}
+
+void report_states_line(struct page *page, const struct snapshot *snapshot,
+			const struct state_table *table)
+{
+	const struct totals *totals = &snapshot->header->totals;
+	bool any = false;
+	int state;
+
+	page_begin(page, "States", 10);
+	for (state = 1; state < TCPDIAG_STATE_MAX; state++) {
+		char number[NUMBER_MAX], age[NUMBER_MAX];
+
+		if (!table->total[state])
+			continue;
+		page_printf(page, any ? 3 : 0, "%s %s", tcpdiag_state_name(state),
+			    number_text(table->total[state], number));
+		if (TCPDIAG_STATES_TEARDOWN & TCPDIAG_STATE_BIT(state))
+			page_printf(page, 1, "(oldest %s)",
+				    seconds_text(totals->oldest_seconds[state], age));
+		any = true;
+	}
+	if (!any)
+		page_text(page, "no TCP socket at all", 0);
+	page_end(page);
+}
+
+static uint64_t trouble(const struct owner *owner)
+{
+	return (uint64_t)owner->rst_live + owner->rst_done + owner->waiting;
+}
+
+static int most_trouble(const void *a, const void *b)
+{
+	const struct owner *x = a, *y = b;
+	const uint64_t keys[][2] = { { x->rst_live, y->rst_live },
+				     { x->rst_done, y->rst_done },
+				     { x->waiting, y->waiting },
+				     { x->sockets, y->sockets } };
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(keys); i++)
+		if (keys[i][0] != keys[i][1])
+			return keys[i][0] < keys[i][1] ? 1 : -1;
+	return (x->process > y->process) - (x->process < y->process);
+}
+
+static void stop_row(struct page *page, const struct snapshot *snapshot, const struct owner *owner,
+		     const struct page_column *columns, size_t count)
+{
+	const struct process *process = snapshot_process(snapshot, owner->process);
+	char text[5][NUMBER_MAX], name[320];
+	const char *cells[7];
+
+	if (owner->unit || !process)
+		snprintf(name, sizeof(name), "%s", owner_name(snapshot, owner));
+	else
+		snprintf(name, sizeof(name), "%s (%" PRId32 ")", owner_name(snapshot, owner),
+			 process->pid);
+	cells[0] = name;
+	cells[1] = cell(owner->rst_live, text[0]);
+	cells[2] = cell(owner->rst_done, text[1]);
+	cells[3] = cell(owner->fin, text[2]);
+	cells[4] = owner->lost_bytes ? bytes_text(owner->lost_bytes, text[3]) : "-";
+	cells[5] = cell(owner->waiting, text[4]);
+	cells[6] = trouble(owner) ? "no" : owner->uncertain ? "yes*" : "yes";
+	page_row(page, columns, cells, count);
+}
+
+static void stop_table(struct page *page, const struct snapshot *snapshot,
+		       const struct owners *owners, uint32_t troubled, uint32_t holding)
+{
+	static const struct page_column columns[] = {
+		{ "Stop now", 28 },   { "RST live", 9 },      { "RST done", 9 }, { "FIN", 9 },
+		{ "lost bytes", 10 }, { "accept queue", 12 }, { "clean", 5 },
+	};
+	uint32_t shown = MIN(troubled, STOP_ROWS), i;
+	char number[NUMBER_MAX];
+
+	page_heading(page, columns, ARRAY_SIZE(columns));
+	for (i = 0; i < shown; i++)
+		stop_row(page, snapshot, &owners->rows[i], columns, ARRAY_SIZE(columns));
+	page_begin(page, "", 0);
+	if (troubled > shown)
+		page_printf(page, 0, "%s more would reset something.",
+			    number_text(troubled - shown, number));
+	if (holding > troubled)
+		page_printf(page, 1, "%s more would not.", number_text(holding - troubled, number));
+	page_text(page,
+		  "RST live: the peer is still open; RST done: it has finished, and has all of "
+		  "ours.",
+		  1);
+	page_end(page);
+}
+
+void report_stop_now(struct page *page, const struct snapshot *snapshot, bool calm)
+{
+	uint32_t troubled = 0, holding = 0, uncertain = 0, i;
+	struct owners owners;
+	char number[NUMBER_MAX];
+
+	if (!metrics_source_works(snapshot, SOURCE_PROCESSES)) {
+		page_begin(page, "Stop now", 10);
+		page_text(page, "not known: it is not seen which process holds which socket.", 0);
+		page_end(page);
+		return;
+	}
+	if (owners_count(snapshot, &owners) < 0) {
+		page->b->error = -ENOMEM;
+		return;
+	}
+	for (i = 0; i < owners.count; i++) {
+		troubled += trouble(&owners.rows[i]) > 0;
+		holding += owners.rows[i].sockets > 0;
+		uncertain += owners.rows[i].uncertain;
+	}
+	qsort(owners.rows, owners.count, sizeof(*owners.rows), most_trouble);
+	if (troubled) {
+		stop_table(page, snapshot, &owners, troubled, holding);
+	} else {
+		page_begin(page, "Stop now", 10);
+		page_printf(page, 0, "ending any of %s units and programs resets nothing%s.",
+			    number_text(holding, number), uncertain ? " (*)" : "");
+		page_end(page);
+	}
+	if (uncertain && (calm || troubled)) {
+		page_begin(page, "", 10);
+		page_text(page, "* as far as known: SO_LINGER is not seen, and taken to be off.",
+			  0);
+		page_end(page);
+	}
+	owners_done(&owners);
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * GET /: the report as text, whatever Accept asks for, so that `watch curl -s localhost:19293` is a dashboard
+ * and a browser shows the same words.
+ */
+#include <errno.h>
+
+#include "web/list.h"
+#include "web/report.h"
+
+#define COLUMNS_DEFAULT 100U
+#define COLUMNS_LEAST 40U
+#define COLUMNS_MOST 400U
+
+const struct route_parameter root_parameters[] = {
+	{ "columns", "{\"type\":\"integer\",\"minimum\":40,\"maximum\":400,\"default\":100}",
+	  "No line is wider; tables lose columns from the right.", false },
+	{ 0 },
+};
+
+int root_route(const struct request *request, struct document **ret, struct problem *problem)
+{
+	uint64_t columns = COLUMNS_DEFAULT;
+	struct buffer b = { 0 };
+	size_t i;
+	int r;
+
+	for (i = 0; i < request->query->count; i++) {
+		r = query_number(&request->query->parameters[i], COLUMNS_MOST, &columns, problem);
+		if (r < 0)
+			return r;
+		if (columns < COLUMNS_LEAST)
+			return problem_set(problem, 400, "columns",
+					   "%.64s: a number from 40 to 400 is wanted",
+					   request->query->parameters[i].value);
+	}
+	report_print(&b, request->snapshot, (unsigned int)columns);
+	return document_from_buffer(&b, 200, "text/plain; charset=utf-8", ret);
+}

@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * /summary and /status: the contract's names with the snapshot's numbers, null for what is not known.
+ */
+#include "fixture.h"
+
+static struct fixture f;
+
+START_TEST(summary)
+{
+	json_t *json;
+
+	fixture_default(&f);
+	json = fixture_get_json(&f, summary_route, "");
+	ck_assert_str_eq(json_object_iter_key(json_object_iter(json)), "snapshot");
+	ck_json_int(json, "total", R_MAX);
+	ck_json_int(json, "sockets.established", 3);
+	ck_json_int(json, "sockets.time-wait", 0);
+	ck_assert_uint_eq(json_object_size(fixture_at(json, "sockets")), TCPDIAG_STATE_MAX - 1);
+	ck_json_int(json, "attachments.held", 4);
+	ck_json_int(json, "teardown.close-wait.held", 1);
+	ck_json_int(json, "teardown.fin-wait-1.orphan", 1);
+	ck_assert_uint_eq(json_object_size(fixture_at(json, "teardown")), 5);
+	ck_json_int(json, "fin_wait_2.held", 0);
+	ck_json_int(json, "fin_wait_2.timewait", 0);
+	ck_json_null(json, "oldest_seconds.closing");
+	ck_assert(json_number_value(fixture_at(json, "oldest_seconds.close-wait")) == 400.5);
+	ck_json_int(json, "close.rst_peer_open", 1);
+	ck_json_int(json, "close.rst_peer_finished", 1);
+	ck_json_int(json, "close.fin", 2);
+	ck_json_int(json, "close.none", 0);
+	ck_json_int(json, "close.by_rule.close-fin", 2);
+	ck_json_int(json, "unread_bytes.peer_open", 510);
+	ck_json_int(json, "listeners.waiting", 3);
+	ck_json_int(json, "orphans.count", 1);
+	ck_json_int(json, "orphans.limit", 131072);
+	ck_json_int(json, "orphans.peak", 5);
+	ck_json_null(json, "orphans.growth_per_second");
+	ck_json_null(json, "orphans.seconds_to_limit");
+	ck_json_int(json, "orphans.creators.0.pid", 200);
+	ck_json_int(json, "orphans.creators.0.count", 1);
+	ck_assert_uint_eq(json_array_size(fixture_at(json, "orphans.creators")), 1);
+	ck_json_int(json, "memory.bytes", 10 * sysconf(_SC_PAGESIZE));
+	ck_json_int(json, "memory.limits.high", 300 * sysconf(_SC_PAGESIZE));
+	ck_json_int(json, "counters.TCPAbortOnClose", 17);
+	ck_json_int(json, "counters.ListenOverflows", 0);
+	ck_json_null(json, "counters.TCPAbortOnLinger");
+	ck_json_int(json, "counters_last_minute.TCPAbortOnClose", 2);
+	ck_json_null(json, "counters_last_minute.ListenOverflows");
+	ck_json_int(json, "sysctls.tcp_fin_timeout", 60);
+	ck_json_int(json, "sysctls.tcp_mem.1", 200);
+	ck_json_null(json, "sysctls.tcp_max_tw_buckets");
+	ck_json_null(json, "sysctls.ip_local_port_range");
+	ck_json_int(json, "findings.critical", 1);
+	ck_json_int(json, "findings.by_rule.close-wait-leak", 1);
+	ck_json_int(json, "findings.by_rule.fin-wait-2-stuck", 0);
+	json_decref(json);
+	fixture_done(&f);
+}
+END_TEST
+
+START_TEST(summary_growing)
+{
+	json_t *json;
+
+	fixture_begin(&f);
+	f.w.header->orphans = (struct orphans){ .count = 70000,
+						.peak = 70001,
+						.growth_per_second = 160.5,
+						.seconds_to_limit = 380,
+						.growth_known = true,
+						.count_known = true };
+	f.w.header->port_range[0] = 32768;
+	f.w.header->port_range[1] = 60999;
+	f.w.header->totals.port_range_ratio_max = 0.03;
+	fixture_seal(&f);
+	json = fixture_get_json(&f, summary_route, "");
+	ck_assert(json_real_value(fixture_at(json, "orphans.growth_per_second")) == 160.5);
+	ck_json_int(json, "orphans.seconds_to_limit", 380);
+	ck_json_int(json, "sysctls.ip_local_port_range.1", 60999);
+	ck_assert(json_real_value(fixture_at(json, "ports.used_ratio_max")) == 0.03);
+	json_decref(json);
+	fixture_done(&f);
+}
+END_TEST
+
+START_TEST(summary_unknown)
+{
+	static const char *const names[] = { "total",	     "sockets",	       "attachments",
+					     "teardown",     "fin_wait_2",     "close",
+					     "unread_bytes", "unsent_bytes",   "orphans.count",
+					     "orphans.peak", "orphans.limit",  "orphans.creators",
+					     "memory",	     "sysctls.tcp_mem" };
+	json_t *json;
+	size_t i;
+
+	fixture_begin(&f);
+	fixture_source(&f, SOURCE_SOCK_DIAG)->state = SOURCE_FAILED;
+	f.w.header->orphans.count_known = false;
+	f.w.header->environment.known = 0;
+	f.w.header->missing = fixture_string(&f, "sockets: EPERM\nlimits");
+	fixture_seal(&f);
+	json = fixture_get_json(&f, summary_route, "");
+	ck_assert(json_is_false(fixture_at(json, "snapshot.complete")));
+	for (i = 0; i < ARRAY_SIZE(names); i++)
+		ck_json_null(json, names[i]);
+	json_decref(json);
+	fixture_done(&f);
+}
+END_TEST
+
+START_TEST(creators_by_unit)
+{
+	struct record *records;
+	uint32_t count;
+	json_t *json;
+
+	/* Two processes of one unit are one creator; the unknown are nobody's. */
+	fixture_begin(&f);
+	records = snapshot_writer_records(&f.w, &count);
+	records[R_LIVE].sk.attachment = TCPDIAG_ORPHAN;
+	records[R_LIVE].creator = P_WEB;
+	records[R_SHARED].sk.attachment = TCPDIAG_ORPHAN;
+	records[R_SHARED].creator = P_WORKER;
+	records[R_DONE].sk.attachment = TCPDIAG_ORPHAN;
+	records[R_DONE].creator = RECORD_NONE;
+	fixture_seal(&f);
+	json = fixture_get_json(&f, summary_route, "");
+	ck_assert_uint_eq(json_array_size(fixture_at(json, "orphans.creators")), 2);
+	ck_json_text(json, "orphans.creators.0.unit", "web.service");
+	ck_json_int(json, "orphans.creators.0.count", 2);
+	ck_json_int(json, "orphans.creators.1.pid", 200);
+	ck_json_null(json, "orphans.creators.1.unit");
+	json_decref(json);
+	fixture_done(&f);
+}
+END_TEST
+
+START_TEST(status)
+{
+	json_t *json;
+
+	fixture_begin(&f);
+	f.limits[LIMIT_DUPLICATES] = 4;
+	f.w.header->lanes[LANE_SWEEP].interval_ns = 20 * NSEC_PER_SEC;
+	f.w.header->lanes[LANE_OWNERS] = (struct lane_state){ 0 };
+	f.w.header->missing = fixture_string(&f, "one\ntwo");
+	*fixture_source(&f, SOURCE_PROCESSES) =
+		(struct source){ .id = SOURCE_PROCESSES,
+				 .state = SOURCE_DEGRADED,
+				 .error = -EACCES,
+				 .reason = fixture_string(&f, "needs CAP_SYS_PTRACE"),
+				 .failures = 3 };
+	fixture_seal(&f);
+	f.statistics.requests[2] = 6;
+	json = fixture_get_json(&f, status_route, "");
+	ck_json_text(json, "api", "1");
+	ck_json_text(json, "version", TCPDIAGD_VERSION);
+	ck_json_text(json, "host", "lb-07");
+	ck_json_int(json, "snapshot.id", 42);
+	ck_json_text(json, "started", "2025-11-23T03:45:00.000Z");
+	ck_assert(json_number_value(fixture_at(json, "uptime_seconds")) == 900.5);
+	ck_assert(json_is_false(fixture_at(json, "warming_up")));
+	ck_json_text(json, "missing.1", "two");
+	ck_json_text(json, "sources.0.name", "sock_diag");
+	ck_json_text(json, "sources.0.state", "ok");
+	ck_json_null(json, "sources.0.reason");
+	ck_assert(json_number_value(fixture_at(json, "sources.0.age_seconds")) == 0.5);
+	ck_assert(json_number_value(fixture_at(json, "sources.0.cost_seconds")) == 0.0015);
+	ck_json_text(json, "sources.3.state", "degraded");
+	ck_json_text(json, "sources.3.reason", "needs CAP_SYS_PTRACE");
+	ck_json_text(json, "sources.3.error", "EACCES");
+	ck_json_null(json, "sources.3.age_seconds");
+	ck_json_int(json, "sources.3.failures", 3);
+	ck_assert_uint_eq(json_array_size(fixture_at(json, "sources")), SOURCE_MAX);
+	ck_json_text(json, "lanes.1.name", "sweep");
+	ck_json_int(json, "lanes.1.interval_seconds", 20);
+	ck_json_int(json, "lanes.1.wanted_seconds", 1);
+	ck_assert(json_is_true(fixture_at(json, "lanes.1.stretched")));
+	ck_assert(json_is_false(fixture_at(json, "lanes.0.stretched")));
+	ck_json_null(json, "lanes.2.interval_seconds");
+	ck_json_null(json, "lanes.2.age_seconds");
+	ck_json_int(json, "limits.duplicates", 4);
+	ck_assert_uint_eq(json_object_size(fixture_at(json, "limits")), LIMIT_MAX);
+	ck_json_null(json, "reload.time");
+	ck_json_null(json, "reload.ok");
+	ck_json_null(json, "collector.open_fds");
+	ck_json_int(json, "collector.resident_bytes", 1 << 20);
+	ck_json_int(json, "web.requests.2xx", 6);
+	json_decref(json);
+	fixture_done(&f);
+}
+END_TEST
+
+START_TEST(status_of_a_failed_reload)
+{
+	json_t *json;
+
+	fixture_begin(&f);
+	f.w.header->started_ns = FIXTURE_NOW - 60 * NSEC_PER_SEC;
+	f.w.header->reload_ns = FIXTURE_NOW - 10 * NSEC_PER_SEC;
+	f.w.header->reload_error = fixture_string(&f, "tcpdiagd.yaml:3:1: unknown key");
+	fixture_seal(&f);
+	json = fixture_get_json(&f, status_route, "");
+	ck_assert(json_is_true(fixture_at(json, "warming_up")));
+	ck_assert(json_is_false(fixture_at(json, "reload.ok")));
+	ck_json_text(json, "reload.time", "2025-11-23T03:59:50.000Z");
+	ck_json_text(json, "reload.error", "tcpdiagd.yaml:3:1: unknown key");
+	json_decref(json);
+	fixture_done(&f);
+}
+END_TEST
+
+START_TEST(status_before_the_first_snapshot)
+{
+	json_t *json;
+
+	f = (struct fixture){ 0 };
+	json = fixture_get_json(&f, status_route, "");
+	ck_json_null(json, "snapshot");
+	ck_json_text(json, "api", "1");
+	ck_json_int(json, "web.connections", 0);
+	json_decref(json);
+}
+END_TEST
+
+Suite *suite(void)
+{
+	Suite *s = suite_create("documents");
+	TCase *t = tcase_create("documents");
+
+	tcase_add_test(t, summary);
+	tcase_add_test(t, summary_growing);
+	tcase_add_test(t, summary_unknown);
+	tcase_add_test(t, creators_by_unit);
+	tcase_add_test(t, status);
+	tcase_add_test(t, status_of_a_failed_reload);
+	tcase_add_test(t, status_before_the_first_snapshot);
+	suite_add_tcase(s, t);
+	return s;
+}

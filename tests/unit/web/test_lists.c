@@ -1,0 +1,451 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * /findings, /listeners and /rules: filters, order, pages, formats, and what is refused.
+ */
+#include "fixture.h"
+
+static struct fixture f;
+
+static void refused(route_fn *handler, const char *query, unsigned int status,
+		    const char *parameter)
+{
+	struct problem problem = { 0 };
+	char *text = fixture_get(&f, handler, query, NULL, &problem);
+
+	ck_assert_msg(!text, "%s was answered: %.100s", query, text);
+	ck_assert_uint_eq(problem.status, status);
+	ck_assert_str_eq(problem.parameter, parameter);
+	ck_assert_uint_gt(strlen(problem.detail), 5);
+}
+
+START_TEST(finding_fields)
+{
+	json_t *json;
+
+	fixture_default(&f);
+	json = fixture_get_json(&f, findings_route, "");
+	/* The envelope comes first. */
+	ck_assert_str_eq(json_object_iter_key(json_object_iter(json)), "snapshot");
+	ck_json_int(json, "snapshot.id", 42);
+	ck_json_int(json, "matched", 3);
+	ck_json_int(json, "returned", 3);
+	ck_json_null(json, "next");
+	/* Worst first. */
+	ck_json_text(json, "findings.0.rule", "orphan-accumulation");
+	ck_json_text(json, "findings.0.scope", "host");
+	ck_json_null(json, "findings.0.socket");
+	ck_json_null(json, "findings.0.process");
+	ck_json_null(json, "findings.0.netns");
+	ck_json_null(json, "findings.0.cause");
+	ck_assert_uint_eq(json_object_size(fixture_at(json, "findings.0.evidence")), 0);
+	/* The catalogue's remedy where the finding has none of its own. */
+	ck_json_text(json, "findings.0.remedy",
+		     tcpdiag_rule_info(TCPDIAG_RULE_ORPHAN_ACCUMULATION)->remedy);
+	ck_json_text(json, "findings.1.id", "f-1f");
+	ck_json_text(json, "findings.1.severity", "warning");
+	ck_json_text(json, "findings.1.since", "2025-11-23T03:58:30.000Z");
+	ck_json_int(json, "findings.1.seconds", 90);
+	ck_json_text(json, "findings.1.socket", "4026531840-1003");
+	ck_json_int(json, "findings.1.process.pid", 200);
+	ck_json_null(json, "findings.1.unit");
+	ck_json_int(json, "findings.1.netns", FIXTURE_NETNS);
+	ck_json_int(json, "findings.1.count", 1);
+	ck_json_text(json, "findings.1.summary", "tool (pid 200) holds 1 socket in CLOSE-WAIT");
+	ck_assert_uint_eq(json_object_size(fixture_at(json, "findings.1.evidence")), 2);
+	ck_assert(json_real_value(fixture_at(json, "findings.1.evidence.growth_per_second")) ==
+		  0.25);
+	ck_json_text(json, "findings.1.cause", "the end of file was read and forgotten");
+	ck_json_text(json, "findings.1.remedy", "close the descriptor at the end of file");
+	ck_json_text(json, "findings.1.documentation", "/rules/close-wait-leak");
+	json_decref(json);
+	fixture_done(&f);
+}
+END_TEST
+
+START_TEST(finding_filters)
+{
+	static const struct {
+		const char *query;
+		int matched;
+	} cases[] = {
+		{ "severity=warning", 1 },
+		{ "severity=warning&severity=info", 2 },
+		{ "severity=info&rule=close-wait-leak", 0 },
+		{ "rule=close-wait-leak&rule=rst-on-close", 2 },
+		{ "scope=host", 1 },
+		{ "scope=listener", 0 },
+		{ "pid=200", 2 },
+		{ "pid=100", 0 },
+		{ "netns=4026531840", 2 },
+		{ "netns=1", 0 },
+		{ "unit=web", 0 },
+	};
+	json_t *json;
+
+	fixture_default(&f);
+	json = fixture_get_json(&f, findings_route, cases[_i].query);
+	ck_json_int(json, "matched", cases[_i].matched);
+	ck_json_int(json, "returned", cases[_i].matched);
+	ck_assert_uint_eq(json_array_size(fixture_at(json, "findings")), (size_t)cases[_i].matched);
+	json_decref(json);
+	fixture_done(&f);
+}
+END_TEST
+
+START_TEST(finding_units)
+{
+	static const struct {
+		const char *query;
+		int matched;
+	} cases[] = {
+		{ "unit=web", 2 },	   { "unit=web.service", 2 }, { "unit=we", 0 },
+		{ "unit=web.socket", 0 },  { "unit=web.", 0 },	      { "unit=web&unit=other", 2 },
+		{ "unit=other.slice", 1 }, { "unit=OTHER", 0 },
+	};
+	json_t *json;
+
+	fixture_begin(&f);
+	/* By the process, by the finding itself, and both. */
+	fixture_finding(&f, TCPDIAG_RULE_CLOSE_WAIT_LEAK, SEVERITY_INFO, 1)->process = P_WORKER;
+	fixture_finding(&f, TCPDIAG_RULE_CLOSE_WAIT_LEAK, SEVERITY_INFO, 2)->unit =
+		fixture_string(&f, "web.service");
+	fixture_finding(&f, TCPDIAG_RULE_CLOSE_WAIT_LEAK, SEVERITY_INFO, 3)->unit =
+		fixture_string(&f, "other.slice");
+	f.findings[2].process = P_WEB;
+	fixture_seal(&f);
+	/* A name without a dot is a service, nothing else. */
+	json = fixture_get_json(&f, findings_route, cases[_i].query);
+	ck_json_int(json, "matched", cases[_i].matched);
+	json_decref(json);
+	fixture_done(&f);
+}
+END_TEST
+
+START_TEST(findings_refused)
+{
+	static const struct {
+		const char *query, *parameter;
+	} cases[] = {
+		{ "severity=bad", "severity" },
+		{ "severity=", "severity" },
+		{ "rule=close-fin", "rule" },
+		{ "rule=nonsense", "rule" },
+		{ "scope=world", "scope" },
+		{ "pid=-1", "pid" },
+		{ "pid=", "pid" },
+		{ "pid=99999999999999999999", "pid" },
+		{ "netns=4294967296", "netns" },
+		{ "unit=", "unit" },
+		{ "limit=ten", "limit" },
+		{ "format=xml", "format" },
+		{ "after=1", "after" },
+		{ "after=1-zz", "after" },
+		{ "after=1-1-1", "after" },
+	};
+
+	/* Also where there is nothing to filter. */
+	fixture_begin(&f);
+	fixture_seal(&f);
+	refused(findings_route, cases[_i].query, 400, cases[_i].parameter);
+	fixture_done(&f);
+}
+END_TEST
+
+#define PAGED 2500
+
+/* Pages of a large list: every row once, in order, whatever vanishes in between. */
+START_TEST(finding_pages)
+{
+	static const enum severity severities[] = { SEVERITY_INFO, SEVERITY_CRITICAL,
+						    SEVERITY_WARNING };
+	struct finding *findings;
+	char query[128] = "limit=999";
+	int seen = 0, i, pages = 0, last_severity = SEVERITY_MAX;
+	long last_id = -1;
+
+	fixture_begin(&f);
+	findings = snapshot_section(&f.w, SECTION_FINDINGS, PAGED, sizeof(*findings));
+	for (i = 0; i < PAGED; i++)
+		findings[i] = (struct finding){ .id = (uint64_t)(PAGED - i),
+						.rule = TCPDIAG_RULE_CLOSE_WAIT_LEAK,
+						.severity = (uint8_t)severities[i % 3],
+						.process = RECORD_NONE,
+						.socket = RECORD_NONE };
+	ck_assert_int_eq(snapshot_seal(&f.w), 0);
+	ck_assert_int_eq(snapshot_open(f.block, f.w.used, &f.snapshot), 0);
+	for (;;) {
+		json_t *json = fixture_get_json(&f, findings_route, query), *row;
+		const char *next = json_string_value(fixture_at(json, "next"));
+		size_t index;
+
+		pages++;
+		ck_json_int(json, "matched", PAGED);
+		json_array_foreach(fixture_at(json, "findings"), index, row)
+		{
+			const char *name = json_string_value(fixture_at(row, "severity"));
+			long id = strtol(json_string_value(fixture_at(row, "id")) + 2, NULL, 16);
+			int severity = SEVERITY_MAX;
+
+			while (severity_name(--severity) && strcmp(severity_name(severity), name))
+				;
+			ck_assert(severity < last_severity ||
+				  (severity == last_severity && id > last_id));
+			last_severity = severity;
+			last_id = id;
+			seen++;
+		}
+		if (!next)
+			ck_assert_str_ne(query, "limit=999");
+		else
+			snprintf(query, sizeof(query), "limit=999&after=%s", next);
+		json_decref(json);
+		if (!next)
+			break;
+	}
+	ck_assert_int_eq(seen, PAGED);
+	ck_assert_int_eq(pages, 3);
+	fixture_done(&f);
+}
+END_TEST
+
+START_TEST(link_header)
+{
+	struct query query = {
+		.parameters = { { "limit", "1" }, { "unit", "a b&c" }, { "after", "3-0" } },
+		.count = 3
+	};
+	struct request request = { .path = "/findings", .query = &query, .accept = "" };
+	struct document *document;
+	struct problem problem;
+
+	fixture_begin(&f);
+	fixture_finding(&f, TCPDIAG_RULE_RST_ON_CLOSE, SEVERITY_INFO, 7)->unit =
+		fixture_string(&f, "a b&c");
+	fixture_finding(&f, TCPDIAG_RULE_RST_ON_CLOSE, SEVERITY_INFO, 8)->unit =
+		fixture_string(&f, "a b&c");
+	fixture_seal(&f);
+	request.snapshot = &f.snapshot;
+	ck_assert_int_eq(findings_route(&request, &document, &problem), 0);
+	ck_assert_str_eq(document->link,
+			 "</findings?limit=1&unit=a%20b%26c&after=1-7>; rel=\"next\"");
+	document_free(document);
+	fixture_done(&f);
+}
+END_TEST
+
+START_TEST(formats)
+{
+	struct problem problem = { 0 };
+	char *text, *line;
+	int lines = 0;
+
+	fixture_default(&f);
+	text = fixture_get(&f, findings_route, "format=ndjson&limit=2", NULL, &problem);
+	for (line = strtok(text, "\n"); line; line = strtok(NULL, "\n")) {
+		json_t *row = json_loads(line, 0, NULL);
+
+		ck_assert_ptr_nonnull(fixture_at(row, "rule"));
+		json_decref(row);
+		lines++;
+	}
+	ck_assert_int_eq(lines, 2);
+	free(text);
+
+	text = fixture_get(&f, listeners_route, "format=text", NULL, &problem);
+	ck_assert_ptr_nonnull(strstr(text, "10.0.0.1:443"));
+	ck_assert_ptr_nonnull(strstr(text, "web(100) web.service"));
+	free(text);
+	fixture_done(&f);
+}
+END_TEST
+
+/* Whatever a process calls itself, a terminal gets printable characters. */
+START_TEST(text_is_plain)
+{
+	struct problem problem = { 0 };
+	const char *c;
+	char *text;
+
+	fixture_begin(&f);
+	fixture_finding(&f, TCPDIAG_RULE_RST_ON_CLOSE, SEVERITY_INFO, 1)->summary =
+		fixture_string(&f, "\x1b]0;owned\x07 \xc2\x9b\xff\x7f gr\xc3\xbc\xc3\x9f");
+	f.findings[0].unit = fixture_string(&f, "evil\r\n.service");
+	fixture_seal(&f);
+	text = fixture_get(&f, findings_route, "format=text", NULL, &problem);
+	for (c = text; *c; c++)
+		ck_assert_msg(*c == '\n' || (*c >= ' ' && *c <= '~'), "byte %02x in %s", *c, text);
+	ck_assert_ptr_nonnull(strstr(text, "?]0;owned? ??? gr??"));
+	ck_assert_ptr_nonnull(strstr(text, "evil??.service"));
+	free(text);
+	fixture_done(&f);
+}
+END_TEST
+
+START_TEST(listener_fields)
+{
+	json_t *json;
+
+	fixture_default(&f);
+	json = fixture_get_json(&f, listeners_route, "");
+	ck_json_int(json, "matched", 1);
+	ck_json_text(json, "listeners.0.id", "4026531840-1001");
+	ck_json_text(json, "listeners.0.local.address", "10.0.0.1");
+	ck_json_int(json, "listeners.0.local.port", 443);
+	ck_json_int(json, "listeners.0.queue", 3);
+	ck_json_int(json, "listeners.0.limit", 128);
+	ck_assert(json_is_integer(fixture_at(json, "listeners.0.resets")));
+	ck_json_null(json, "listeners.0.overflows");
+	ck_json_int(json, "listeners.0.holders.1.pid", 101);
+	ck_json_int(json, "listeners.0.holders.1.fd", 6);
+	ck_assert_uint_eq(json_array_size(fixture_at(json, "listeners.0.holders")), 2);
+	json_decref(json);
+	fixture_done(&f);
+}
+END_TEST
+
+START_TEST(listener_filters)
+{
+	static const struct {
+		const char *query;
+		int matched;
+	} cases[] = {
+		{ "port=443", 1 },
+		{ "port=80", 0 },
+		{ "port=80&port=443", 1 },
+		{ "pid=101", 1 },
+		{ "pid=200", 0 },
+		{ "unit=web", 1 },
+		{ "unit=tool", 0 },
+		{ "netns=4026531840", 1 },
+		{ "netns=5", 0 },
+		{ "port=443&pid=200", 0 },
+		{ "after=443-4026531840-1000", 1 },
+	};
+	json_t *json;
+
+	fixture_default(&f);
+	json = fixture_get_json(&f, listeners_route, cases[_i].query);
+	ck_json_int(json, "matched", cases[_i].matched);
+	json_decref(json);
+	fixture_done(&f);
+}
+END_TEST
+
+START_TEST(listeners_refused)
+{
+	static const struct {
+		const char *query, *parameter;
+	} cases[] = {
+		{ "port=65536", "port" }, { "port=http", "port" }, { "pid=x", "pid" },
+		{ "netns=", "netns" },	  { "after=x", "after" },  { "limit=-1", "limit" },
+	};
+
+	fixture_default(&f);
+	refused(listeners_route, cases[_i].query, 400, cases[_i].parameter);
+	fixture_done(&f);
+}
+END_TEST
+
+START_TEST(listener_pages)
+{
+	json_t *json;
+
+	fixture_default(&f);
+	json = fixture_get_json(&f, listeners_route, "after=443-4026531840-1001");
+	ck_json_int(json, "matched", 1);
+	ck_json_int(json, "returned", 0);
+	json_decref(json);
+	fixture_done(&f);
+}
+END_TEST
+
+START_TEST(all_rules)
+{
+	json_t *json, *row;
+	size_t index;
+
+	f = (struct fixture){ 0 };
+	json = fixture_get_json(&f, rules_route, "");
+	ck_json_int(json, "matched", TCPDIAG_RULE_MAX - 1);
+	json_array_foreach(fixture_at(json, "rules"), index, row)
+	{
+		const char *id = json_string_value(fixture_at(row, "id"));
+		struct request request = { .path = "/rules/x", .argument = id };
+		struct problem problem = { 0 };
+		char *text = fixture_get(&f, rule_route, "", &request, &problem);
+		json_t *one = json_loads(text, 0, NULL);
+
+		ck_assert(json_equal(one, row));
+		json_decref(one);
+		free(text);
+	}
+	json_decref(json);
+}
+END_TEST
+
+START_TEST(rules_search)
+{
+	const struct tcpdiag_rule_info *unread = tcpdiag_rule_info(TCPDIAG_RULE_CLOSE_UNREAD);
+	char query[256];
+	json_t *json;
+
+	f = (struct fixture){ 0 };
+	ck_assert_ptr_nonnull(unread->counter);
+	snprintf(query, sizeof(query), "search=%s", unread->counter);
+	json = fixture_get_json(&f, rules_route, query);
+	ck_assert_int_ge(json_integer_value(fixture_at(json, "matched")), 1);
+	json_decref(json);
+	json = fixture_get_json(&f, rules_route, "search=TOO%20MANY%20ORPHANED");
+	ck_assert_int_ge(json_integer_value(fixture_at(json, "matched")), 1);
+	ck_assert_int_lt(json_integer_value(fixture_at(json, "matched")), TCPDIAG_RULE_MAX - 1);
+	json_decref(json);
+	/* As it stands in a log, with what surrounds it. */
+	json = fixture_get_json(&f, rules_route,
+				"search=%5B12.5%5D%20TCP:%20too%20many%20orphaned%20sockets");
+	ck_assert_int_ge(json_integer_value(fixture_at(json, "matched")), 1);
+	json_decref(json);
+	json = fixture_get_json(&f, rules_route, "search=no-such-thing");
+	ck_json_int(json, "matched", 0);
+	json_decref(json);
+	json = fixture_get_json(&f, rules_route, "kind=finding");
+	ck_json_int(json, "matched", TCPDIAG_RULE_MAX - TCPDIAG_RULE_FINDING_FIRST);
+	json_decref(json);
+	refused(rules_route, "kind=x", 400, "kind");
+}
+END_TEST
+
+START_TEST(no_such_rule)
+{
+	static const char *const ids[] = { "", "none", "CLOSE-FIN", "close-fin ", "../etc" };
+	struct request request = { .path = "/rules/x", .argument = ids[_i] };
+	struct problem problem = { 0 };
+
+	f = (struct fixture){ 0 };
+	ck_assert_ptr_null(fixture_get(&f, rule_route, "", &request, &problem));
+	ck_assert_uint_eq(problem.status, 404);
+}
+END_TEST
+
+Suite *suite(void)
+{
+	Suite *s = suite_create("lists");
+	TCase *t = tcase_create("lists");
+
+	tcase_add_test(t, finding_fields);
+	tcase_add_loop_test(t, finding_filters, 0, 11);
+	tcase_add_loop_test(t, finding_units, 0, 8);
+	tcase_add_loop_test(t, findings_refused, 0, 15);
+	tcase_add_test(t, finding_pages);
+	tcase_add_test(t, link_header);
+	tcase_add_test(t, formats);
+	tcase_add_test(t, text_is_plain);
+	tcase_add_test(t, listener_fields);
+	tcase_add_loop_test(t, listener_filters, 0, 11);
+	tcase_add_loop_test(t, listeners_refused, 0, 6);
+	tcase_add_test(t, listener_pages);
+	tcase_add_test(t, all_rules);
+	tcase_add_test(t, rules_search);
+	tcase_add_loop_test(t, no_such_rule, 0, 5);
+	suite_add_tcase(s, t);
+	return s;
+}

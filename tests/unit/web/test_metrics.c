@@ -1,0 +1,422 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * /metrics in both spellings, read back by the rules of the formats; what is not known is absent, and no
+ * label tells of a single connection.
+ */
+#include <ctype.h>
+#include <math.h>
+
+#include "fixture.h"
+#include "web/metrics.h"
+
+#define SERIES_MAX 500
+
+struct scraped {
+	char family[128]; /* of the last TYPE */
+	char type[16];
+	char series[SERIES_MAX][256]; /* name and labels */
+	double value[SERIES_MAX];
+	size_t count, families;
+	bool end;
+};
+
+static struct fixture f;
+static struct scraped scraped;
+
+static const struct metric *family_named(const char *name, bool openmetrics)
+{
+	const struct metric *table;
+	size_t count, i;
+
+	table = metric_table(&count);
+	for (i = 0; i < count; i++) {
+		char expected[128];
+		char *suffix;
+
+		snprintf(expected, sizeof(expected), "%s", table[i].name);
+		suffix = strstr(expected, "_total") ?: strstr(expected, "_info");
+		if (openmetrics && suffix && table[i].type != METRIC_GAUGE)
+			*suffix = '\0';
+		if (!strcmp(expected, name))
+			return &table[i];
+	}
+	return NULL;
+}
+
+static void scrape_comment(const char *line, bool openmetrics)
+{
+	char keyword[8], name[128], rest[256];
+
+	if (!strcmp(line, "# EOF")) {
+		scraped.end = true;
+		return;
+	}
+	ck_assert_int_eq(sscanf(line, "# %7s %127s %255[^\n]", keyword, name, rest), 3);
+	ck_assert_msg(family_named(name, openmetrics), "%s is not in the table", name);
+	if (!strcmp(keyword, "HELP")) {
+		/* A family stands once, its HELP first. */
+		ck_assert_str_ne(name, scraped.family);
+		snprintf(scraped.family, sizeof(scraped.family), "%s", name);
+		scraped.type[0] = '\0';
+		scraped.families++;
+		ck_assert_int_eq(rest[strlen(rest) - 1], '.');
+	} else if (!strcmp(keyword, "TYPE")) {
+		ck_assert_str_eq(name, scraped.family);
+		snprintf(scraped.type, sizeof(scraped.type), "%.15s", rest);
+	} else {
+		ck_assert(openmetrics);
+		ck_assert_str_eq(keyword, "UNIT");
+		ck_assert_str_eq(name + strlen(name) - strlen(rest), rest);
+	}
+}
+
+/* Labels are {name="value",...} with names that Prometheus takes. */
+static void scrape_labels(const char *labels)
+{
+	static const char *const forbidden[] = { "address", "port",    "pid",	       "inode",
+						 "cookie",  "local",   "peer_address", "remote",
+						 "owner",   "service", "type" };
+	size_t i;
+
+	while (*labels != '}') {
+		char name[64];
+		int len = 0;
+
+		labels++; /* { or , */
+		ck_assert_int_eq(sscanf(labels, "%63[a-z_]=\"%n", name, &len), 1);
+		ck_assert_int_gt(len, 0);
+		for (i = 0; i < ARRAY_SIZE(forbidden); i++)
+			ck_assert_str_ne(name, forbidden[i]);
+		for (labels += len; *labels != '"'; labels++)
+			labels += *labels == '\\';
+		labels++;
+	}
+	ck_assert_str_eq(labels, "}");
+}
+
+static void scrape_line(char *line, bool openmetrics)
+{
+	const char *suffix = strcmp(scraped.type, "counter") ? "" : "_total";
+	char *value = strrchr(line, ' '), *labels, *end;
+	size_t i;
+
+	ck_assert_ptr_nonnull(value);
+	*value++ = '\0';
+	if (openmetrics && !strcmp(scraped.type, "info"))
+		suffix = "_info";
+	for (i = 0; i < scraped.count; i++)
+		ck_assert_str_ne(scraped.series[i], line);
+	ck_assert_uint_lt(scraped.count, SERIES_MAX);
+	snprintf(scraped.series[scraped.count], sizeof(scraped.series[0]), "%s", line);
+	scraped.value[scraped.count] = strtod(value, &end);
+	ck_assert_msg(!*end && end != value, "%s", value);
+	scraped.count++;
+	labels = strchr(line, '{');
+	if (labels) {
+		scrape_labels(labels);
+		*labels = '\0';
+	}
+	ck_assert(!strncmp(line, scraped.family, strlen(scraped.family)));
+	ck_assert_str_ne(scraped.type, "");
+	if (openmetrics)
+		ck_assert_str_eq(line + strlen(scraped.family), suffix);
+	else
+		ck_assert_str_eq(line, scraped.family);
+}
+
+static void scrape(bool openmetrics)
+{
+	struct request request = { .path = "/metrics",
+				   .accept = openmetrics ? "application/openmetrics-text" : "" };
+	struct problem problem;
+	char *text = fixture_get(&f, metrics_route, "", &request, &problem);
+	char *line = text;
+
+	ck_assert_ptr_nonnull(text);
+	memset(&scraped, 0, sizeof(scraped));
+	while (*line) {
+		char *end = strchr(line, '\n');
+
+		ck_assert_ptr_nonnull(end);
+		ck_assert(!scraped.end);
+		*end = '\0';
+		if (*line == '#')
+			scrape_comment(line, openmetrics);
+		else
+			scrape_line(line, openmetrics);
+		line = end + 1;
+	}
+	ck_assert_int_eq(scraped.end, openmetrics);
+	free(text);
+}
+
+/* NaN where there is no such series. */
+static double series(const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < scraped.count; i++)
+		if (!strcmp(scraped.series[i], name))
+			return scraped.value[i];
+	return NAN;
+}
+
+static size_t series_of(const char *family)
+{
+	size_t i, count = 0, len = strlen(family);
+
+	for (i = 0; i < scraped.count; i++)
+		count += !strncmp(scraped.series[i], family, len) &&
+			 (!scraped.series[i][len] || scraped.series[i][len] == '{');
+	return count;
+}
+
+START_TEST(values)
+{
+	static const struct {
+		const char *series;
+		double value;
+	} cases[] = {
+		{ "tcpdiag_sockets{state=\"established\"}", 3 },
+		{ "tcpdiag_sockets{state=\"bound-inactive\"}", 0 },
+		{ "tcpdiag_sockets_attachment{attachment=\"orphan\"}", 1 },
+		{ "tcpdiag_teardown_sockets{state=\"close-wait\",attachment=\"held\"}", 1 },
+		{ "tcpdiag_teardown_sockets{state=\"closing\",attachment=\"orphan\"}", 0 },
+		{ "tcpdiag_unread_bytes{peer=\"open\"}", 510 },
+		{ "tcpdiag_unread_bytes{peer=\"finished\"}", 31 },
+		{ "tcpdiag_oldest_seconds{state=\"close-wait\"}", 400.5 },
+		{ "tcpdiag_orphans", 1 },
+		{ "tcpdiag_orphans_peak", 5 },
+		{ "tcpdiag_orphans_limit", 131072 },
+		{ "tcpdiag_listener_queue_connections", 3 },
+		{ "tcpdiag_listener_queue_ratio_max", 3.0 / 128 },
+		{ "tcpdiag_listener_overflows_total", 0 },
+		{ "tcpdiag_findings{rule=\"close-wait-leak\",severity=\"warning\"}", 1 },
+		{ "tcpdiag_findings{rule=\"close-wait-leak\",severity=\"critical\"}", 0 },
+		{ "tcpdiag_findings_raised_total{rule=\"close-wait-leak\"}", 9 },
+		{ "tcpdiag_aborts_total{cause=\"close\"}", 17 },
+		{ "tcpdiag_snapshot_timestamp_seconds", 1763870400 },
+		{ "tcpdiag_collector_duration_seconds{collector=\"sock_diag\"}", 0.0015 },
+		{ "tcpdiag_collector_success{collector=\"sock_diag\"}", 1 },
+		{ "tcpdiag_collector_success{collector=\"namespaces\"}", 0 },
+		{ "tcpdiag_poll_interval_seconds{lane=\"sweep\"}", 1 },
+		{ "tcpdiag_config_last_reload_successful", 1 },
+		{ "tcpdiag_web_requests_total{code=\"4xx\"}", 5 },
+		{ "process_cpu_seconds_total", 1.25 },
+	};
+	size_t i;
+
+	fixture_default(&f);
+	f.statistics.requests[4] = 5;
+	scrape(_i);
+	for (i = 0; i < ARRAY_SIZE(cases); i++)
+		ck_assert_msg(series(cases[i].series) == cases[i].value, "%s: %g", cases[i].series,
+			      series(cases[i].series));
+	ck_assert_uint_eq(series_of("tcpdiag_sockets"), TCPDIAG_STATE_MAX - 1);
+	ck_assert_uint_eq(series_of("tcpdiag_teardown_sockets"), 5 * TCPDIAG_ATTACHMENT_MAX);
+	ck_assert_uint_eq(series_of("tcpdiag_build_info"), 1);
+	fixture_done(&f);
+}
+END_TEST
+
+/* Unknown is absent, never 0. */
+START_TEST(unknown)
+{
+	fixture_default(&f);
+	scrape(false);
+	/* counters that this kernel does not have, growth while warming up, no port range */
+	ck_assert_uint_eq(series_of("tcpdiag_listener_drops_total"), 0);
+	ck_assert_uint_eq(series_of("tcpdiag_aborts_total"), 1);
+	ck_assert_uint_eq(series_of("tcpdiag_orphans_growth_per_second"), 0);
+	ck_assert_uint_eq(series_of("tcpdiag_port_range_used_ratio_max"), 0);
+	ck_assert_uint_eq(series_of("process_open_fds"), 0);
+	ck_assert_uint_eq(series_of("tcpdiag_collector_duration_seconds"), 3);
+	fixture_done(&f);
+}
+END_TEST
+
+/* A source that is off, failed or not through yet takes its families with it. */
+START_TEST(failed_source)
+{
+	static const uint8_t silent[] = { SOURCE_OFF, SOURCE_STARTING, SOURCE_FAILED };
+	static const char *const gone[] = { "tcpdiag_sockets",
+					    "tcpdiag_sockets_attachment",
+					    "tcpdiag_teardown_sockets",
+					    "tcpdiag_close_outcomes",
+					    "tcpdiag_findings",
+					    "tcpdiag_unread_bytes",
+					    "tcpdiag_findings_raised_total" };
+	size_t i;
+
+	fixture_begin(&f);
+	fixture_source(&f, SOURCE_SOCK_DIAG)->state = silent[_i];
+	fixture_seal(&f);
+	scrape(false);
+	for (i = 0; i < ARRAY_SIZE(gone); i++)
+		ck_assert_msg(!series_of(gone[i]), "%s", gone[i]);
+	ck_assert(series("tcpdiag_collector_success{collector=\"sock_diag\"}") == 0);
+	ck_assert_uint_eq(series_of("tcpdiag_orphans"), 1);
+	fixture_done(&f);
+
+	fixture_begin(&f);
+	fixture_source(&f, SOURCE_COUNTERS)->state = silent[_i];
+	fixture_seal(&f);
+	scrape(true);
+	ck_assert_uint_eq(series_of("tcpdiag_orphans"), 0);
+	ck_assert_uint_eq(series_of("tcpdiag_memory_bytes"), 0);
+	ck_assert_uint_eq(series_of("tcpdiag_listener_overflows_total"), 0);
+	ck_assert_uint_gt(series_of("tcpdiag_sockets"), 0);
+	fixture_done(&f);
+}
+END_TEST
+
+START_TEST(before_the_first_snapshot)
+{
+	f = (struct fixture){ .statistics = { .snapshots = 0, .resident_bytes = 1 } };
+	scrape(_i);
+	ck_assert_uint_eq(series_of("tcpdiag_build_info"), 1);
+	ck_assert_uint_eq(series_of("tcpdiag_web_resident_memory_bytes"), 1);
+	ck_assert_uint_eq(series_of("tcpdiag_sockets"), 0);
+	ck_assert_uint_eq(series_of("tcpdiag_snapshots_skipped_total"), 0);
+}
+END_TEST
+
+START_TEST(every_close_rule_has_a_cell)
+{
+	int rule;
+
+	fixture_begin(&f);
+	memset(&f.w.header->totals, 0, sizeof(f.w.header->totals));
+	/* One that the table does not foresee is not lost. */
+	f.w.header->totals.close[TCPDIAG_RULE_CLOSE_FIN][TCPDIAG_SEGMENT_RST] = 4;
+	fixture_seal(&f);
+	scrape(false);
+	ck_assert(series("tcpdiag_close_outcomes{segment=\"rst\",rule=\"close-fin\"}") == 4);
+	for (rule = TCPDIAG_RULE_NONE + 1; rule < TCPDIAG_RULE_SHUTDOWN_NOT_CONNECTED; rule++) {
+		size_t i, cells = 0;
+		char text[128];
+
+		snprintf(text, sizeof(text), "rule=\"%s\"}", tcpdiag_rule_id(rule));
+		for (i = 0; i < scraped.count; i++)
+			cells += !strncmp(scraped.series[i], "tcpdiag_close_outcomes{", 23) &&
+				 strstr(scraped.series[i], text);
+		ck_assert_msg(cells, "%s has no series", text);
+	}
+	fixture_done(&f);
+}
+END_TEST
+
+/* Names by the rules of promlint, and the table against itself. */
+START_TEST(names)
+{
+	const struct metric *table;
+	size_t count, i, k;
+
+	table = metric_table(&count);
+	for (i = 0; i < count; i++) {
+		const struct metric *m = &table[i];
+		const char *total = strstr(m->name, "_total");
+		size_t len = strlen(m->name) - (total ? strlen("_total") : 0);
+		size_t unit = m->unit ? strlen(m->unit) : 0;
+
+		ck_assert(!strncmp(m->name, "tcpdiag_", 8) || !strncmp(m->name, "process_", 8));
+		for (k = 0; m->name[k]; k++)
+			ck_assert(islower((unsigned char)m->name[k]) || m->name[k] == '_');
+		ck_assert_int_eq(total != NULL, m->type == METRIC_COUNTER);
+		ck_assert(!total || !total[6]);
+		ck_assert(!strstr(m->name, "_count") && !strstr(m->name, "_sum") &&
+			  !strstr(m->name, "_bucket"));
+		ck_assert_int_ne(!m->value, !m->samples);
+		ck_assert(!m->labels || m->samples);
+		if (unit) {
+			ck_assert_msg(!strncmp(m->name + len - unit, m->unit, unit), "%s", m->name);
+			ck_assert_int_eq(m->name[len - unit - 1], '_');
+		} else {
+			ck_assert_msg(!strstr(m->name, "_bytes") && !strstr(m->name, "_seconds"),
+				      "%s has no unit", m->name);
+		}
+		for (k = 0; k < i; k++)
+			ck_assert_str_ne(table[k].name, m->name);
+	}
+}
+END_TEST
+
+START_TEST(labels_are_escaped)
+{
+	static const struct metric metric = { .name = "tcpdiag_x",
+					      .type = METRIC_GAUGE,
+					      .help = "X." };
+	struct buffer b = { 0 };
+	struct scrape s = { .b = &b, .metric = &metric };
+	static const double numbers[] = { 0.1, 1e300, -3, INFINITY, 9007199254740993.0 };
+	size_t i;
+
+	scrape_sample_1(&s, "a", "q\"b\\n\nz\xff", 1);
+	buffer_char(&b, '\0');
+	ck_assert_str_eq(b.data, "# HELP tcpdiag_x X.\n# TYPE tcpdiag_x gauge\n"
+				 "tcpdiag_x{a=\"q\\\"b\\\\n?z?\"} 1\n");
+	for (i = 0; i < ARRAY_SIZE(numbers); i++) {
+		b.len = 0;
+		scrape_sample(&s, NULL, 0, numbers[i]);
+		buffer_char(&b, '\0');
+		ck_assert(strtod(b.data + strlen("tcpdiag_x "), NULL) == numbers[i]);
+	}
+	b.len = 0;
+	scrape_sample_1(&s, "a", NULL, 1);
+	ck_assert_uint_eq(b.len, 0);
+	buffer_done(&b);
+}
+END_TEST
+
+START_TEST(negotiation)
+{
+	static const struct {
+		const char *accept;
+		bool openmetrics;
+	} cases[] = {
+		{ "", false },
+		{ "*/*", false },
+		{ "text/plain", false },
+		{ "text/html,application/xhtml+xml,*/*;q=0.8", false },
+		{ "application/openmetrics-text", true },
+		{ "application/openmetrics-text; version=1.0.0", true },
+		{ "APPLICATION/openmetrics-text;Version=\"1.0.0\"", true },
+		{ "application/openmetrics-text;version=0.0.1", false },
+		{ "application/openmetrics-text;version=1.0.0;q=0", false },
+		{ "application/openmetrics-text;version=1.0.0,"
+		  "application/openmetrics-text;version=0.0.1;q=0.75,"
+		  "text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
+		  true },
+		{ "application/openmetrics-text;version=0.0.1;q=1,text/plain;version=0.0.4;q=0.5",
+		  false },
+		{ "application/openmetrics-text;q=0.4, text/plain;q=0.5", false },
+		{ "text/plain;q=0.5 , application/openmetrics-text ; q=0.6", true },
+		{ "application/openmetrics-text;q=0.4, */*", false },
+		{ "text/plain;q=0, application/openmetrics-text;q=0.1, */*", true },
+		{ "application/openmetrics-text;q=nonsense", false },
+		{ "application/openmetrics-text;q=1e9", false },
+		{ ";;;=,,;q", false },
+		{ "application/openmetrics-textual", false },
+	};
+
+	ck_assert_msg(metrics_wants_openmetrics(cases[_i].accept) == cases[_i].openmetrics, "%s",
+		      cases[_i].accept);
+}
+END_TEST
+
+Suite *suite(void)
+{
+	Suite *s = suite_create("metrics");
+	TCase *t = tcase_create("metrics");
+
+	tcase_add_loop_test(t, values, 0, 2);
+	tcase_add_test(t, unknown);
+	tcase_add_loop_test(t, failed_source, 0, 3);
+	tcase_add_loop_test(t, before_the_first_snapshot, 0, 2);
+	tcase_add_test(t, every_close_rule_has_a_cell);
+	tcase_add_test(t, names);
+	tcase_add_test(t, labels_are_escaped);
+	tcase_add_loop_test(t, negotiation, 0, 19);
+	suite_add_tcase(s, t);
+	return s;
+}

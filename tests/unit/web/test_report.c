@@ -1,0 +1,345 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The report: what comes first, what a calm host gets, that unknown is said, and that no line is wider than
+ * the page whatever stands in a name.
+ */
+#include "fixture.h"
+#include "web/page.h"
+#include "web/report.h"
+
+static struct fixture f;
+
+static char *print(unsigned int columns)
+{
+	struct buffer b = { 0 };
+
+	report_print(&b, &f.snapshot, columns);
+	ck_assert_int_eq(b.error, 0);
+	buffer_char(&b, '\0');
+	return b.data;
+}
+
+static size_t check_lines(const char *text, unsigned int columns)
+{
+	size_t lines = 0;
+
+	while (*text) {
+		size_t len = strcspn(text, "\n"), i;
+
+		ck_assert_msg(len <= columns, "%zu columns: %.*s", len, (int)len, text);
+		for (i = 0; i < len; i++)
+			ck_assert_msg(text[i] >= ' ' && text[i] <= '~', "byte %02x",
+				      (unsigned char)text[i]);
+		ck_assert(!len || text[len - 1] != ' ');
+		ck_assert_int_eq(text[len], '\n');
+		text += len + 1;
+		lines++;
+	}
+	return lines;
+}
+
+/* Each text must stand behind the one before it. */
+static void in_order(const char *text, const char *const *parts, size_t count)
+{
+	size_t i;
+
+	for (i = 0; i < count; i++) {
+		const char *found = strstr(text, parts[i]);
+
+		ck_assert_msg(found, "\"%s\" is not behind the one before it in:\n%s", parts[i],
+			      text);
+		text = found + strlen(parts[i]);
+	}
+}
+
+START_TEST(busy)
+{
+	static const char *const parts[] = {
+		"lb-07",
+		"2025-11-23 04:00:00 UTC",
+		"6.1.0-18-amd64",
+		"CRITICAL 1",
+		"WARNING 1",
+		"info 1",
+		"NOT SEEN",
+		"namespaces (off)",
+		"CRIT  70,000 orphans of 131,072",
+		"do:",
+		"WARN  tool (pid 200) holds 1 socket",
+		"the end of file was read and forgotten",
+		"do: close the descriptor",
+		"info  tool",
+		"Stop now",
+		"web.service                           1          -          -       510 B         "
+		"    "
+		"3     no",
+		"tool (200)",
+		"State",
+		"established             3          2          1          -",
+		"close-wait              1          1          -          -          -          -  "
+		"    "
+		"     1",
+		"orphans 1 of 131,072 (peak 5)",
+		"memory",
+		"curl",
+	};
+	char *text;
+
+	fixture_begin(&f);
+	((struct process *)((char *)f.w.header +
+			    f.w.header->sections[SECTION_PROCESSES].offset))[P_TOOL]
+		.comm = fixture_string(&f, "tool");
+	fixture_finding(&f, TCPDIAG_RULE_CLOSE_WAIT_LEAK, SEVERITY_WARNING, 0x1f);
+	fixture_finding(&f, TCPDIAG_RULE_RST_ON_CLOSE, SEVERITY_INFO, 2);
+	*fixture_finding(&f, TCPDIAG_RULE_ORPHAN_ACCUMULATION, SEVERITY_CRITICAL, 3) =
+		(struct finding){ .rule = TCPDIAG_RULE_ORPHAN_ACCUMULATION,
+				  .severity = SEVERITY_CRITICAL,
+				  .process = RECORD_NONE,
+				  .socket = RECORD_NONE,
+				  .summary = fixture_string(&f, "70,000 orphans of 131,072") };
+	fixture_seal(&f);
+	text = print(100);
+	check_lines(text, 100);
+	in_order(text, parts, ARRAY_SIZE(parts));
+	/* A remedy is for what must be done now. */
+	ck_assert_ptr_null(strstr(strstr(text, "info  tool"), "do:"));
+	free(text);
+	fixture_done(&f);
+}
+END_TEST
+
+/* Everything wide in one host. */
+START_TEST(never_wider)
+{
+	static const unsigned int widths[] = { 40, 41, 57, 80, 100, 132, 400 };
+	char wide[201], *text;
+	uint32_t i;
+
+	memset(wide, 'w', sizeof(wide) - 1);
+	wide[sizeof(wide) - 1] = '\0';
+	wide[50] = ' ';
+	memcpy(wide, "\xf0\x9f\x90\x9f\x1b[2J\x80\xff\xc3", 11);
+	fixture_begin(&f);
+	f.w.header->hostname = f.w.header->kernel = fixture_string(&f, wide);
+	f.w.header->missing = fixture_string(&f, wide);
+	fixture_source(&f, SOURCE_NAMESPACES)->reason = fixture_string(&f, wide + 12);
+	fixture_source(&f, SOURCE_NAMESPACES)->state = 77;
+	for (i = 0; i < 3; i++) {
+		struct finding *finding = fixture_finding(&f, TCPDIAG_RULE_CLOSE_WAIT_LEAK, i + 1,
+							  i);
+
+		finding->summary = finding->cause = finding->remedy = fixture_string(&f, wide);
+	}
+	((struct process *)((char *)f.w.header + f.w.header->sections[SECTION_PROCESSES].offset))
+		->unit = fixture_string(&f, wide);
+	f.w.header->orphans.count = f.w.header->environment.tcp_max_orphans = UINT64_MAX;
+	f.w.header->environment.memory_pages = UINT64_MAX >> 13;
+	fixture_seal(&f);
+	text = print(widths[_i]);
+	check_lines(text, widths[_i]);
+	/* Narrow pages lose columns from the right, never the first. */
+	ck_assert_ptr_nonnull(strstr(text, "RST live"));
+	ck_assert_int_eq(strstr(text, "  clean\n") != NULL, widths[_i] >= 100);
+	free(text);
+	fixture_done(&f);
+}
+END_TEST
+
+static void calm_host(void)
+{
+	struct record *records;
+	uint32_t i, count;
+
+	fixture_begin(&f);
+	records = snapshot_writer_records(&f.w, &count);
+	for (i = 0; i < count; i++) {
+		records[i].sk.rqueue = 0;
+		if (records[i].close_segment == TCPDIAG_SEGMENT_RST)
+			records[i].close_segment = TCPDIAG_SEGMENT_FIN;
+	}
+}
+
+START_TEST(calm)
+{
+	static const char *const parts[] = {
+		"lb-07",
+		"Nothing is wrong. Checked since 2025-11-23 03:45:00 UTC (15 min)",
+		"rst-on-close,",
+		"listener-queue-at-risk.",
+		"ending any of 2 units and programs resets nothing (*)",
+		"SO_LINGER is not seen",
+		"established 3",
+		"close-wait 1 (oldest 400 s)",
+		"orphans 1 of 131,072",
+	};
+	char *text;
+
+	calm_host();
+	fixture_seal(&f);
+	text = print(100);
+	in_order(text, parts, ARRAY_SIZE(parts));
+	ck_assert_uint_le(check_lines(text, 100), 12);
+	ck_assert_ptr_null(strstr(text, "15 minutes"));
+	free(text);
+	fixture_done(&f);
+
+	/* Info alone stays calm, and is told. */
+	calm_host();
+	fixture_finding(&f, TCPDIAG_RULE_RST_ON_CLOSE, SEVERITY_INFO, 2);
+	f.w.header->started_ns = FIXTURE_NOW - 60 * NSEC_PER_SEC;
+	fixture_seal(&f);
+	text = print(400);
+	ck_assert_ptr_nonnull(strstr(text, "info  tool"));
+	ck_assert_ptr_nonnull(strstr(text, "No warning."));
+	ck_assert_ptr_nonnull(strstr(text, "15 minutes"));
+	free(text);
+	fixture_done(&f);
+}
+END_TEST
+
+/* A failed source is never good news. */
+START_TEST(unknown)
+{
+	char *text;
+
+	calm_host();
+	fixture_source(&f, SOURCE_SOCK_DIAG)->state = SOURCE_FAILED;
+	fixture_source(&f, SOURCE_SOCK_DIAG)->reason = fixture_string(&f, "EPERM on the socket");
+	f.w.header->orphans.count_known = false;
+	f.w.header->environment.known = 0;
+	fixture_seal(&f);
+	text = print(100);
+	ck_assert_ptr_nonnull(strstr(text, "sock_diag (failed): EPERM on the socket"));
+	ck_assert_ptr_nonnull(strstr(text, "Nothing can be said"));
+	ck_assert_ptr_nonnull(strstr(text, "sockets not known"));
+	ck_assert_ptr_nonnull(strstr(text, "orphans not known"));
+	ck_assert_ptr_nonnull(strstr(text, "memory not known"));
+	ck_assert_ptr_null(strstr(text, "Nothing is wrong"));
+	ck_assert_ptr_null(strstr(text, "resets nothing"));
+	ck_assert_ptr_null(strstr(text, "established"));
+	free(text);
+	fixture_done(&f);
+
+	calm_host();
+	fixture_source(&f, SOURCE_PROCESSES)->state = SOURCE_OFF;
+	f.w.header->missing = fixture_string(&f, "half of it\nthe other half");
+	fixture_seal(&f);
+	text = print(100);
+	ck_assert_ptr_nonnull(strstr(text, "NOT SEEN  half of it\nNOT SEEN  the other half\n"));
+	ck_assert_ptr_nonnull(strstr(text, "Stop now  not known"));
+	ck_assert_ptr_null(strstr(text, "resets nothing"));
+	free(text);
+	fixture_done(&f);
+}
+END_TEST
+
+/* What several owners share survives the end of each; what is known is not in doubt. */
+START_TEST(stop_now)
+{
+	struct record *records;
+	uint32_t i, count;
+	char *text;
+
+	fixture_begin(&f);
+	records = snapshot_writer_records(&f.w, &count);
+	for (i = 0; i < count; i++)
+		records[i].sk.known |= TCPDIAG_KNOWS_LINGER;
+	records[R_SHARED].close_segment = TCPDIAG_SEGMENT_RST;
+	fixture_seal(&f);
+	text = print(100);
+	ck_assert_ptr_nonnull(strstr(text, "web.service                           1 "));
+	ck_assert_ptr_null(strstr(text, "SO_LINGER"));
+	free(text);
+	fixture_done(&f);
+}
+END_TEST
+
+START_TEST(stretched)
+{
+	char *text;
+
+	calm_host();
+	f.w.header->lanes[LANE_SWEEP].interval_ns = 40 * NSEC_PER_SEC;
+	f.w.header->lanes[LANE_SWEEP].last_ns = FIXTURE_NOW - 31 * NSEC_PER_SEC;
+	fixture_seal(&f);
+	text = print(132);
+	ck_assert_ptr_nonnull(strstr(text, "all 31 s old (polled each 40 s only"));
+	free(text);
+	fixture_done(&f);
+}
+END_TEST
+
+START_TEST(columns_parameter)
+{
+	static const struct {
+		const char *query;
+		unsigned int columns; /* 0: refused */
+	} cases[] = { { "", 100 },	   { "columns=40", 40 }, { "columns=80", 80 },
+		      { "columns=39", 0 }, { "columns=401", 0 }, { "columns=wide", 0 } };
+	struct problem problem = { 0 };
+	char *text;
+
+	fixture_default(&f);
+	text = fixture_get(&f, root_route, cases[_i].query, NULL, &problem);
+	if (cases[_i].columns) {
+		ck_assert_ptr_nonnull(text);
+		check_lines(text, cases[_i].columns);
+	} else {
+		ck_assert_ptr_null(text);
+		ck_assert_uint_eq(problem.status, 400);
+		ck_assert_str_eq(problem.parameter, "columns");
+	}
+	free(text);
+	fixture_done(&f);
+}
+END_TEST
+
+START_TEST(numbers)
+{
+	static const struct {
+		uint64_t value;
+		const char *number, *bytes;
+	} cases[] = {
+		{ 0, "0", "0 B" },
+		{ 999, "999", "999 B" },
+		{ 1000, "1,000", "1.0 kB" },
+		{ 148150, "148,150", "148.2 kB" },
+		{ 999999, "999,999", "1.0 MB" },
+		{ UINT64_MAX, "18,446,744,073,709,551,615", "18.4 EB" },
+	};
+	static const struct {
+		double seconds;
+		const char *text;
+	} durations[] = {
+		{ 0, "0.0 s" },	   { -5, "0.0 s" },	 { 0.84, "0.8 s" }, { 9.97, "10 s" },
+		{ 22, "22 s" },	   { 599, "599 s" },	 { 600, "10 min" }, { 7300, "2.0 h" },
+		{ 200000, "2 d" }, { 1e12, "for ever" },
+	};
+	char text[NUMBER_MAX];
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		ck_assert_str_eq(number_text(cases[i].value, text), cases[i].number);
+		ck_assert_str_eq(bytes_text(cases[i].value, text), cases[i].bytes);
+	}
+	for (i = 0; i < ARRAY_SIZE(durations); i++)
+		ck_assert_str_eq(seconds_text(durations[i].seconds, text), durations[i].text);
+}
+END_TEST
+
+Suite *suite(void)
+{
+	Suite *s = suite_create("report");
+	TCase *t = tcase_create("report");
+
+	tcase_add_test(t, busy);
+	tcase_add_loop_test(t, never_wider, 0, 7);
+	tcase_add_test(t, calm);
+	tcase_add_test(t, unknown);
+	tcase_add_test(t, stop_now);
+	tcase_add_test(t, stretched);
+	tcase_add_loop_test(t, columns_parameter, 0, 6);
+	tcase_add_test(t, numbers);
+	suite_add_tcase(s, t);
+	return s;
+}
