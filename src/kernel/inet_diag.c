@@ -299,6 +299,9 @@ static void take_attributes(const struct attributes *a, struct tcpdiag_socket *s
 		sk->known |= TCPDIAG_KNOWS_UID;
 }
 
+/* The header of a message is as long as its alignment asks for: what it carries stands right behind. */
+_Static_assert(sizeof(struct nlmsghdr) == NLMSG_HDRLEN, "no padding behind the header");
+
 int inet_diag_parse(const struct nlmsghdr *message, size_t length, uint32_t netns, int protocol,
 		    struct tcpdiag_socket *ret)
 {
@@ -313,7 +316,7 @@ int inet_diag_parse(const struct nlmsghdr *message, size_t length, uint32_t netn
 		return -EPROTO;
 	if (message->nlmsg_len < NLMSG_LENGTH(sizeof(*msg)))
 		return -EBADMSG;
-	msg = NLMSG_DATA(message);
+	msg = (const struct inet_diag_msg *)(message + 1);
 	if (msg->idiag_family != AF_INET && msg->idiag_family != AF_INET6)
 		return -EPROTO;
 	if (msg->idiag_state == TCPDIAG_STATE_NONE || msg->idiag_state > TCPDIAG_NEW_SYN_RECV)

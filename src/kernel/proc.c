@@ -120,15 +120,14 @@ int64_t proc_read_link(int folder, const char *name, const char *type)
 	size_t type_len = strlen(type);
 	char text[64];
 	ssize_t n = readlinkat(folder, name, text, sizeof(text));
-	const char *end = text + n;
-	const char *at = text + type_len + 2;
 	uint64_t value;
+	const char *at;
 
 	if (n < 0)
 		return -errno;
 	if ((size_t)n <= type_len + 2 || memcmp(text, type, type_len) != 0 ||
 	    text[type_len] != ':' || text[type_len + 1] != '[')
 		return 0;
-	at = parse_number(at, end, &value);
-	return at && end - at == 1 && *at == ']' && value <= INT64_MAX ? (int64_t)value : 0;
+	at = parse_number(text + type_len + 2, text + n, &value);
+	return at && text + n - at == 1 && *at == ']' && value <= INT64_MAX ? (int64_t)value : 0;
 }

@@ -83,7 +83,7 @@ static int open_netlink(struct mnl_socket **ret)
 /* A dump that died in the kernel blocks its socket for ever (-EBUSY): only another one helps. */
 static int reopen(struct sock_diag *diag)
 {
-	struct mnl_socket *netlink;
+	struct mnl_socket *netlink = NULL;
 	int r;
 
 	if (!diag->thread_netns || current_netns() != diag->thread_netns)
@@ -203,7 +203,7 @@ static int message_error(const struct nlmsghdr *message)
 	int error = 0;
 
 	if (mnl_nlmsg_get_payload_len(message) >= sizeof(error))
-		memcpy(&error, NLMSG_DATA(message), sizeof(error));
+		memcpy(&error, message + 1, sizeof(error));
 	/* inet_diag_lock_handler() has no handler; without tcp_diag at all some kernels say EINVAL. */
 	if (error == -ENOENT)
 		return -EOPNOTSUPP;
@@ -389,8 +389,8 @@ static int probe_single_pass(struct sock_diag *diag)
 		.states = TCPDIAG_STATE_BIT(TCPDIAG_LISTEN),
 		.protocol = IPPROTO_TCP,
 	};
+	struct tcpdiag_socket sk = {};
 	struct witness witness;
-	struct tcpdiag_socket sk;
 	int r;
 
 	r = witness_open(&witness);
