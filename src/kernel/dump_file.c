@@ -4,12 +4,12 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <libmnl/libmnl.h>
 #include <linux/inet_diag.h>
 #include <linux/sock_diag.h>
 #include <sys/stat.h>
 
 #include "kernel/dump_file.h"
+#include "kernel/message.h"
 #include "model/macro.h"
 
 static bool begins_a_dump(const struct nlmsghdr *message, size_t size)
@@ -60,8 +60,7 @@ int dump_file_read(struct dump_file *file, void *buffer, size_t size)
 {
 	const struct nlmsghdr *message = buffer;
 	size_t filled = 0;
-	size_t whole;
-	int left;
+	size_t left, whole;
 
 	while (filled < size) {
 		ssize_t n = pread(file->fd, (char *)buffer + filled, size - filled,
@@ -77,13 +76,12 @@ int dump_file_read(struct dump_file *file, void *buffer, size_t size)
 	}
 	if (filled == 0)
 		return file->done ? 0 : -EBADMSG;
-	left = (int)filled;
-	while (mnl_nlmsg_ok(message, left)) {
-		/* The padding of the last one may be missing: mnl_nlmsg_next() then goes below zero. */
+	left = filled;
+	while (message_ok(message, left)) {
 		file->done = message->nlmsg_type == NLMSG_DONE;
-		message = mnl_nlmsg_next(message, &left);
+		message = message_next(message, &left);
 	}
-	whole = left > 0 ? filled - left : filled;
+	whole = filled - left;
 	if (whole == 0)
 		return -EBADMSG;
 	file->offset += whole;

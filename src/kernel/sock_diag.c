@@ -21,6 +21,7 @@
 
 #include "kernel/dump_file.h"
 #include "kernel/inet_diag.h"
+#include "kernel/message.h"
 #include "kernel/sock_diag.h"
 #include "kernel/uapi.h"
 #include "kernel/witness.h"
@@ -49,7 +50,7 @@ struct sock_diag {
 	uint8_t family; /* of the pass: AF_UNSPEC, AF_INET, AF_INET6 */
 
 	const struct nlmsghdr *message; /* next in the buffer */
-	int left; /* bytes from there */
+	size_t left; /* bytes from there */
 	uint32_t foreign; /* in this dump */
 	struct sock_diag_stats stats;
 
@@ -170,7 +171,7 @@ static int receive(struct sock_diag *diag)
 			n = BUFFER_SIZE;
 		}
 		diag->message = (const struct nlmsghdr *)diag->buffer;
-		diag->left = (int)n;
+		diag->left = n;
 		return 0;
 	}
 	return -EPROTO;
@@ -289,12 +290,12 @@ static int drain(struct sock_diag *diag)
 {
 	diag->foreign = 0;
 	while (diag->pending) {
-		while (mnl_nlmsg_ok(diag->message, diag->left)) {
+		while (message_ok(diag->message, diag->left)) {
 			if (is_ours(diag, diag->message) &&
 			    (diag->message->nlmsg_type == NLMSG_DONE ||
 			     diag->message->nlmsg_type == NLMSG_ERROR))
 				diag->pending = false;
-			diag->message = mnl_nlmsg_next(diag->message, &diag->left);
+			diag->message = message_next(diag->message, &diag->left);
 		}
 		diag->left = 0;
 		if (diag->pending && receive(diag) < 0)
@@ -318,7 +319,7 @@ static int start(struct sock_diag *diag, uint8_t family)
 	if (r < 0)
 		return r;
 	/* What is wrong with the request is said at once. */
-	if (mnl_nlmsg_ok(diag->message, diag->left) && is_ours(diag, diag->message) &&
+	if (message_ok(diag->message, diag->left) && is_ours(diag, diag->message) &&
 	    (diag->message->nlmsg_type == NLMSG_ERROR || diag->message->nlmsg_type == NLMSG_DONE)) {
 		r = message_error(diag->message);
 		diag->pending = r >= 0;
@@ -366,10 +367,10 @@ int sock_diag_next(struct sock_diag *diag, struct tcpdiag_socket *ret)
 		const struct nlmsghdr *message = diag->message;
 		int r;
 
-		if (!mnl_nlmsg_ok(message, diag->left)) {
+		if (!message_ok(message, diag->left)) {
 			r = refill(diag);
 		} else {
-			diag->message = mnl_nlmsg_next(message, &diag->left);
+			diag->message = message_next(message, &diag->left);
 			r = take_message(diag, message, ret);
 		}
 		if (r < 0)

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Text of /proc/net/netstat, snmp and sockstat.
+ */
+#include <stdlib.h>
+
+#include "kernel/counters.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct tcpdiag_environment environment = {};
+	struct counters counters = {};
+
+	counters_parse_netstat((const char *)data, size, &counters);
+	for (int i = 0; i < COUNTER_MAX; i++)
+		if (counters.value[i] && !(counters.known & 1U << i))
+			abort();
+	counters_parse_sockstat((const char *)data, size, &environment);
+	if (environment.orphans && !(environment.known & TCPDIAG_ENV_ORPHANS))
+		abort();
+	return 0;
+}
