@@ -47,6 +47,8 @@ static const struct setting {
 	{ IPV4 "tcp_orphan_retries", ENV(tcp_orphan_retries), 4, 1, true,
 	  TCPDIAG_ENV_ORPHAN_RETRIES, 0 },
 	{ IPV4 "tcp_rto_max_ms", ENV(tcp_rto_max_ms), 4, 1, false, TCPDIAG_ENV_RTO_MAX, 0 },
+	{ IPV4 "tcp_synack_retries", ENV(tcp_synack_retries), 4, 1, true,
+	  TCPDIAG_ENV_SYNACK_RETRIES, 0 },
 	{ IPV4 "tcp_max_orphans", ENV(tcp_max_orphans), 8, 1, false, TCPDIAG_ENV_ORPHANS,
 	  TCPDIAG_ENV_ORPHANS },
 	{ IPV4 "tcp_max_tw_buckets", ENV(tcp_max_tw_buckets), 8, 1, true, TCPDIAG_ENV_TIMEWAITS,

@@ -100,11 +100,14 @@ START_TEST(namespace_of_the_test)
 
 	scene_begin();
 	write_sysctl("tcp_fin_timeout", "17");
+	write_sysctl("tcp_synack_retries", "2");
 	write_sysctl("ip_local_port_range", "20000 20999");
 	write_sysctl("tcp_max_tw_buckets", "321");
 	ck_assert_int_eq(counters_open(&reader), 0);
 	ck_assert_int_eq(counters_read(reader, &before, &environment, range), 0);
 	ck_assert_uint_eq(environment.tcp_fin_timeout, 17);
+	ck_assert(environment.known & TCPDIAG_ENV_SYNACK_RETRIES);
+	ck_assert_uint_eq(environment.tcp_synack_retries, 2);
 	ck_assert_uint_eq(environment.tcp_max_tw_buckets, 321);
 	ck_assert_uint_eq(range[0], 20000);
 	ck_assert_uint_eq(range[1], 20999);
