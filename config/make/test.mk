@@ -26,8 +26,16 @@ $(FUZZ_REPLAYS): $(O)/tests/fuzz/replay_%: $(O)/obj/tests/fuzz/fuzz_%.o $(O)/obj
 	$(call say,LD,$@)$(LINK) -o $@ $^ $(sort $(call floor_libs,daemon))
 
 # Helpers of the scripted tests, one program a file.
-TOOLS = $(patsubst tests/%.c,$(O)/tests/%,$(sort $(wildcard tests/conformance/*.c tests/bench/*.c tests/system/*.c)))
-$(TOOLS): $(O)/tests/%: $(O)/obj/tests/%.o $(call floor_archives,daemon)
+tools = $(patsubst tests/%.c,$(O)/tests/%,$(sort $(wildcard $(1))))
+# The oracle and the kernel's readers, nothing of the web or the daemon.
+CONFORMANCE_TOOLS = $(call tools,tests/conformance/*.c)
+$(CONFORMANCE_TOOLS): $(O)/tests/%: $(O)/obj/tests/%.o $(call floor_archives,collector)
+	@mkdir -p $(@D)
+	$(call say,LD,$@)$(LINK) -o $@ $^ $(sort $(call floor_libs,collector) $(call pkg_libs,jansson))
+
+OTHER_TOOLS = $(call tools,tests/bench/*.c tests/system/*.c)
+TOOLS = $(CONFORMANCE_TOOLS) $(OTHER_TOOLS)
+$(OTHER_TOOLS): $(O)/tests/%: $(O)/obj/tests/%.o $(call floor_archives,daemon)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)$(LINK) -o $@ $^ $(sort $(call floor_libs,daemon))
 
@@ -40,7 +48,7 @@ check-unit: $(UNIT_TESTS)
 check-fuzz: $(FUZZ_REPLAYS)
 	@set -e; for f in $(FUZZERS); do $(O)/tests/fuzz/replay_$$f tests/fuzz/corpus/$$f; done
 
-conformance: all $(TOOLS)
+conformance: $(CONFORMANCE_TOOLS)
 	@O=$(O) tests/conformance/run $(ARGS)
 
 check-system: all $(TOOLS)

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""
+The other end of one connection, which does only what it is told.
+
+It acknowledges nothing by itself: states that a kernel passes through in an instant stay as long as the
+scenario wants them to.
+"""
+
+import socket
+
+from packet import ACK, FIN, PSH, RST, SYN, URG, Segment
+
+ISN = 1000
+
+
+class Peer:
+    def __init__(self, wire, local, remote):
+        """@local is the kernel's end, @remote this one: (address, port)."""
+        self.wire, self.local, self.remote = wire, local, remote
+        self.seq = ISN  # next of ours
+        self.top = ISN  # end of all that was sent, gaps or not
+        self.ack = 0  # next that we expect
+        self.window = 65535
+        self.inbox = []  # segments of this flow not looked at yet
+        self.fins = 0  # first sendings of the kernel's FIN: 0 or 1
+        self.resets = 0
+        self.highest = None  # end of the highest sequence number seen
+
+    def send(self, flags, data=b"", seq=None, ack=None, urgent=0, options=b""):
+        start = self.seq if seq is None else seq
+        segment = Segment(self.remote, self.local, start, self.ack if ack is None else ack, flags,
+                          self.window, data, urgent, options)
+        if seq is None:
+            self.seq += segment.length
+        self.top = max(self.top, start + segment.length)
+        self.wire.send(segment)
+
+    def take(self, segment):
+        """One segment of the kernel's for this flow."""
+        self.inbox.append(segment)
+        if segment.flags & RST:
+            self.resets += 1
+            return
+        end = segment.seq + segment.length
+        if (segment.flags & FIN or segment.data_fin) and not self.fins:
+            self.fins = 1
+        if self.highest is None or end > self.highest:
+            self.highest = end
+
+    def acknowledge(self, seq=None):
+        """Everything the kernel has sent so far. @seq: the window counts only from the newest on."""
+        if self.highest is not None:
+            self.ack = self.highest
+        self.send(ACK, seq=seq)
+
+    def data(self, payload):
+        self.send(PSH | ACK, payload)
+
+    def fin(self):
+        self.send(FIN | ACK)
+
+    def reset(self):
+        self.send(RST | ACK)
+
+    def urgent(self, payload):
+        """The last byte of @payload is the urgent one."""
+        self.send(URG | PSH | ACK, payload, urgent=len(payload))
+
+    def ahead(self, payload, gap, flags=0):
+        """Behind a gap of @gap bytes, which stays."""
+        self.send(PSH | ACK | flags, payload, seq=self.seq + gap)
+
+    def syn(self, data=b"", options=b""):
+        self.send(SYN, data, ack=0, options=options)
+
+
+class KernelPeer(Peer):
+    """A socket of the same kernel at the other end, for what only two kernels can speak."""
+
+    def __init__(self, wire, local, remote, sock):
+        super().__init__(wire, local, remote)
+        self.sock = sock
+
+    def data(self, payload):
+        self.sock.send(payload)
+
+    def fin(self):
+        self.sock.shutdown(socket.SHUT_WR)
