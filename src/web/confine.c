@@ -62,15 +62,15 @@ static int close_others(const int *keep, size_t count)
 
 static int limit_resources(uint32_t max_fds)
 {
-	const struct rlimit core = {}, files = { .rlim_cur = max_fds, .rlim_max = max_fds };
-	struct rlimit now;
+	const struct rlimit core = {};
+	struct rlimit files;
 
-	if (setrlimit(RLIMIT_CORE, &core) < 0 || getrlimit(RLIMIT_NOFILE, &now) < 0)
+	if (setrlimit(RLIMIT_CORE, &core) < 0 || getrlimit(RLIMIT_NOFILE, &files) < 0)
 		return -errno;
-	/* Only ever down: up would need CAP_SYS_RESOURCE. */
-	if (now.rlim_cur > max_fds && setrlimit(RLIMIT_NOFILE, &files) < 0)
-		return -errno;
-	return 0;
+	/* The soft limit up to it, the hard one down to it: neither needs a right. */
+	files.rlim_max = MIN(files.rlim_max, max_fds);
+	files.rlim_cur = files.rlim_max;
+	return setrlimit(RLIMIT_NOFILE, &files) < 0 ? -errno : 0;
 }
 
 static void drop_bounding(uint32_t *gaps)

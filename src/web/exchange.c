@@ -1,0 +1,411 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * libmicrohttpd calls in this order: exchange_begin() with the request line, exchange_handle() when the
+ * headers are there, again for each part of a body, and a last time, then the body's reader as long as the
+ * client reads, exchange_end(). An answer queued in the first exchange_handle() would make the
+ * library close the connection, so it is queued in the last; only a body that is too large to be
+ * drained is answered at once, and its connection closed.
+ *
+ * The library asks for more only when the socket takes more: for a client that has stopped reading there
+ * is no call at all. Hence the timer, and the shutdown() from outside.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <microhttpd.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/socket.h>
+#include <syslog.h>
+#include <systemd/sd-event.h>
+#include <time.h>
+
+#include "web/access.h"
+#include "web/exchange.h"
+#include "web/reply.h"
+
+#define HOLD_ACCURACY_USEC 100000U
+#define DRAIN_MAX 65536U /* bytes of a body that are read and thrown away */
+
+struct exchange {
+	struct exchanges *all;
+	const struct channel_listen *listen;
+	struct MHD_Connection *connection;
+	struct exchange *before, *after; /* in the list of those that hold a snapshot */
+	struct loan *loan;
+	int64_t deadline_ns;
+	struct stream *stream;
+	uint64_t drained;
+	bool begun; /* headers have been seen */
+	bool broken;
+	const char *host; /* of an absolute URI, else NULL: the header */
+	char *path; /* encoded, then decoded */
+	char *query_text; /* as it came */
+	char *query_decoded;
+	struct query query;
+	char text[]; /* URI as it came, then room for the three above */
+};
+
+static int64_t clock_ns(clockid_t clock)
+{
+	struct timespec now;
+
+	clock_gettime(clock, &now);
+	return now.tv_sec * NSEC_PER_SEC + now.tv_nsec;
+}
+
+/* ---- holding ---- */
+
+static void arm(struct exchanges *all, int64_t deadline_ns)
+{
+	int r;
+
+	r = sd_event_source_set_time(all->timer, (uint64_t)(deadline_ns / NSEC_PER_USEC) + 1);
+	if (r >= 0)
+		r = sd_event_source_set_enabled(all->timer, SD_EVENT_ONESHOT);
+	all->armed = r >= 0;
+}
+
+static void hold(struct exchange *e, int64_t now_ns)
+{
+	struct exchanges *all = e->all;
+
+	e->loan = lender_acquire(all->lender);
+	if (!e->loan)
+		return;
+	e->deadline_ns = now_ns + all->settings->hold_ns;
+	e->before = all->last;
+	e->after = NULL;
+	if (all->last)
+		all->last->after = e;
+	else
+		all->first = e;
+	all->last = e;
+	/* Quick replies cost no timer: it is set once, and looks who is left when it fires. */
+	if (!all->armed)
+		arm(all, e->deadline_ns);
+}
+
+static void let_go(struct exchange *e)
+{
+	struct exchanges *all = e->all;
+
+	if (!e->loan)
+		return;
+	if (e->before)
+		e->before->after = e->after;
+	else
+		all->first = e->after;
+	if (e->after)
+		e->after->before = e->before;
+	else
+		all->last = e->before;
+	lender_release(all->lender, e->loan);
+	e->loan = NULL;
+}
+
+/*
+ * The client has had its time. A reset and not a FIN: what it has not read would stay in the kernel for
+ * minutes, in a socket that nobody owns.
+ */
+static void break_off(struct exchange *e)
+{
+	const union MHD_ConnectionInfo *info;
+	const struct linger linger = { .l_onoff = 1 };
+
+	e->broken = true;
+	stream_break(e->stream);
+	let_go(e);
+	e->all->statistics->broken_off++;
+	info = MHD_get_connection_info(e->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+	if (!info)
+		return;
+	(void)setsockopt(info->connect_fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
+	(void)shutdown(info->connect_fd, SHUT_RDWR);
+}
+
+static int deadline_passed(sd_event_source *source, uint64_t usec, void *userdata)
+{
+	struct exchanges *all = userdata;
+	int64_t now_ns = clock_ns(CLOCK_MONOTONIC);
+
+	(void)source;
+	(void)usec;
+	all->armed = false;
+	while (all->first && all->first->deadline_ns <= now_ns)
+		break_off(all->first);
+	if (all->first)
+		arm(all, all->first->deadline_ns);
+	return 0;
+}
+
+int exchanges_init(struct exchanges *exchanges, struct sd_event *event)
+{
+	int r;
+
+	exchanges->first = exchanges->last = NULL;
+	exchanges->armed = false;
+	r = sd_event_add_time(event, &exchanges->timer, CLOCK_MONOTONIC, 0, HOLD_ACCURACY_USEC,
+			      deadline_passed, exchanges);
+	if (r >= 0)
+		r = sd_event_source_set_enabled(exchanges->timer, SD_EVENT_OFF);
+	return r < 0 ? r : 0;
+}
+
+void exchanges_done(struct exchanges *exchanges)
+{
+	exchanges->timer = sd_event_source_disable_unref(exchanges->timer);
+}
+
+/* ---- the request ---- */
+
+void *exchange_begin(void *origin, const char *uri, struct MHD_Connection *connection)
+{
+	const struct exchange_origin *from = origin;
+	size_t len = strlen(uri) + 1;
+	struct exchange *e = malloc(sizeof(*e) + 4 * len);
+	char *path, *query;
+
+	/* Without a context exchange_handle() refuses. */
+	if (!e)
+		return NULL;
+	memset(e, 0, sizeof(*e));
+	e->all = from->exchanges;
+	e->listen = from->listen;
+	e->connection = connection;
+	memcpy(e->text, uri, len);
+	e->path = memcpy(e->text + len, uri, len);
+	e->query_text = e->path + len;
+	e->query_decoded = e->query_text + len;
+	path = e->path;
+	/* The absolute form, as a proxy is asked (RFC 9112, 3.2.2): its host goes before the header's. */
+	if (!strncasecmp(path, "http://", 7)) {
+		size_t host_len = strcspn(path + 7, "/?");
+
+		memmove(path, path + 7, host_len);
+		path[host_len] = '\0';
+		e->host = path;
+		e->path = path + 7 + host_len;
+		if (*e->path != '/' && e->path--)
+			*e->path = '/';
+	}
+	query = strchr(e->path, '?');
+	strcpy(e->query_text, query ? query + 1 : "");
+	strcpy(e->query_decoded, e->query_text);
+	if (query)
+		*query = '\0';
+	return e;
+}
+
+static const char *header(const struct exchange *e, const char *name)
+{
+	return MHD_lookup_connection_value(e->connection, MHD_HEADER_KIND, name);
+}
+
+/* Method, sizes, Host: what is wrong with a request whatever it asks for. */
+static int check_request(const struct exchange *e, const char *method, const char *version,
+			 struct problem *problem)
+{
+	const struct channel_settings *settings = e->all->settings;
+	const union MHD_ConnectionInfo *info;
+	const char *host = e->host ? e->host : header(e, "Host");
+	size_t uri_len = strlen(e->text);
+
+	if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0)
+		return problem_set(problem, 405, NULL,
+				   "%.32s changes nothing here: GET and HEAD do", method);
+	if (uri_len > settings->max_uri_bytes)
+		return problem_set(problem, 414, NULL, "the URI has %zu bytes, more than %" PRIu32,
+				   uri_len, settings->max_uri_bytes);
+	info = MHD_get_connection_info(e->connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+	if (info && info->header_size > uri_len + settings->max_header_bytes)
+		return problem_set(problem, 431, NULL,
+				   "the headers have %zu bytes, more than %" PRIu32,
+				   info->header_size - uri_len, settings->max_header_bytes);
+	if (!host && !strcmp(version, "HTTP/1.1"))
+		return problem_set(problem, 400, NULL, "HTTP/1.1 without a Host header");
+	return access_host(e->listen, settings->allowed_hosts, host, problem);
+}
+
+/* The route of the request, and the right to it; NULL with a problem. */
+static const struct route *find_route(struct exchange *e, struct request *request,
+				      struct problem *problem)
+{
+	const struct route *route;
+	const char *wrong;
+
+	wrong = query_decode(e->path, false);
+	if (wrong) {
+		problem_set(problem, 400, NULL, "the path %s", wrong);
+		return NULL;
+	}
+	request->path = e->path;
+	route = route_find(e->path, &request->argument);
+	if (!route) {
+		route_not_found(e->path, problem);
+		return NULL;
+	}
+	if (access_route(e->listen, e->all->settings->expose_api, route, problem) < 0 ||
+	    query_parse(e->query_decoded, &e->query, problem) < 0 ||
+	    query_check(&e->query, route->parameters, problem) < 0)
+		return NULL;
+	if (route->flags & ROUTE_DATA && !request->snapshot) {
+		problem_set(problem, 503, NULL, "no snapshot yet: the first poll has not ended");
+		return NULL;
+	}
+	return route;
+}
+
+static int produce(struct exchange *e, struct request *request, const char *method,
+		   const char *version, struct document **ret, struct problem *problem)
+{
+	struct exchanges *all = e->all;
+	const struct route *route;
+	int r;
+
+	r = check_request(e, method, version, problem);
+	if (r < 0)
+		return r;
+	request->now_ns = clock_ns(CLOCK_MONOTONIC);
+	request->wall_ns = clock_ns(CLOCK_REALTIME);
+	hold(e, request->now_ns);
+	request->snapshot = e->loan ? &e->loan->snapshot : NULL;
+	route = find_route(e, request, problem);
+	if (!route)
+		return -EINVAL;
+	all->refresh(all->context, request->now_ns);
+	return route->handler(request, ret, problem);
+}
+
+/* ---- the reply ---- */
+
+static ssize_t read_body(void *context, uint64_t position, char *data, size_t size)
+{
+	struct exchange *e = context;
+	ssize_t len;
+
+	(void)position;
+	len = stream_read(e->stream, data, size);
+	if (!stream_holds(e->stream))
+		let_go(e);
+	if (len > 0)
+		return len;
+	return len ? MHD_CONTENT_READER_END_WITH_ERROR : MHD_CONTENT_READER_END_OF_STREAM;
+}
+
+static void complain(const struct exchange *e, int error)
+{
+	char text[256];
+
+	snprintf(text, sizeof(text), "%.160s: %s", e->text, strerror(-error));
+	e->all->log(e->all->settings, LOG_WARNING, text);
+}
+
+/* The problem of a handler, or of the lack of memory. */
+static int problem_of(const struct exchange *e, int error, struct problem *problem,
+		      struct document **ret)
+{
+	if (error != -EINVAL || !problem->status) {
+		complain(e, error);
+		problem_set(problem, 500, NULL, "%s", strerror(-error));
+	}
+	return problem_document(problem, ret);
+}
+
+static int answer(struct exchange *e, const char *method, const char *version)
+{
+	struct request request = {
+		.query = &e->query,
+		.query_text = e->query_text,
+		.accept = header(e, "Accept"),
+		.statistics = e->all->statistics,
+		.settings = e->all->settings,
+	};
+	struct reply_context context = {
+		.path = e->text,
+		.accept_encoding = header(e, "Accept-Encoding"),
+		.if_none_match = header(e, "If-None-Match"),
+		.bytes = &e->all->statistics->bytes,
+		.read = read_body,
+		.context = e,
+	};
+	struct problem problem = {};
+	struct document *document;
+	struct reply reply;
+	int r;
+
+	if (!request.accept)
+		request.accept = "";
+	context.accept = request.accept;
+	r = produce(e, &request, method, version, &document, &problem);
+	if (r < 0)
+		r = problem_of(e, r, &problem, &document);
+	if (r < 0)
+		return MHD_NO;
+	context.snapshot = request.snapshot;
+	r = reply_new(&context, document, &reply);
+	if (r < 0) {
+		complain(e, r);
+		return MHD_NO;
+	}
+	e->stream = reply.stream;
+	/*
+	 * The answer to HEAD has no body. In chunks the library would send the last, empty one all the
+	 * same, which the client would take for the next answer; so no chunks, and no next answer.
+	 */
+	if (e->stream && !strcmp(method, "HEAD")) {
+		stream_break(e->stream);
+		(void)MHD_set_response_options(reply.response, MHD_RF_HTTP_1_0_COMPATIBLE_STRICT,
+					       MHD_RO_END);
+	}
+	if (!e->stream || !stream_holds(e->stream))
+		let_go(e);
+	e->all->statistics->requests[MIN(reply.status / 100, 5)]++;
+	r = (int)MHD_queue_response(e->connection, reply.status, reply.response);
+	MHD_destroy_response(reply.response);
+	return r;
+}
+
+/* Whether the body, if there is one, is small enough to be read and forgotten. */
+static bool can_drain(const struct exchange *e)
+{
+	const char *length = header(e, "Content-Length");
+
+	return !length || strtoull(length, NULL, 10) <= DRAIN_MAX;
+}
+
+int exchange_handle(void *origin, struct MHD_Connection *connection, const char *url,
+		    const char *method, const char *version, const char *upload,
+		    size_t *upload_size, void **context)
+{
+	struct exchange *e = *context;
+
+	(void)origin;
+	(void)connection;
+	(void)url;
+	(void)upload;
+	if (!e)
+		return MHD_NO;
+	if (!e->begun) {
+		e->begun = true;
+		return can_drain(e) ? MHD_YES : answer(e, method, version);
+	}
+	if (*upload_size) {
+		e->drained += *upload_size;
+		*upload_size = 0;
+		return e->drained > DRAIN_MAX ? MHD_NO : MHD_YES;
+	}
+	return answer(e, method, version);
+}
+
+void exchange_end(void *context, bool timed_out)
+{
+	struct exchange *e = context;
+
+	if (!e)
+		return;
+	if (timed_out && !e->broken && e->stream && stream_holds(e->stream))
+		e->all->statistics->broken_off++;
+	let_go(e);
+	stream_free(e->stream);
+	free(e);
+}
