@@ -30,6 +30,11 @@ struct findings_input {
 	const struct counters *rates; /* change in 60 s */
 	const struct orphans *orphans;
 	uint32_t netns;
+	/*
+	 * Who holds what is still being found out for the first time: what has no process yet is left
+	 * alone, so that it is not laid to its namespace now and to its process a moment later.
+	 */
+	bool owners_pending;
 	bool replay; /* no clock runs: ages are lower bounds only */
 };
 
