@@ -516,6 +516,8 @@ int findings_evaluate(struct findings *findings, const struct thresholds *thresh
 		.input = input,
 		.w = w,
 		.now_ns = MAX(input->now_ns, 1),
+		.listeners_ns = 2 * (input->listeners_interval_ns ? input->listeners_interval_ns
+								  : input->fast_interval_ns),
 		.fast_ns = 2 * input->fast_interval_ns,
 		.sweep_ns = 2 * input->sweep_interval_ns,
 	};

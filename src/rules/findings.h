@@ -20,7 +20,8 @@ struct findings;
 struct findings_input {
 	int64_t now_ns;
 	int64_t started_ns; /* the collector's start: rules of growth warm up from the first round on */
-	int64_t fast_interval_ns; /* in force, of teardown states and listeners; 0: not known */
+	int64_t listeners_interval_ns; /* in force, of listeners; 0: that of the fast lane */
+	int64_t fast_interval_ns; /* in force, of teardown states; 0: not known */
 	int64_t sweep_interval_ns; /* in force, of the rest: ages below two of it cannot be told */
 	const struct process *processes; /* rows that holders and creators point to */
 	uint32_t process_count;
