@@ -219,26 +219,6 @@ bool field_path_get(const struct field_path *path, struct view *view, struct val
 	return true;
 }
 
-void field_path_names(struct buffer *b, size_t max)
-{
-	const struct field *field, *child;
-	size_t start = b->len;
-
-	for (field = socket_fields; field->name; field++) {
-		if (field->type < FIELD_OBJECT)
-			buffer_printf(b, "%s%s", b->len > start ? ", " : "", field->name);
-		if (field->type == FIELD_OBJECT)
-			for (child = field->children; child->name; child++)
-				if (child->type < FIELD_OBJECT)
-					buffer_printf(b, "%s%s.%s", b->len > start ? ", " : "",
-						      field->name, child->name);
-		if (b->len - start > max) {
-			buffer_literal(b, "...");
-			return;
-		}
-	}
-}
-
 static const char *schema_type(const struct field *field)
 {
 	switch ((enum field_type)field->type) {

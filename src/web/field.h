@@ -128,8 +128,12 @@ static inline const struct field *field_path_leaf(const struct field_path *path)
 /* Return: false where the value, or an object above it, is null. */
 bool field_path_get(const struct field_path *path, struct view *view, struct value *ret);
 
-/* Appends the names of what field_path_find() finds, while they fit in @max bytes. */
-void field_path_names(struct buffer *b, size_t max);
+/* Some of what field_path_find() finds, for the problem where it does not. */
+#define FIELD_PATH_ALLOWED \
+	"a field with a single value is wanted: unit, comm, pid, container, state, attachment, " \
+	"direction, netns, remote.address, local.port, unread_bytes, unread_seconds, " \
+	"state_seconds, idle_seconds, closes_with, outcomes.close.rule... (Socket in " \
+	"/openapi.json)"
 
 /* Appends the members "name":schema of an object's fields. */
 void field_schema_print(const struct field *fields, struct buffer *b);

@@ -153,10 +153,9 @@ static void unknown_print(struct view *view, struct buffer *b)
 		enum tcpdiag_input input;
 		const char *name;
 	} inputs[] = {
-		{ TCPDIAG_INPUT_LINGER, "\"linger\"" },
-		{ TCPDIAG_INPUT_LINGER2, "\"linger2\"" },
-		{ TCPDIAG_INPUT_REPAIR, "\"repair\"" },
-		{ TCPDIAG_INPUT_MPTCP, "\"mptcp\"" },
+		{ TCPDIAG_INPUT_LINGER, "\"linger\"" },	  { TCPDIAG_INPUT_LINGER2, "\"linger2\"" },
+		{ TCPDIAG_INPUT_REPAIR, "\"repair\"" },	  { TCPDIAG_INPUT_MPTCP, "\"mptcp\"" },
+		{ TCPDIAG_INPUT_SIBLING, "\"sibling\"" },
 	};
 	bool more = false;
 	size_t i;
@@ -398,7 +397,7 @@ const struct field outcome_fields[] = {
 	  .flags = BOTH,
 	  .print = unknown_print,
 	  .schema = "\"type\":\"array\",\"items\":{\"type\":\"string\","
-		    "\"enum\":[\"linger\",\"linger2\",\"repair\",\"mptcp\"]}",
+		    "\"enum\":[\"linger\",\"linger2\",\"repair\",\"mptcp\",\"sibling\"]}",
 	  .text = "The inputs that are not known and could." },
 	{ .name = "otherwise",
 	  .type = FIELD_OTHER,

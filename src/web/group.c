@@ -337,9 +337,7 @@ static void groups_freep(struct groups **groups)
 
 static int add_key(struct groups *groups, const char *text, size_t len, struct problem *problem)
 {
-	struct buffer names = {};
 	size_t at = groups->key_count;
-	int r;
 
 	if (at == GROUP_KEYS_MAX)
 		return problem_set(problem, 400, "group", "at most %d fields can be grouped by",
@@ -354,12 +352,9 @@ static int add_key(struct groups *groups, const char *text, size_t len, struct p
 		groups->key_count++;
 		return 0;
 	}
-	field_path_names(&names, 300);
-	r = problem_set(
-		problem, 400, "group", "sockets cannot be grouped by '%.*s'; it is one of %.*s",
-		(int)MIN(len, (size_t)48), text, (int)names.len, names.data ? names.data : "");
-	buffer_done(&names);
-	return r;
+	return problem_set(problem, 400, "group",
+			   "sockets cannot be grouped by '%.*s'; " FIELD_PATH_ALLOWED,
+			   (int)MIN(len, (size_t)48), text);
 }
 
 static int read_keys(struct groups *groups, const char *text, struct problem *problem)

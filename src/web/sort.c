@@ -214,8 +214,6 @@ int sort_parse(const char *text, struct sort *ret, struct problem *problem)
 {
 	struct sort sort = { .descending = *text == '-' };
 	const char *path = text + sort.descending;
-	struct buffer names = {};
-	int r;
 
 	if (!field_path_find(path, strlen(path), &sort.path)) {
 		*ret = sort;
@@ -225,14 +223,10 @@ int sort_parse(const char *text, struct sort *ret, struct problem *problem)
 		*ret = (struct sort){};
 		return 0;
 	}
-	field_path_names(&names, 300);
-	r = problem_set(
-		problem, 400, "sort",
-		"sockets cannot be sorted by '%.48s'; it is one of %.*s, with - in front for "
-		"the largest first",
-		path, (int)names.len, names.data ? names.data : "");
-	buffer_done(&names);
-	return r;
+	return problem_set(problem, 400, "sort",
+			   "sockets cannot be sorted by '%.48s'; " FIELD_PATH_ALLOWED
+			   "; - in front: the largest first",
+			   path);
 }
 
 static int hex_value(char c)

@@ -6,10 +6,10 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "web/pieces.h"
 #include "web/socket_list.h"
-#include "web/sockets.h"
 
-enum { COLUMN_STATE = 11, COLUMN_QUEUE = 7, COLUMN_END = 26 };
+enum { COLUMN_STATE = 11, COLUMN_QUEUE = 7, COLUMN_ADDRESS = 20, COLUMN_PORT = 6 };
 
 static void pad(struct buffer *b, size_t start, size_t width)
 {
@@ -20,9 +20,10 @@ static void pad(struct buffer *b, size_t start, size_t width)
 
 void text_header(struct buffer *b)
 {
-	buffer_printf(b, "%-*s%-*s%-*s%*s %-*s%*s %-*sProcess\n", COLUMN_STATE, "State",
-		      COLUMN_QUEUE, "Recv-Q", COLUMN_QUEUE, "Send-Q", COLUMN_END - 6,
-		      "Local Address:", 6, "Port", COLUMN_END - 6, "Peer Address:", 6, "Port");
+	buffer_printf(b, "%-*s%-*s%-*s%*s:%-*s%*s:%-*s Process\n", COLUMN_STATE, "State",
+		      COLUMN_QUEUE, "Recv-Q", COLUMN_QUEUE, "Send-Q", COLUMN_ADDRESS,
+		      "Local Address", COLUMN_PORT, "Port", COLUMN_ADDRESS, "Peer Address",
+		      COLUMN_PORT, "Port");
 }
 
 static void print_port(struct buffer *b, uint16_t port)
@@ -58,33 +59,23 @@ static void print_end(struct buffer *b, const struct tcpdiag_socket *sk,
 		buffer_char(&text, ']');
 	}
 	len = text.len;
-	while (len++ < COLUMN_END - 6U - 1)
+	while (len++ < COLUMN_ADDRESS)
 		buffer_char(b, ' ');
 	buffer_add(b, text.data ? text.data : "", text.len);
 	b->error = b->error ? b->error : text.error;
 	buffer_done(&text);
 	print_port(b, port);
-	pad(b, start, COLUMN_END + 1);
-}
-
-/* A name that a process gave itself: nothing in it may move the cursor of a terminal. */
-static void print_name(struct buffer *b, const char *name)
-{
-	buffer_char(b, '"');
-	for (; *name; name++)
-		buffer_char(b, (unsigned char)*name < 0x20 || *name == 0x7f || *name == '"'
-				       ? '?'
-				       : *name);
-	buffer_char(b, '"');
+	pad(b, start, COLUMN_ADDRESS + 1 + COLUMN_PORT);
 }
 
 static void print_process(struct view *view, struct buffer *b, const struct process *process)
 {
 	const char *comm = process ? snapshot_text(view->snapshot, process->comm) : "";
 
-	buffer_char(b, '(');
-	print_name(b, comm);
-	buffer_literal(b, ",pid=");
+	/* A process names itself: nothing in it may move the cursor of a terminal. */
+	buffer_literal(b, "(\"");
+	plain_text(b, comm, 64, false);
+	buffer_literal(b, "\",pid=");
 	if (process)
 		buffer_s64(b, process->pid);
 	else
