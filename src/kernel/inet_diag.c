@@ -35,6 +35,14 @@ static uint32_t get_u32(const uint8_t *payload)
 	return value;
 }
 
+static uint64_t get_u64(const uint8_t *payload)
+{
+	uint64_t value;
+
+	memcpy(&value, payload, sizeof(value));
+	return value;
+}
+
 static int take_attribute(struct attributes *a, uint16_t type, const uint8_t *payload,
 			  uint16_t size)
 {
@@ -196,43 +204,46 @@ static uint32_t info_groups(size_t size)
 
 static void take_info(const uint8_t *payload, size_t size, struct tcpdiag_socket *sk)
 {
-	struct uapi_tcp_info info;
-	uint32_t known;
+	const uint32_t known = info_groups(size);
+	uint8_t filled[sizeof(struct uapi_tcp_info)];
 
-	if (size < sizeof(info)) {
-		memset(&info, 0, sizeof(info));
-		memcpy(&info, payload, size);
-	} else {
-		memcpy(&info, payload, sizeof(info));
+	/* An old kernel's is short; read in place is what is long enough. */
+	if (size < sizeof(filled)) {
+		memset(filled, 0, sizeof(filled));
+		memcpy(filled, payload, size);
+		payload = filled;
 	}
-	known = info_groups(size);
+#define U32(member) get_u32(payload + offsetof(struct uapi_tcp_info, member))
+#define U64(member) get_u64(payload + offsetof(struct uapi_tcp_info, member))
 	/* tcp_get_info() leaves all but the queue's length zero, which is not their value. */
 	if (sk->state == TCPDIAG_LISTEN) {
-		sk->unacked = info.unacked;
+		sk->unacked = U32(unacked);
 		return;
 	}
 	sk->known |= known;
 	if (known & TCPDIAG_KNOWS_INFO) {
-		sk->rto_us = info.rto;
-		sk->rtt_us = info.rtt;
-		sk->unacked = info.unacked;
-		sk->last_data_sent_ms = info.last_data_sent;
-		sk->last_data_recv_ms = info.last_data_recv;
-		sk->last_ack_recv_ms = info.last_ack_recv;
-		sk->backoff = info.backoff;
-		sk->probes = info.probes;
+		sk->rto_us = U32(rto);
+		sk->rtt_us = U32(rtt);
+		sk->unacked = U32(unacked);
+		sk->last_data_sent_ms = U32(last_data_sent);
+		sk->last_data_recv_ms = U32(last_data_recv);
+		sk->last_ack_recv_ms = U32(last_ack_recv);
+		sk->backoff = payload[offsetof(struct uapi_tcp_info, backoff)];
+		sk->probes = payload[offsetof(struct uapi_tcp_info, probes)];
 	}
 	if (known & TCPDIAG_KNOWS_NOTSENT)
-		sk->notsent_bytes = info.notsent_bytes;
+		sk->notsent_bytes = U32(notsent_bytes);
 	if (known & TCPDIAG_KNOWS_BYTES) {
-		sk->bytes_acked = info.bytes_acked;
-		sk->bytes_received = info.bytes_received;
-		sk->bytes_sent = info.bytes_sent;
+		sk->bytes_acked = U64(bytes_acked);
+		sk->bytes_received = U64(bytes_received);
+		sk->bytes_sent = U64(bytes_sent);
 	}
 	if (known & TCPDIAG_KNOWS_SND_WND)
-		sk->snd_wnd = info.snd_wnd;
+		sk->snd_wnd = U32(snd_wnd);
 	if (known & TCPDIAG_KNOWS_RCV_WND)
-		sk->rcv_wnd = info.rcv_wnd;
+		sk->rcv_wnd = U32(rcv_wnd);
+#undef U32
+#undef U64
 }
 
 static void take_skmeminfo(const uint8_t *payload, struct tcpdiag_socket *sk)
@@ -302,6 +313,18 @@ static void take_attributes(const struct attributes *a, struct tcpdiag_socket *s
 /* The header of a message is as long as its alignment asks for: what it carries stands right behind. */
 _Static_assert(sizeof(struct nlmsghdr) == NLMSG_HDRLEN, "no padding behind the header");
 
+/* In pieces that the compiler turns into plain stores: for the whole it takes a string instruction, 15 ns. */
+static void clear(struct tcpdiag_socket *sk)
+{
+	char *at = (char *)sk;
+
+	_Static_assert(sizeof(*sk) > 192 && sizeof(*sk) <= 256, "four pieces");
+	memset(at, 0, 64);
+	memset(at + 64, 0, 64);
+	memset(at + 128, 0, 64);
+	memset(at + 192, 0, sizeof(*sk) - 192);
+}
+
 int inet_diag_parse(const struct nlmsghdr *message, size_t length, uint32_t netns, int protocol,
 		    struct tcpdiag_socket *ret)
 {
@@ -309,7 +332,7 @@ int inet_diag_parse(const struct nlmsghdr *message, size_t length, uint32_t netn
 	const struct inet_diag_msg *msg;
 	int r;
 
-	memset(ret, 0, sizeof(*ret));
+	clear(ret);
 	if (length < sizeof(*message) || message->nlmsg_len > length)
 		return -EBADMSG;
 	if (message->nlmsg_type != SOCK_DIAG_BY_FAMILY && message->nlmsg_type != TCPDIAG_GETSOCK)

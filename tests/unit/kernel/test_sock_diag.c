@@ -2,9 +2,11 @@
 /*
  * Real sockets in a namespace of their own, in each situation, and every field that sock_diag gives.
  */
-#include <libmnl/libmnl.h>
+#include <linux/capability.h>
 #include <linux/inet_diag.h>
+#include <linux/netlink.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/utsname.h>
 
 #include "../harness.h"
@@ -497,6 +499,72 @@ START_TEST(messages_of_others)
 END_TEST
 
 /* CAP_NET_ADMIN is what shows a mark: without it the protocol above is not known. */
+START_TEST(without_capability)
+{
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	const struct __user_cap_data_struct none[2] = {};
+	static const int mark = 1;
+	struct sock_diag *diag;
+	struct scene_pair pair;
+	struct tcpdiag_socket sk;
+
+	scene_begin();
+	pair = scene_pair();
+	ck_assert_int_eq(setsockopt(pair.server, SOL_SOCKET, SO_MARK, &mark, sizeof(mark)), 0);
+	ck_assert_int_eq(syscall(SYS_capset, &header, none), 0);
+	diag = scene_open();
+	sk = scene_find(diag, pair.server_port, pair.client_port);
+	ck_assert_uint_eq(sk.known & (TCPDIAG_KNOWS_ULP | TCPDIAG_KNOWS_MARK), 0);
+	ck_assert_uint_eq(sk.mark, 0);
+	ck_assert_uint_ne(sk.known & TCPDIAG_KNOWS_BYTES, 0);
+	ck_assert_uint_eq(sk.inode, scene_inode(pair.server));
+	sock_diag_free(diag);
+}
+END_TEST
+
+/* Somebody takes the rest of a dump away: it breaks off, and the next one has a socket of its own. */
+START_TEST(dump_that_dies)
+{
+	const struct sock_diag_request all = { .states = ANY,
+					       .protocol = IPPROTO_TCP,
+					       .info = true };
+	static char bytes[65536];
+	struct sock_diag *diag;
+	struct tcpdiag_socket sk;
+	int listener, other;
+	int rows = 0;
+	int r;
+
+	scene_begin();
+	listener = scene_listen(AF_INET, "127.0.0.1", 0, 200);
+	for (int i = 0; i < 150; i++)
+		scene_connect(AF_INET, "127.0.0.1", scene_port(listener), 0, 0);
+	other = dup(listener);
+	close(other);
+	/* The lowest free number is the one that it gets. */
+	diag = scene_open();
+	ck_assert_int_eq(sock_diag_dump(diag, &all), 0);
+	while (recv(other, bytes, sizeof(bytes), MSG_DONTWAIT) > 0)
+		;
+	while ((r = sock_diag_next(diag, &sk)) == 1)
+		rows++;
+	ck_assert_int_eq(r, -EPIPE);
+	ck_assert_int_gt(rows, 0);
+	ck_assert_int_lt(rows, 300);
+	ck_assert_int_eq(sock_diag_next(diag, &sk), 0);
+	ck_assert_uint_eq(sock_diag_stats(diag)->restarts, 1);
+	ck_assert_int_eq(scene_count(diag, ANY, IPPROTO_TCP, 0, 0, NULL), 300);
+
+	/* In another namespace it must not become that one's. */
+	ck_assert_int_eq(sock_diag_dump(diag, &all), 0);
+	while (recv(other + 1, bytes, sizeof(bytes), MSG_DONTWAIT) > 0)
+		;
+	ck_assert_int_eq(unshare(CLONE_NEWNET), 0);
+	ck_assert_int_eq(sock_diag_dump(diag, &all), -ESTALE);
+	sock_diag_free(diag);
+}
+END_TEST
+
 START_TEST(without_info)
 {
 	const struct sock_diag_request bare = { .states = ANY, .protocol = IPPROTO_TCP };
@@ -532,6 +600,8 @@ Suite *suite(void)
 	tcase_add_test(c, dump_given_up);
 	tcase_add_test(c, two_passes_see_the_same);
 	tcase_add_test(c, messages_of_others);
+	tcase_add_test(c, without_capability);
+	tcase_add_test(c, dump_that_dies);
 	tcase_add_test(c, without_info);
 	suite_add_tcase(s, c);
 	return s;
