@@ -189,10 +189,13 @@ void *exchange_begin(void *origin, const char *uri, struct MHD_Connection *conne
 			*e->path = '/';
 	}
 	query = strchr(e->path, '?');
-	strcpy(e->query_text, query ? query + 1 : "");
-	strcpy(e->query_decoded, e->query_text);
-	if (query)
-		*query = '\0';
+	if (query) {
+		*query++ = '\0';
+		memcpy(e->query_text, query, strlen(query) + 1);
+		memcpy(e->query_decoded, query, strlen(query) + 1);
+	} else {
+		*e->query_text = *e->query_decoded = '\0';
+	}
 	return e;
 }
 

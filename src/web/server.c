@@ -58,7 +58,7 @@ struct server {
 	struct exchanges exchanges;
 	struct limits limits;
 	size_t count;
-	struct listener listeners[LISTENERS_MAX];
+	struct listener listeners[ADDRESSES_MAX];
 };
 
 static struct limits limits_of(const struct channel_settings *settings)
@@ -331,7 +331,7 @@ int server_new(struct sd_event *event, struct server_address *addresses, size_t 
 	       struct web_statistics *statistics, void (*refresh)(void *context, int64_t now_ns),
 	       void *context, web_log_fn *log, struct server **ret)
 {
-	struct server *server = count <= LISTENERS_MAX ? calloc(1, sizeof(*server)) : NULL;
+	struct server *server = count <= ADDRESSES_MAX ? calloc(1, sizeof(*server)) : NULL;
 	size_t i;
 	int r;
 

@@ -12,7 +12,7 @@
 #include "web/route.h"
 #include "web/web.h"
 
-#define LISTENERS_MAX 16
+#define ADDRESSES_MAX 64
 
 struct sd_event;
 struct server;

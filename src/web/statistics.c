@@ -35,17 +35,15 @@ void statistics_done(struct statistics *statistics)
 
 static uint64_t resident_bytes(int statm)
 {
-	unsigned long long size, resident;
-	char text[128];
+	char text[128], *second;
 	ssize_t len;
 
 	len = statm < 0 ? -1 : pread(statm, text, sizeof(text) - 1, 0);
 	if (len <= 0)
 		return 0;
 	text[len] = '\0';
-	if (sscanf(text, "%llu %llu", &size, &resident) != 2)
-		return 0;
-	return resident * (uint64_t)sysconf(_SC_PAGESIZE);
+	second = strchr(text, ' ');
+	return second ? strtoull(second, NULL, 10) * (uint64_t)sysconf(_SC_PAGESIZE) : 0;
 }
 
 /*

@@ -29,13 +29,14 @@
 struct web {
 	web_log_fn *log;
 	struct channel_settings settings;
-	struct server_address addresses[LISTENERS_MAX];
+	struct server_address addresses[ADDRESSES_MAX];
 	size_t address_count;
 	struct statistics statistics;
 	struct lender lender;
 	struct server *server;
 	sd_event *event;
 	sd_event_source *channel;
+	struct channel_ping ping; /* the newest; type 0: answered */
 	bool writing; /* waits until the channel takes more */
 };
 
@@ -70,6 +71,17 @@ static int take_lend(struct web *web, const struct channel_lend *lend, int memfd
 	return 0;
 }
 
+static int answer_ping(struct web *web)
+{
+	int r = 0;
+
+	if (web->ping.type)
+		r = channel_send(CHANNEL_FD, &web->ping, sizeof(web->ping), -1);
+	if (r >= 0)
+		web->ping.type = 0;
+	return r;
+}
+
 /* One packet while serving. Return: 0 or -errno that ends the process. */
 static int take_packet(struct web *web, const union channel_packet *packet, int passed)
 {
@@ -80,8 +92,8 @@ static int take_packet(struct web *web, const union channel_packet *packet, int 
 	case CHANNEL_LEND:
 		return take_lend(web, &packet->lend, take_fd(&fd));
 	case CHANNEL_PING:
-		r = channel_send(CHANNEL_FD, &packet->ping, sizeof(packet->ping), -1);
-		/* A parent that does not read does not miss an answer. */
+		web->ping = packet->ping;
+		r = answer_ping(web);
 		return r == -EAGAIN ? 0 : r;
 	case CHANNEL_SETTINGS:
 		take_settings(web, &packet->settings);
@@ -94,11 +106,16 @@ static int take_packet(struct web *web, const union channel_packet *packet, int 
 	}
 }
 
-/* The returns that could not be sent: tried again when the channel takes more. */
+/* The answers and returns that could not be sent: tried again when the channel takes more. */
 static int settle(struct web *web)
 {
-	int r = lender_settle(&web->lender);
-	bool writing = r == -EAGAIN;
+	bool writing;
+	int r;
+
+	r = answer_ping(web);
+	if (r >= 0)
+		r = lender_settle(&web->lender);
+	writing = r == -EAGAIN;
 
 	if (r < 0 && r != -EAGAIN)
 		return r;
@@ -132,7 +149,7 @@ static int add_address(struct web *web, const struct channel_listen *listen, int
 {
 	_cleanup_close_ int fd = passed;
 
-	if (fd < 0 || web->address_count == LISTENERS_MAX)
+	if (fd < 0 || web->address_count == ADDRESSES_MAX)
 		return -EPROTO;
 	web->addresses[web->address_count] = (struct server_address){ .info = *listen,
 								      .fd = take_fd(&fd) };
@@ -190,7 +207,7 @@ static int compare(const void *a, const void *b)
 
 static int give_up_everything(struct web *web, int passed)
 {
-	int keep[LISTENERS_MAX + 3];
+	int keep[ADDRESSES_MAX + 3];
 	size_t count = 0, i;
 	uint32_t gaps;
 	int r;

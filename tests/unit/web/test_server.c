@@ -896,6 +896,39 @@ START_TEST(buffers_come_and_go)
 }
 END_TEST
 
+/* A channel that is full loses nothing: neither what goes back nor the answer to a ping. */
+START_TEST(full_channel)
+{
+	struct scene s = scene_new(NULL);
+	struct lent second = process_snapshot(1, 1, 8);
+	union channel_packet packet;
+	struct channel_ping ping = { .type = CHANNEL_PING };
+	bool returned = false, answered = false;
+
+	process_lend(&s.p, &second, true);
+	process_expect_return(&s.p, &s.first, 5000);
+	/* Questions, and nobody reads the answers: of those that find no room the newest is kept. */
+	while (ping.number < 2000) {
+		struct pollfd poll_fd = { .fd = s.p.channel, .events = POLLOUT };
+
+		ping.number++;
+		ck_assert_int_eq(poll(&poll_fd, 1, 5000), 1);
+		ck_assert_int_eq(channel_send(s.p.channel, &ping, sizeof(ping), -1), 0);
+	}
+	s.first.packet.id = ((struct snapshot_header *)s.first.map)->id = 9;
+	ck_assert_int_eq(channel_send(s.p.channel, &s.first.packet, sizeof(s.first.packet), -1), 0);
+	while (!returned || !answered) {
+		ck_assert_int_gt(process_receive(&s.p, &packet, 5000), 0);
+		if (packet.type == CHANNEL_RETURN)
+			returned = true;
+		else
+			answered = packet.ping.number == ping.number;
+	}
+	scene_done(&s);
+	lent_done(&second);
+}
+END_TEST
+
 START_TEST(broken_snapshot)
 {
 	struct channel_settings settings = process_settings();
@@ -1103,6 +1136,7 @@ Suite *suite(void)
 	tcase_add_test(t, vanished_reader);
 	tcase_add_test(t, idle_client);
 	tcase_add_test(t, buffers_come_and_go);
+	tcase_add_test(t, full_channel);
 	tcase_add_test(t, broken_snapshot);
 	tcase_add_loop_test(t, broken_channel, 0, 5);
 	tcase_add_test(t, many_clients);
