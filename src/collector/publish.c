@@ -159,6 +159,12 @@ static int put_namespaces(struct poll *p)
 	return 0;
 }
 
+/* The first walk is under way, or about to begin; one that failed is not waited for. */
+static bool owners_pending(const struct owners_lane *walk)
+{
+	return walk->owners && !owners_result_ns(walk->owners) && (walk->running || !walk->begun);
+}
+
 static int put_findings(struct poll *p, const struct orphans *orphans, const struct counters *rates,
 			const struct process *processes, uint32_t process_count)
 {
@@ -166,7 +172,10 @@ static int put_findings(struct poll *p, const struct orphans *orphans, const str
 	struct findings_input input = {
 		.now_ns = p->now_ns,
 		.started_ns = c->self.started_ns,
+		.listeners_interval_ns = c->lanes.passes[PASS_LISTENERS].interval_ns,
+		.fast_interval_ns = c->lanes.passes[PASS_FAST].interval_ns,
 		.sweep_interval_ns = c->lanes.passes[PASS_SWEEP].interval_ns,
+		.owners_pending = owners_pending(&c->walk),
 		.processes = processes,
 		.process_count = process_count,
 		.environment = &c->environment,

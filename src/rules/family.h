@@ -139,7 +139,8 @@ struct round {
 	struct record *records;
 	uint32_t record_count;
 	int64_t now_ns;
-	int64_t fast_ns, sweep_ns; /* two intervals of each lane: no younger age can be told */
+	int64_t listeners_ns, fast_ns,
+		sweep_ns; /* two intervals of each lane: no younger age can be told */
 	uint32_t *created; /* orphans by row of their creator */
 	uint32_t orphan_state[TCPDIAG_STATE_MAX];
 	uint32_t orphans_seen;

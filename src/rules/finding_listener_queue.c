@@ -140,13 +140,13 @@ static uint8_t raise(const struct round *round, const struct watch *watch,
 	const struct thresholds *t = round->thresholds;
 	uint8_t severity = SEVERITY_NONE;
 
-	if (lasted(watch, watch->full_since_ns, MAX(t->listener_critical_age, round->fast_ns)))
+	if (lasted(watch, watch->full_since_ns, MAX(t->listener_critical_age, round->listeners_ns)))
 		return SEVERITY_CRITICAL;
 	if (sk->wqueue < t->listener_small_limit)
 		return SEVERITY_NONE;
 	if (watch->looks >= t->listener_info_looks && sk->rqueue >= t->listener_info_waiting)
 		severity = SEVERITY_INFO;
-	if (lasted(watch, watch->busy_since_ns, MAX(t->listener_warning_age, round->fast_ns)))
+	if (lasted(watch, watch->busy_since_ns, MAX(t->listener_warning_age, round->listeners_ns)))
 		severity = SEVERITY_WARNING;
 	return blamed ? MAX(severity, drops_severity(round)) : severity;
 }
@@ -256,7 +256,7 @@ static void describe(const struct round *round, const struct tally *tally, struc
 		     "the queue is full the kernel drops what completes a handshake "
 		     "(ListenOverflows, ListenDrops) and clients wait for retransmissions; if "
 		     "the listener closes, each waiting connection gets a RST.");
-	describe_stretch(cause, round->thresholds->listener_warning_age, round->fast_ns);
+	describe_stretch(cause, round->thresholds->listener_warning_age, round->listeners_ns);
 	sentence_add(remedy,
 		     "Look what keeps the process from accept(): blocked threads, too few "
 		     "workers, a full table of descriptors. For bursts only, raise the backlog "

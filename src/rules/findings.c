@@ -247,13 +247,16 @@ static int consider(struct round *round, const struct family *family, uint32_t r
 	if (!family->concerns(round, record, &mark))
 		return 0;
 	key = owner_key(round, family, record, &process);
+	if (key.kind != TALLY_PROCESS && key.kind != TALLY_HOST) {
+		/* Not looked for yet: when its process is found, that had them all along. */
+		if (!(record->flags & RECORD_OWNERS_KNOWN))
+			round->findings->known_since_ns = round->now_ns;
+		if (round->input->owners_pending)
+			return 0;
+	}
 	tally = round_tally(round, &key);
 	if (!tally)
 		return 0;
-	/* Not looked for yet: when its process is found, that had them all along. */
-	if (key.kind != TALLY_PROCESS && key.kind != TALLY_HOST &&
-	    !(record->flags & RECORD_OWNERS_KNOWN))
-		round->findings->known_since_ns = round->now_ns;
 	tally->seen_ns = round->now_ns;
 	tally->process = process;
 	if (tally->listener == RECORD_NONE)
@@ -513,6 +516,8 @@ int findings_evaluate(struct findings *findings, const struct thresholds *thresh
 		.input = input,
 		.w = w,
 		.now_ns = MAX(input->now_ns, 1),
+		.listeners_ns = 2 * (input->listeners_interval_ns ? input->listeners_interval_ns
+								  : input->fast_interval_ns),
 		.fast_ns = 2 * input->fast_interval_ns,
 		.sweep_ns = 2 * input->sweep_interval_ns,
 	};

@@ -20,7 +20,8 @@ struct findings;
 struct findings_input {
 	int64_t now_ns;
 	int64_t started_ns; /* the collector's start: rules of growth warm up from the first round on */
-	int64_t fast_interval_ns; /* in force, of teardown states and listeners; 0: not known */
+	int64_t listeners_interval_ns; /* in force, of listeners; 0: that of the fast lane */
+	int64_t fast_interval_ns; /* in force, of teardown states; 0: not known */
 	int64_t sweep_interval_ns; /* in force, of the rest: ages below two of it cannot be told */
 	const struct process *processes; /* rows that holders and creators point to */
 	uint32_t process_count;
@@ -30,6 +31,11 @@ struct findings_input {
 	const struct counters *rates; /* change in 60 s */
 	const struct orphans *orphans;
 	uint32_t netns;
+	/*
+	 * Who holds what is still being found out for the first time: what has no process yet is left
+	 * alone, so that it is not laid to its namespace now and to its process a moment later.
+	 */
+	bool owners_pending;
 	bool replay; /* no clock runs: ages are lower bounds only */
 };
 

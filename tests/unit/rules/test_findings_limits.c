@@ -345,6 +345,72 @@ START_TEST(queue_clears_step_by_step)
 }
 END_TEST
 
+START_TEST(queue_steps_down_to_the_most_of_the_hold)
+{
+	struct record *listener = world_listener(world, world_process(world, "a", "", 5, 1024),
+						 100);
+
+	listener->sk.rqueue = 101;
+	world_run(world, 20, 1);
+	listener->sk.rqueue = 0;
+	world_run(world, 30, 1);
+	listener->sk.rqueue = 60;
+	world_run(world, 2, 1);
+	listener->sk.rqueue = 0;
+	world_run(world, 28, 1);
+	ck_assert_int_eq(world_severity(world, QUEUE), SEVERITY_CRITICAL);
+	world_run(world, 1, 1);
+	ck_assert_int_eq(world_severity(world, QUEUE), SEVERITY_WARNING);
+	world_run(world, 60, 1);
+	ck_assert_int_eq(world->count, 0);
+}
+END_TEST
+
+START_TEST(queue_one_look_is_taken_once)
+{
+	world_listener(world, world_process(world, "a", "", 5, 1024), 100)->sk.rqueue = 60;
+	world_run(world, 1, 1);
+	world->swept_ns = world->now_ns;
+	world_run(world, 30, 1);
+	ck_assert_int_eq(world->count, 0);
+	world->swept_ns = 0;
+	world_run(world, 1, 1);
+	ck_assert_int_eq(world->count, 1);
+}
+END_TEST
+
+START_TEST(queue_that_was_never_at_risk_does_not_belong)
+{
+	uint32_t process = world_process(world, "a", "", 5, 1024);
+	struct record *passing = world_listener(world, process, 100);
+
+	world_listener(world, process, 100)->sk.rqueue = 60;
+	passing->sk.rqueue = 60;
+	world_run(world, 1, 1);
+	passing->sk.rqueue = 45;
+	world_run(world, 100, 1);
+	ck_assert_uint_eq(world_expect(world, QUEUE)->count, 1);
+	ck_assert_uint_eq(world_bits(world, QUEUE), 1);
+}
+END_TEST
+
+START_TEST(queue_of_another_namespace_has_not_dropped)
+{
+	struct record *listener = world_listener(world, world_process(world, "a", "", 5, 1024),
+						 100);
+	int i;
+
+	listener->sk.netns = 42;
+	world->rates.value[COUNTER_LISTEN_OVERFLOWS] = 3;
+	for (i = 0; i < 10; i++) {
+		listener->sk.rqueue = i % 2 ? 60 : 0;
+		world_run(world, 1, 1);
+	}
+	ck_assert_int_eq(world->count, 1);
+	ck_assert_int_eq(world_expect(world, QUEUE)->scope, SCOPE_NETNS);
+}
+END_TEST
+
 static TCase *orphan_tests(void)
 {
 	TCase *tests = tcase_create("orphan-accumulation");
@@ -374,6 +440,10 @@ static TCase *queue_tests(void)
 	tcase_add_test(tests, queue_of_a_small_full_listener_explains_its_drops);
 	tcase_add_test(tests, queue_one_finding_a_process);
 	tcase_add_test(tests, queue_clears_step_by_step);
+	tcase_add_test(tests, queue_steps_down_to_the_most_of_the_hold);
+	tcase_add_test(tests, queue_one_look_is_taken_once);
+	tcase_add_test(tests, queue_that_was_never_at_risk_does_not_belong);
+	tcase_add_test(tests, queue_of_another_namespace_has_not_dropped);
 	return tests;
 }
 

@@ -279,6 +279,21 @@ START_TEST(fw2_warning_for_growth_of_ten_minutes)
 }
 END_TEST
 
+START_TEST(fw2_one_step_is_no_growth)
+{
+	uint32_t process = world_process(world, "envoy", "", 100, 65536), i;
+
+	add_fin_wait2(process, 3);
+	world_run(world, 1200, 10);
+	add_fin_wait2(process, 12);
+	for (i = 0; i < 20; i++) {
+		world_run(world, 100, 10);
+		ck_assert_int_eq(world_severity(world, FW2), SEVERITY_INFO);
+	}
+	ck_assert_uint_eq(world_expect(world, FW2)->count, 15);
+}
+END_TEST
+
 START_TEST(fw2_critical_at_half_the_descriptors)
 {
 	uint32_t process = world_process(world, "envoy", "", 100, 100);
@@ -651,6 +666,7 @@ static TCase *fw2_tests(void)
 	tcase_add_test(tests, fw2_warning_for_20_that_are_old);
 	tcase_add_test(tests, fw2_19_stay_information);
 	tcase_add_test(tests, fw2_warning_for_growth_of_ten_minutes);
+	tcase_add_test(tests, fw2_one_step_is_no_growth);
 	tcase_add_test(tests, fw2_critical_at_half_the_descriptors);
 	tcase_add_test(tests, fw2_critical_when_1000_have_doubled);
 	tcase_add_test(tests, fw2_silent_for_the_healthy);

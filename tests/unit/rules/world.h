@@ -32,7 +32,7 @@ struct world {
 	struct record records[WORLD_SOCKETS];
 	uint32_t record_count;
 	int64_t now_ns;
-	int64_t swept_ns; /* when ESTABLISHED sockets were last looked at; 0: each round */
+	int64_t swept_ns; /* when ESTABLISHED and LISTEN were last looked at; 0: each round */
 	uint64_t limits[LIMIT_MAX];
 	struct snapshot_writer w;
 	void *block;
@@ -154,6 +154,13 @@ static inline struct record *world_listener(struct world *world, uint32_t proces
 	return record;
 }
 
+static inline int64_t world_seen(const struct world *world, uint8_t state)
+{
+	bool swept = state == TCPDIAG_ESTABLISHED || state == TCPDIAG_LISTEN;
+
+	return swept && world->swept_ns ? world->swept_ns : world->now_ns;
+}
+
 static inline void world_round(struct world *world)
 {
 	uint32_t i;
@@ -167,10 +174,7 @@ static inline void world_round(struct world *world)
 					     .limits = world->limits };
 	ck_assert_int_eq(snapshot_begin(&world->w), 0);
 	for (i = 0; i < world->record_count; i++)
-		world->records[i].seen_ns = world->swept_ns && world->records[i].sk.state ==
-								       TCPDIAG_ESTABLISHED
-						    ? world->swept_ns
-						    : world->now_ns;
+		world->records[i].seen_ns = world_seen(world, world->records[i].sk.state);
 	ck_assert_int_eq(snapshot_copy_records(&world->w, world->records, world->record_count), 0);
 	for (i = 0; i < world->process_count; i++) {
 		world->processes[i].comm = snapshot_string(&world->w, world->comm[i],
