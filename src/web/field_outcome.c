@@ -403,10 +403,10 @@ const struct field outcome_fields[] = {
 	  .type = FIELD_OTHER,
 	  .flags = BOTH,
 	  .print = otherwise_print,
-	  .schema = "\"type\":\"array\",\"items\":{\"type\":\"object\",\"required\":[\"if\","
-		    "\"segment\",\"state\",\"rule\"],\"properties\":{\"if\":{\"type\":\"string\"},"
-		    "\"segment\":{\"type\":\"string\"},\"state\":{\"type\":[\"string\",\"null\"]},"
-		    "\"rule\":{\"type\":\"string\"}}}",
+	  .schema = "\"type\":\"array\",\"items\":{\"allOf\":[{\"type\":\"object\","
+		    "\"required\":[\"if\",\"segment\",\"state\",\"rule\"],\"properties\":{"
+		    "\"if\":{\"type\":\"string\"}}},"
+		    "{\"$ref\":\"#/components/schemas/Outcome\"}]}",
 	  .text = "What happens instead, one entry per different result: its condition, and the "
 		  "members above that differ." },
 	{},

@@ -49,41 +49,41 @@ static const char *finding_remedy(const struct snapshot *snapshot, const struct 
 	return *remedy || !info ? remedy : info->remedy;
 }
 
-static void finding_json(struct json *j, const struct snapshot *snapshot, uint32_t row)
+static void finding_json(struct emitter *j, const struct snapshot *snapshot, uint32_t row)
 {
 	const struct finding *finding = finding_at(snapshot, row);
 	const char *rule = tcpdiag_rule_id(finding->rule);
 	char text[128];
 	int e;
 
-	json_object(j, NULL);
+	emit_object(j, NULL);
 	snprintf(text, sizeof(text), FINDING_ID, finding->id);
-	json_string(j, "id", text);
-	json_text(j, "rule", rule);
-	json_text(j, "severity", severity_name(finding->severity));
-	json_text(j, "scope", scope_name(finding->scope));
-	json_since(j, "since", snapshot, finding->since_ns);
-	json_ns(j, "seconds", snapshot_age(snapshot, finding->since_ns));
+	emit_string(j, "id", text);
+	emit_text(j, "rule", rule);
+	emit_text(j, "severity", severity_name(finding->severity));
+	emit_text(j, "scope", scope_name(finding->scope));
+	emit_since(j, "since", snapshot, finding->since_ns);
+	emit_ns(j, "seconds", snapshot_age(snapshot, finding->since_ns));
 	if (finding->socket < snapshot->record_count)
 		socket_id(&snapshot->records[finding->socket].sk, text);
 	else
 		*text = '\0';
-	json_text(j, "socket", text);
-	json_process(j, "process", snapshot, snapshot_process(snapshot, finding->process), -1);
-	json_text(j, "unit", finding_unit(snapshot, finding));
-	json_u64_known(j, "netns", finding->netns, finding->netns);
-	json_u64(j, "count", finding->count);
-	json_text(j, "summary", snapshot_text(snapshot, finding->summary));
-	json_object(j, "evidence");
+	emit_text(j, "socket", text);
+	emit_process(j, "process", snapshot, snapshot_process(snapshot, finding->process), -1);
+	emit_text(j, "unit", finding_unit(snapshot, finding));
+	emit_u64_known(j, "netns", finding->netns, finding->netns);
+	emit_u64(j, "count", finding->count);
+	emit_text(j, "summary", snapshot_text(snapshot, finding->summary));
+	emit_object(j, "evidence");
 	for (e = 0; e < EVIDENCE_MAX; e++)
 		if (finding->shown & 1U << e)
-			json_number(j, evidence_name(e), finding->evidence[e]);
-	json_end(j, '}');
-	json_text(j, "cause", snapshot_text(snapshot, finding->cause));
-	json_text(j, "remedy", finding_remedy(snapshot, finding));
+			emit_number(j, evidence_name(e), finding->evidence[e]);
+	emit_end(j, '}');
+	emit_text(j, "cause", snapshot_text(snapshot, finding->cause));
+	emit_text(j, "remedy", finding_remedy(snapshot, finding));
 	snprintf(text, sizeof(text), "/rules/%s", rule ? rule : "");
-	json_text(j, "documentation", rule ? text : NULL);
-	json_end(j, '}');
+	emit_text(j, "documentation", rule ? text : NULL);
+	emit_end(j, '}');
 }
 
 static void finding_text(struct buffer *b, const struct snapshot *snapshot, uint32_t row)

@@ -118,7 +118,7 @@ static void begin(struct list *list, struct buffer *b)
 
 static void row(struct list *list, struct buffer *b)
 {
-	struct json j = { .b = b, .more = list->options.format == LIST_JSON && list->next > 0 };
+	struct emitter j = { .b = b, .more = list->options.format == LIST_JSON && list->next > 0 };
 	uint32_t index = list->rows[list->next];
 
 	if (list->options.format == LIST_TEXT) {
@@ -146,10 +146,10 @@ static int list_more(struct document *document, struct buffer *b)
 	if (list->next < list->count)
 		return 1;
 	if (list->options.format == LIST_JSON) {
-		struct json j = { .b = b, .more = true };
+		struct emitter j = { .b = b, .more = true };
 
 		buffer_char(b, ']');
-		json_text(&j, "next", list->cursor);
+		emit_text(&j, "next", list->cursor);
 		buffer_literal(b, "}\n");
 	}
 	return b->error;

@@ -7,7 +7,7 @@
  */
 #pragma once
 
-#include "web/json.h"
+#include "web/emit.h"
 #include "web/route.h"
 
 #define LIST_CURSOR_MAX 64
@@ -16,7 +16,7 @@
 struct list_type {
 	const char *word; /* "findings": the route's last word */
 	/* One object. */
-	void (*json)(struct json *j, const struct snapshot *snapshot, uint32_t row);
+	void (*json)(struct emitter *j, const struct snapshot *snapshot, uint32_t row);
 	/* The first line of the text format, and one line a row. */
 	const char *heading;
 	void (*text)(struct buffer *b, const struct snapshot *snapshot, uint32_t row);

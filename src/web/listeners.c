@@ -41,7 +41,7 @@ static int64_t resets(const struct snapshot *snapshot, const struct record *reco
 	return result.resets;
 }
 
-static void listener_json(struct json *j, const struct snapshot *snapshot, uint32_t row)
+static void listener_json(struct emitter *j, const struct snapshot *snapshot, uint32_t row)
 {
 	const struct record *record = record_at(snapshot, row);
 	const struct process *owner = snapshot_owner(snapshot, record);
@@ -50,20 +50,20 @@ static void listener_json(struct json *j, const struct snapshot *snapshot, uint3
 	char id[SOCKET_ID_MAX];
 
 	socket_id(sk, id);
-	json_object(j, NULL);
-	json_string(j, "id", id);
-	json_endpoint(j, "local", sk->local, sk->family, sk->local_port);
-	json_u64(j, "netns", sk->netns);
-	json_string(j, "protocol", sk->mptcp ? "mptcp" : "tcp");
-	json_u64(j, "queue", sk->rqueue);
-	json_u64(j, "limit", sk->wqueue);
-	json_bool(j, "full", sk->rqueue > sk->wqueue);
-	json_u64_known(j, "resets", reset >= 0, (uint64_t)reset);
-	json_null(j, "overflows");
-	json_text(j, "unit", owner ? snapshot_text(snapshot, owner->unit) : NULL);
-	json_text(j, "comm", owner ? snapshot_text(snapshot, owner->comm) : NULL);
-	json_holders(j, "holders", snapshot, record);
-	json_end(j, '}');
+	emit_object(j, NULL);
+	emit_string(j, "id", id);
+	emit_endpoint(j, "local", sk->local, sk->family, sk->local_port);
+	emit_u64(j, "netns", sk->netns);
+	emit_string(j, "protocol", sk->mptcp ? "mptcp" : "tcp");
+	emit_u64(j, "queue", sk->rqueue);
+	emit_u64(j, "limit", sk->wqueue);
+	emit_bool(j, "full", sk->rqueue > sk->wqueue);
+	emit_u64_known(j, "resets", reset >= 0, (uint64_t)reset);
+	emit_null(j, "overflows");
+	emit_text(j, "unit", owner ? snapshot_text(snapshot, owner->unit) : NULL);
+	emit_text(j, "comm", owner ? snapshot_text(snapshot, owner->comm) : NULL);
+	emit_holders(j, "holders", snapshot, record);
+	emit_end(j, '}');
 }
 
 static void listener_text(struct buffer *b, const struct snapshot *snapshot, uint32_t row)

@@ -4,7 +4,7 @@
  */
 #pragma once
 
-#include "web/json.h"
+#include "web/emit.h"
 
 /* A member of an object: always there, unless @optional. */
 struct schema_member {
@@ -15,4 +15,4 @@ struct schema_member {
 };
 
 /* Members of #/components/schemas: every document except those of sockets. */
-void openapi_schemas(struct json *j);
+void openapi_schemas(struct emitter *j);

@@ -311,35 +311,35 @@ static const struct {
 };
 
 /* A schema with a description put into it. */
-static void described(struct json *j, const char *name, const char *schema, const char *text)
+static void described(struct emitter *j, const char *name, const char *schema, const char *text)
 {
 	size_t len = strlen(schema);
 
-	json_raw(j, name, "");
+	emit_raw(j, name, "");
 	buffer_add(j->b, schema, len - 1);
 	buffer_literal(j->b, ",\"description\":");
 	buffer_json(j->b, text);
 	buffer_char(j->b, '}');
 }
 
-static void object(struct json *j, const char *name, const char *text,
+static void object(struct emitter *j, const char *name, const char *text,
 		   const struct schema_member *members)
 {
 	const struct schema_member *m;
 
-	json_object(j, name);
-	json_string(j, "type", "object");
-	json_string(j, "description", text);
-	json_array(j, "required");
+	emit_object(j, name);
+	emit_string(j, "type", "object");
+	emit_string(j, "description", text);
+	emit_array(j, "required");
 	for (m = members; m->name; m++)
 		if (!m->optional)
-			json_string(j, NULL, m->name);
-	json_end(j, ']');
-	json_object(j, "properties");
+			emit_string(j, NULL, m->name);
+	emit_end(j, ']');
+	emit_object(j, "properties");
 	for (m = members; m->name; m++)
 		described(j, m->name, m->schema, m->text);
-	json_end(j, '}');
-	json_end(j, '}');
+	emit_end(j, '}');
+	emit_end(j, '}');
 }
 
 static const char *rule_word(int number)
@@ -403,31 +403,31 @@ static const struct {
 	{ "Evidence", "Numbers that show a finding.", evidence_word, 0, EVIDENCE_MAX, NUMBER },
 };
 
-static void vocabulary(struct json *j, size_t row)
+static void vocabulary(struct emitter *j, size_t row)
 {
 	const char *member = words[row].member;
 	int i;
 
-	json_object(j, words[row].name);
-	json_string(j, "type", member ? "object" : "string");
-	json_string(j, "description", words[row].text);
+	emit_object(j, words[row].name);
+	emit_string(j, "type", member ? "object" : "string");
+	emit_string(j, "description", words[row].text);
 	if (member)
-		json_object(j, "properties");
+		emit_object(j, "properties");
 	else
-		json_array(j, "enum");
+		emit_array(j, "enum");
 	for (i = words[row].first; i < words[row].end; i++) {
 		const char *word = words[row].word(i);
 
 		if (word && member)
-			json_raw(j, word, member);
+			emit_raw(j, word, member);
 		else if (word)
-			json_string(j, NULL, word);
+			emit_string(j, NULL, word);
 	}
-	json_end(j, member ? '}' : ']');
-	json_end(j, '}');
+	emit_end(j, member ? '}' : ']');
+	emit_end(j, '}');
 }
 
-void openapi_schemas(struct json *j)
+void openapi_schemas(struct emitter *j)
 {
 	size_t i;
 

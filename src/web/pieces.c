@@ -13,64 +13,64 @@ void socket_id(const struct tcpdiag_socket *sk, char ret[SOCKET_ID_MAX])
 	snprintf(ret, SOCKET_ID_MAX, "%" PRIu32 "-%" PRIx64, sk->netns, sk->cookie);
 }
 
-void json_since(struct json *j, const char *name, const struct snapshot *snapshot,
+void emit_since(struct emitter *j, const char *name, const struct snapshot *snapshot,
 		int64_t monotonic_ns)
 {
 	if (!monotonic_ns) {
-		json_null(j, name);
+		emit_null(j, name);
 		return;
 	}
-	json_raw(j, name, "");
+	emit_raw(j, name, "");
 	buffer_time(j->b, snapshot_wall(snapshot, monotonic_ns));
 }
 
-void json_endpoint(struct json *j, const char *name, const uint8_t address[static 16], int family,
-		   uint16_t port)
+void emit_endpoint(struct emitter *j, const char *name, const uint8_t address[static 16],
+		   int family, uint16_t port)
 {
-	json_object(j, name);
-	json_raw(j, "address", "\"");
+	emit_object(j, name);
+	emit_raw(j, "address", "\"");
 	buffer_address(j->b, address, family);
 	buffer_char(j->b, '"');
-	json_u64(j, "port", port);
-	json_end(j, '}');
+	emit_u64(j, "port", port);
+	emit_end(j, '}');
 }
 
-void json_process(struct json *j, const char *name, const struct snapshot *snapshot,
+void emit_process(struct emitter *j, const char *name, const struct snapshot *snapshot,
 		  const struct process *process, int fd)
 {
 	const char *container;
 
 	if (!process) {
-		json_null(j, name);
+		emit_null(j, name);
 		return;
 	}
-	json_object(j, name);
-	json_u64(j, "pid", (uint64_t)MAX(process->pid, 0));
+	emit_object(j, name);
+	emit_u64(j, "pid", (uint64_t)MAX(process->pid, 0));
 	if (fd >= 0)
-		json_u64(j, "fd", (uint64_t)fd);
-	json_text(j, "comm", snapshot_text(snapshot, process->comm));
-	json_text(j, "unit", snapshot_text(snapshot, process->unit));
+		emit_u64(j, "fd", (uint64_t)fd);
+	emit_text(j, "comm", snapshot_text(snapshot, process->comm));
+	emit_text(j, "unit", snapshot_text(snapshot, process->unit));
 	container = snapshot_text(snapshot, process->container);
-	json_text(j, "container", container);
-	json_text(j, "cgroup", snapshot_text(snapshot, process->cgroup));
-	json_end(j, '}');
+	emit_text(j, "container", container);
+	emit_text(j, "cgroup", snapshot_text(snapshot, process->cgroup));
+	emit_end(j, '}');
 }
 
-void json_holders(struct json *j, const char *name, const struct snapshot *snapshot,
+void emit_holders(struct emitter *j, const char *name, const struct snapshot *snapshot,
 		  const struct record *record)
 {
 	const struct holder *holders;
 	uint32_t count, i;
 
 	holders = snapshot_holders(snapshot, record, &count);
-	json_array(j, name);
+	emit_array(j, name);
 	for (i = 0; i < count; i++) {
 		const struct process *process = snapshot_process(snapshot, holders[i].process);
 
 		if (process)
-			json_process(j, NULL, snapshot, process, holders[i].fd);
+			emit_process(j, NULL, snapshot, process, holders[i].fd);
 	}
-	json_end(j, ']');
+	emit_end(j, ']');
 }
 
 const char *plain_text(struct buffer *b, const char *text, size_t max, bool pad)

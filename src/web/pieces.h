@@ -5,26 +5,26 @@
 #pragma once
 
 #include "model/snapshot.h"
-#include "web/json.h"
+#include "web/emit.h"
 
 /* "<netns inode>-<cookie hex>" */
 #define SOCKET_ID_MAX 32
 void socket_id(const struct tcpdiag_socket *sk, char ret[SOCKET_ID_MAX]);
 
 /* "2026-11-23T04:00:00.000Z"; null where @monotonic_ns is 0. */
-void json_since(struct json *j, const char *name, const struct snapshot *snapshot,
+void emit_since(struct emitter *j, const char *name, const struct snapshot *snapshot,
 		int64_t monotonic_ns);
 
 /* {"address", "port"} */
-void json_endpoint(struct json *j, const char *name, const uint8_t address[static 16], int family,
-		   uint16_t port);
+void emit_endpoint(struct emitter *j, const char *name, const uint8_t address[static 16],
+		   int family, uint16_t port);
 
 /* {"pid", "comm", "unit", "container", "cgroup"}, with "fd" where it is not negative; null for NULL. */
-void json_process(struct json *j, const char *name, const struct snapshot *snapshot,
+void emit_process(struct emitter *j, const char *name, const struct snapshot *snapshot,
 		  const struct process *process, int fd);
 
 /* The holders of a record as an array. */
-void json_holders(struct json *j, const char *name, const struct snapshot *snapshot,
+void emit_holders(struct emitter *j, const char *name, const struct snapshot *snapshot,
 		  const struct record *record);
 
 /*

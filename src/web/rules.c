@@ -7,7 +7,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "web/json.h"
+#include "web/emit.h"
 #include "web/list.h"
 
 const struct route_parameter rules_parameters[] = {
@@ -32,23 +32,23 @@ static const char *const verified[] = {
 	[TCPDIAG_VERIFIED_SOURCE] = "source",
 };
 
-static void rule_json(struct json *j, const struct tcpdiag_rule_info *info)
+static void rule_json(struct emitter *j, const struct tcpdiag_rule_info *info)
 {
-	json_object(j, NULL);
-	json_string(j, "id", info->id);
-	json_string(j, "kind", kinds[info->kind]);
-	json_string(j, "verified", verified[info->verified]);
-	json_text(j, "title", info->title);
-	json_text(j, "condition", info->condition);
-	json_text(j, "because", info->because);
-	json_text(j, "function", info->function);
-	json_text(j, "file", info->file);
-	json_text(j, "rfc", info->rfc);
-	json_text(j, "counter", info->counter);
-	json_text(j, "reset_reason", info->reset_reason);
-	json_text(j, "log_line", info->log_line);
-	json_text(j, "remedy", info->remedy);
-	json_end(j, '}');
+	emit_object(j, NULL);
+	emit_string(j, "id", info->id);
+	emit_string(j, "kind", kinds[info->kind]);
+	emit_string(j, "verified", verified[info->verified]);
+	emit_text(j, "title", info->title);
+	emit_text(j, "condition", info->condition);
+	emit_text(j, "because", info->because);
+	emit_text(j, "function", info->function);
+	emit_text(j, "file", info->file);
+	emit_text(j, "rfc", info->rfc);
+	emit_text(j, "counter", info->counter);
+	emit_text(j, "reset_reason", info->reset_reason);
+	emit_text(j, "log_line", info->log_line);
+	emit_text(j, "remedy", info->remedy);
+	emit_end(j, '}');
 }
 
 static bool contains(const char *text, const char *part)
@@ -101,7 +101,7 @@ int rules_route(const struct request *request, struct document **ret, struct pro
 {
 	const char *search = query_get(request->query, "search");
 	struct buffer rows = { 0 }, b = { 0 };
-	struct json j = { .b = &rows };
+	struct emitter j = { .b = &rows };
 	uint32_t matched = 0;
 	int rule, r;
 
@@ -133,7 +133,7 @@ int rule_route(const struct request *request, struct document **ret, struct prob
 	const char *id = request->argument ? request->argument : "";
 	enum tcpdiag_rule rule = tcpdiag_rule_find(id, strlen(id));
 	struct buffer b = { 0 };
-	struct json j = { .b = &b };
+	struct emitter j = { .b = &b };
 
 	if (!rule)
 		return problem_set(problem, 404, NULL, "%.64s is no rule; /rules lists them all",

@@ -13,91 +13,91 @@
 
 #define CREATORS_MAX 10
 
-static void by_state(struct json *j, const char *name, const uint32_t counts[TCPDIAG_STATE_MAX])
+static void by_state(struct emitter *j, const char *name, const uint32_t counts[TCPDIAG_STATE_MAX])
 {
 	int state;
 
-	json_object(j, name);
+	emit_object(j, name);
 	for (state = 1; state < TCPDIAG_STATE_MAX; state++)
-		json_u64(j, tcpdiag_state_name(state), counts[state]);
-	json_end(j, '}');
+		emit_u64(j, tcpdiag_state_name(state), counts[state]);
+	emit_end(j, '}');
 }
 
-static void by_attachment(struct json *j, const char *name,
+static void by_attachment(struct emitter *j, const char *name,
 			  const uint32_t counts[TCPDIAG_ATTACHMENT_MAX])
 {
 	int attachment;
 
-	json_object(j, name);
+	emit_object(j, name);
 	for (attachment = 0; attachment < TCPDIAG_ATTACHMENT_MAX; attachment++)
-		json_u64(j, tcpdiag_attachment_name(attachment), counts[attachment]);
-	json_end(j, '}');
+		emit_u64(j, tcpdiag_attachment_name(attachment), counts[attachment]);
+	emit_end(j, '}');
 }
 
-static void close_totals(struct json *j, const struct totals *totals)
+static void close_totals(struct emitter *j, const struct totals *totals)
 {
 	int rule, segment;
 
-	json_object(j, "close");
-	json_u64(j, "rst_peer_open", totals->close_rst_peer_open);
-	json_u64(j, "rst_peer_finished", totals->close_rst_peer_finished);
-	json_u64(j, "fin", totals->close_fin);
-	json_u64(j, "none", totals->close_none);
-	json_object(j, "by_rule");
+	emit_object(j, "close");
+	emit_u64(j, "rst_peer_open", totals->close_rst_peer_open);
+	emit_u64(j, "rst_peer_finished", totals->close_rst_peer_finished);
+	emit_u64(j, "fin", totals->close_fin);
+	emit_u64(j, "none", totals->close_none);
+	emit_object(j, "by_rule");
 	for (rule = 1; rule < TCPDIAG_RULE_MAX; rule++) {
 		uint64_t count = 0;
 
 		for (segment = 0; segment < TCPDIAG_SEGMENT_MAX; segment++)
 			count += totals->close[rule][segment];
 		if (count)
-			json_u64(j, tcpdiag_rule_id(rule), count);
+			emit_u64(j, tcpdiag_rule_id(rule), count);
 	}
-	json_end(j, '}');
-	json_end(j, '}');
+	emit_end(j, '}');
+	emit_end(j, '}');
 }
 
-static void sockets(struct json *j, const struct snapshot *snapshot)
+static void sockets(struct emitter *j, const struct snapshot *snapshot)
 {
 	const struct totals *totals = &snapshot->header->totals;
 	const uint32_t *fin_wait_2 = totals->teardown[TCPDIAG_FIN_WAIT2];
 	int state;
 
-	json_u64(j, "total", totals->sockets);
+	emit_u64(j, "total", totals->sockets);
 	by_state(j, "sockets", totals->state);
 	by_attachment(j, "attachments", totals->attachment);
-	json_object(j, "teardown");
+	emit_object(j, "teardown");
 	for (state = 1; state < TCPDIAG_STATE_MAX; state++)
 		if (TCPDIAG_STATES_TEARDOWN & TCPDIAG_STATE_BIT(state))
 			by_attachment(j, tcpdiag_state_name(state), totals->teardown[state]);
-	json_end(j, '}');
-	json_object(j, "fin_wait_2");
-	json_u64(j, "held", fin_wait_2[TCPDIAG_HELD]);
-	json_u64(j, "orphan", fin_wait_2[TCPDIAG_ORPHAN]);
-	json_u64(j, "timewait", fin_wait_2[TCPDIAG_TIMEWAIT]);
-	json_end(j, '}');
-	json_object(j, "oldest_seconds");
+	emit_end(j, '}');
+	emit_object(j, "fin_wait_2");
+	emit_u64(j, "held", fin_wait_2[TCPDIAG_HELD]);
+	emit_u64(j, "orphan", fin_wait_2[TCPDIAG_ORPHAN]);
+	emit_u64(j, "timewait", fin_wait_2[TCPDIAG_TIMEWAIT]);
+	emit_end(j, '}');
+	emit_object(j, "oldest_seconds");
 	for (state = 1; state < TCPDIAG_STATE_MAX; state++)
-		json_number_known(j, tcpdiag_state_name(state), totals->state[state],
+		emit_number_known(j, tcpdiag_state_name(state), totals->state[state],
 				  totals->oldest_seconds[state]);
-	json_end(j, '}');
+	emit_end(j, '}');
 	close_totals(j, totals);
-	json_object(j, "unread_bytes");
-	json_u64(j, "peer_open", totals->unread_bytes_peer_open);
-	json_u64(j, "peer_finished", totals->unread_bytes_peer_finished);
-	json_end(j, '}');
-	json_u64(j, "unsent_bytes", totals->unsent_bytes);
-	json_object(j, "listeners");
-	json_u64(j, "waiting", totals->listener_waiting);
-	json_number(j, "queue_ratio_max", totals->listener_ratio_max);
-	json_u64(j, "at_risk", totals->listeners_at_risk);
-	json_end(j, '}');
-	json_object(j, "ports");
-	json_number_known(j, "used_ratio_max", snapshot->header->port_range[1],
+	emit_object(j, "unread_bytes");
+	emit_u64(j, "peer_open", totals->unread_bytes_peer_open);
+	emit_u64(j, "peer_finished", totals->unread_bytes_peer_finished);
+	emit_end(j, '}');
+	emit_u64(j, "unsent_bytes", totals->unsent_bytes);
+	emit_object(j, "listeners");
+	emit_u64(j, "waiting", totals->listener_waiting);
+	emit_number(j, "queue_ratio_max", totals->listener_ratio_max);
+	emit_u64(j, "at_risk", totals->listeners_at_risk);
+	emit_end(j, '}');
+	emit_object(j, "ports");
+	emit_number_known(j, "used_ratio_max", snapshot->header->port_range[1],
 			  totals->port_range_ratio_max);
-	json_end(j, '}');
+	emit_end(j, '}');
 }
 
-static void no_sockets(struct json *j)
+static void no_sockets(struct emitter *j)
 {
 	static const char *const names[] = { "total",	  "sockets",	  "attachments",
 					     "teardown",  "fin_wait_2",	  "oldest_seconds",
@@ -106,7 +106,7 @@ static void no_sockets(struct json *j)
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(names); i++)
-		json_null(j, names[i]);
+		emit_null(j, names[i]);
 }
 
 static int most_orphans(const void *a, const void *b)
@@ -118,7 +118,7 @@ static int most_orphans(const void *a, const void *b)
 	return (x->process > y->process) - (x->process < y->process);
 }
 
-static int creators(struct json *j, const struct snapshot *snapshot)
+static int creators(struct emitter *j, const struct snapshot *snapshot)
 {
 	struct owners owners;
 	uint32_t i;
@@ -128,110 +128,110 @@ static int creators(struct json *j, const struct snapshot *snapshot)
 	if (r < 0)
 		return r;
 	qsort(owners.rows, owners.count, sizeof(*owners.rows), most_orphans);
-	json_array(j, "creators");
+	emit_array(j, "creators");
 	for (i = 0; i < owners.count && i < CREATORS_MAX && owners.rows[i].orphans; i++) {
 		const struct process *process = snapshot_process(snapshot, owners.rows[i].process);
 
-		json_object(j, NULL);
-		json_text(j, "unit", snapshot_text(snapshot, owners.rows[i].unit));
-		json_u64_known(j, "pid", process, process ? (uint64_t)process->pid : 0);
-		json_text(j, "comm", process ? snapshot_text(snapshot, process->comm) : NULL);
-		json_u64(j, "count", owners.rows[i].orphans);
-		json_end(j, '}');
+		emit_object(j, NULL);
+		emit_text(j, "unit", snapshot_text(snapshot, owners.rows[i].unit));
+		emit_u64_known(j, "pid", process, process ? (uint64_t)process->pid : 0);
+		emit_text(j, "comm", process ? snapshot_text(snapshot, process->comm) : NULL);
+		emit_u64(j, "count", owners.rows[i].orphans);
+		emit_end(j, '}');
 	}
-	json_end(j, ']');
+	emit_end(j, ']');
 	owners_done(&owners);
 	return 0;
 }
 
-static int orphans(struct json *j, const struct snapshot *snapshot)
+static int orphans(struct emitter *j, const struct snapshot *snapshot)
 {
 	const struct snapshot_header *h = snapshot->header;
 	const struct orphans *o = &h->orphans;
 	bool growth = o->count_known && o->growth_known;
 	int r = 0;
 
-	json_object(j, "orphans");
-	json_u64_known(j, "count", o->count_known, o->count);
-	json_u64_known(j, "limit", h->environment.known & TCPDIAG_ENV_ORPHANS,
+	emit_object(j, "orphans");
+	emit_u64_known(j, "count", o->count_known, o->count);
+	emit_u64_known(j, "limit", h->environment.known & TCPDIAG_ENV_ORPHANS,
 		       h->environment.tcp_max_orphans);
-	json_u64_known(j, "peak", o->count_known, o->peak);
-	json_number_known(j, "growth_per_second", growth, o->growth_per_second);
-	json_number_known(j, "seconds_to_limit", growth && o->seconds_to_limit >= 0,
+	emit_u64_known(j, "peak", o->count_known, o->peak);
+	emit_number_known(j, "growth_per_second", growth, o->growth_per_second);
+	emit_number_known(j, "seconds_to_limit", growth && o->seconds_to_limit >= 0,
 			  o->seconds_to_limit);
 	if (metrics_source_works(snapshot, SOURCE_SOCK_DIAG))
 		r = creators(j, snapshot);
 	else
-		json_null(j, "creators");
-	json_end(j, '}');
+		emit_null(j, "creators");
+	emit_end(j, '}');
 	return r;
 }
 
-static void memory(struct json *j, const struct tcpdiag_environment *environment)
+static void memory(struct emitter *j, const struct tcpdiag_environment *environment)
 {
 	static const char *const levels[] = { "low", "pressure", "high" };
 	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
 	size_t i;
 
 	if (!(environment->known & TCPDIAG_ENV_MEMORY)) {
-		json_null(j, "memory");
+		emit_null(j, "memory");
 		return;
 	}
-	json_object(j, "memory");
-	json_u64(j, "bytes", environment->memory_pages * page);
-	json_object(j, "limits");
+	emit_object(j, "memory");
+	emit_u64(j, "bytes", environment->memory_pages * page);
+	emit_object(j, "limits");
 	for (i = 0; i < ARRAY_SIZE(levels); i++)
-		json_u64(j, levels[i], environment->tcp_mem[i] * page);
-	json_end(j, '}');
-	json_end(j, '}');
+		emit_u64(j, levels[i], environment->tcp_mem[i] * page);
+	emit_end(j, '}');
+	emit_end(j, '}');
 }
 
-static void counters(struct json *j, const char *name, const struct counters *counters)
+static void counters(struct emitter *j, const char *name, const struct counters *counters)
 {
 	int counter;
 
-	json_object(j, name);
+	emit_object(j, name);
 	for (counter = 0; counter < COUNTER_MAX; counter++)
-		json_u64_known(j, counter_name(counter), counters->known & 1U << counter,
+		emit_u64_known(j, counter_name(counter), counters->known & 1U << counter,
 			       counters->value[counter]);
-	json_end(j, '}');
+	emit_end(j, '}');
 }
 
-static void sysctls(struct json *j, const struct snapshot_header *h)
+static void sysctls(struct emitter *j, const struct snapshot_header *h)
 {
 	const struct tcpdiag_environment *e = &h->environment;
 	int i;
 
-	json_object(j, "sysctls");
-	json_u64_known(j, "tcp_fin_timeout", e->known & TCPDIAG_ENV_FIN_TIMEOUT,
+	emit_object(j, "sysctls");
+	emit_u64_known(j, "tcp_fin_timeout", e->known & TCPDIAG_ENV_FIN_TIMEOUT,
 		       e->tcp_fin_timeout);
-	json_u64_known(j, "tcp_orphan_retries", e->known & TCPDIAG_ENV_ORPHAN_RETRIES,
+	emit_u64_known(j, "tcp_orphan_retries", e->known & TCPDIAG_ENV_ORPHAN_RETRIES,
 		       e->tcp_orphan_retries);
-	json_u64_known(j, "tcp_rto_max_ms", e->known & TCPDIAG_ENV_RTO_MAX, e->tcp_rto_max_ms);
-	json_u64_known(j, "tcp_max_orphans", e->known & TCPDIAG_ENV_ORPHANS, e->tcp_max_orphans);
-	json_u64_known(j, "tcp_max_tw_buckets", e->known & TCPDIAG_ENV_TIMEWAITS,
+	emit_u64_known(j, "tcp_rto_max_ms", e->known & TCPDIAG_ENV_RTO_MAX, e->tcp_rto_max_ms);
+	emit_u64_known(j, "tcp_max_orphans", e->known & TCPDIAG_ENV_ORPHANS, e->tcp_max_orphans);
+	emit_u64_known(j, "tcp_max_tw_buckets", e->known & TCPDIAG_ENV_TIMEWAITS,
 		       e->tcp_max_tw_buckets);
-	json_u64_known(j, "tcp_migrate_req", e->known & TCPDIAG_ENV_MIGRATE, e->tcp_migrate_req);
+	emit_u64_known(j, "tcp_migrate_req", e->known & TCPDIAG_ENV_MIGRATE, e->tcp_migrate_req);
 	if (e->known & TCPDIAG_ENV_MEMORY) {
-		json_array(j, "tcp_mem");
+		emit_array(j, "tcp_mem");
 		for (i = 0; i < 3; i++)
-			json_u64(j, NULL, e->tcp_mem[i]);
-		json_end(j, ']');
+			emit_u64(j, NULL, e->tcp_mem[i]);
+		emit_end(j, ']');
 	} else {
-		json_null(j, "tcp_mem");
+		emit_null(j, "tcp_mem");
 	}
 	if (h->port_range[1]) {
-		json_array(j, "ip_local_port_range");
-		json_u64(j, NULL, h->port_range[0]);
-		json_u64(j, NULL, h->port_range[1]);
-		json_end(j, ']');
+		emit_array(j, "ip_local_port_range");
+		emit_u64(j, NULL, h->port_range[0]);
+		emit_u64(j, NULL, h->port_range[1]);
+		emit_end(j, ']');
 	} else {
-		json_null(j, "ip_local_port_range");
+		emit_null(j, "ip_local_port_range");
 	}
-	json_end(j, '}');
+	emit_end(j, '}');
 }
 
-static void findings(struct json *j, const struct snapshot *snapshot)
+static void findings(struct emitter *j, const struct snapshot *snapshot)
 {
 	uint32_t severities[SEVERITY_MAX] = { 0 }, rules[TCPDIAG_RULE_MAX] = { 0 }, i;
 	int severity, rule;
@@ -242,14 +242,14 @@ static void findings(struct json *j, const struct snapshot *snapshot)
 		if (snapshot->findings[i].rule < TCPDIAG_RULE_MAX)
 			rules[snapshot->findings[i].rule]++;
 	}
-	json_object(j, "findings");
+	emit_object(j, "findings");
 	for (severity = SEVERITY_INFO; severity < SEVERITY_MAX; severity++)
-		json_u64(j, severity_name(severity), severities[severity]);
-	json_object(j, "by_rule");
+		emit_u64(j, severity_name(severity), severities[severity]);
+	emit_object(j, "by_rule");
 	for (rule = TCPDIAG_RULE_FINDING_FIRST; rule < TCPDIAG_RULE_MAX; rule++)
-		json_u64(j, tcpdiag_rule_id(rule), rules[rule]);
-	json_end(j, '}');
-	json_end(j, '}');
+		emit_u64(j, tcpdiag_rule_id(rule), rules[rule]);
+	emit_end(j, '}');
+	emit_end(j, '}');
 }
 
 int summary_route(const struct request *request, struct document **ret,
@@ -258,10 +258,10 @@ int summary_route(const struct request *request, struct document **ret,
 	const struct snapshot *snapshot = request->snapshot;
 	const struct snapshot_header *h = snapshot->header;
 	struct buffer b = { 0 };
-	struct json j = { .b = &b };
+	struct emitter j = { .b = &b };
 	int r;
 
-	json_object(&j, NULL);
+	emit_object(&j, NULL);
 	envelope_print(&b, snapshot, request->now_ns);
 	j.more = true;
 	if (metrics_source_works(snapshot, SOURCE_SOCK_DIAG))
@@ -278,7 +278,7 @@ int summary_route(const struct request *request, struct document **ret,
 	counters(&j, "counters_last_minute", &h->rates);
 	sysctls(&j, h);
 	findings(&j, snapshot);
-	json_end(&j, '}');
+	emit_end(&j, '}');
 	buffer_char(&b, '\n');
 	r = document_from_buffer(&b, 200, "application/json", ret);
 	if (!r)
