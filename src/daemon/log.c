@@ -139,6 +139,8 @@ static void write_line(const struct log *log, int priority, const char *message)
 		return;
 }
 
+static void print(struct log *log, int priority, const char *format, va_list args) PRINTF(3, 0);
+
 static void print(struct log *log, int priority, const char *format, va_list args)
 {
 	char message[LOG_LINE], again[64];
