@@ -7,26 +7,48 @@
 
 #include "daemon/announce.h"
 
+/* Without digits: "13 namespaces are not read" says nothing new when it becomes 14. */
+static bool is_new(struct announced_source *known, const struct source *source, const char *reason)
+{
+	char key[sizeof(known->reason)];
+	size_t len = 0;
+
+	for (; *reason && len + 1 < sizeof(key); reason++)
+		if (*reason < '0' || *reason > '9')
+			key[len++] = *reason;
+	key[len] = '\0';
+	if (known->state == source->state && !strcmp(key, known->reason))
+		return false;
+	known->state = source->state;
+	memcpy(known->reason, key, len + 1);
+	return true;
+}
+
+static void announce_source(struct announce *announce, const struct source *source,
+			    const char *reason, struct log *log)
+{
+	struct announced_source *known = &announce->sources[source->id];
+	bool bad = source->state == SOURCE_FAILED || source->state == SOURCE_DEGRADED;
+	bool was_bad = known->state == SOURCE_FAILED || known->state == SOURCE_DEGRADED;
+	const char *name = source_name((enum source_id)source->id);
+
+	if (!is_new(known, source, reason))
+		return;
+	if (bad)
+		log_print(log, source->state == SOURCE_FAILED ? LOG_WARNING : LOG_NOTICE,
+			  "%s %s: %s", name, source_state_name((enum source_state)source->state),
+			  reason);
+	else if (was_bad && source->state == SOURCE_OK)
+		log_print(log, LOG_NOTICE, "%s works again", name);
+}
+
 static void announce_sources(struct announce *announce, const struct snapshot *snapshot,
 			     struct log *log)
 {
-	for (uint32_t i = 0; i < snapshot->source_count; i++) {
-		const struct source *source = &snapshot->sources[i];
-		const char *reason = snapshot_text(snapshot, source->reason);
-		const char *name;
-
-		if (source->id >= SOURCE_MAX)
-			continue;
-		name = source_name((enum source_id)source->id);
-		if (source->state == SOURCE_FAILED || source->state == SOURCE_DEGRADED)
-			log_change(log, &announce->sources[source->id],
-				   source->state == SOURCE_FAILED ? LOG_WARNING : LOG_NOTICE,
-				   "%s %s: %s", name,
-				   source_state_name((enum source_state)source->state), reason);
-		else if (source->state == SOURCE_OK)
-			log_clear(log, &announce->sources[source->id], LOG_NOTICE, "%s works again",
-				  name);
-	}
+	for (uint32_t i = 0; i < snapshot->source_count; i++)
+		if (snapshot->sources[i].id < SOURCE_MAX)
+			announce_source(announce, &snapshot->sources[i],
+					snapshot_text(snapshot, snapshot->sources[i].reason), log);
 }
 
 static struct announced *find(struct announce *announce, uint64_t id)

@@ -16,8 +16,13 @@ struct announced {
 	char summary[256];
 };
 
+struct announced_source {
+	uint8_t state; /* enum source_state */
+	char reason[256]; /* without its numbers */
+};
+
 struct announce {
-	struct log_topic sources[SOURCE_MAX];
+	struct announced_source sources[SOURCE_MAX];
 	struct announced findings[ANNOUNCED_MAX]; /* of severity warning and above */
 	size_t count;
 };

@@ -12,7 +12,7 @@
 
 static const struct option_origin here = { .source = ORIGIN_COMMAND_LINE };
 
-static bool nth_name(void *context, size_t row, char ret[static VALUE_WORD])
+static bool nth_name(void *context, size_t row, char ret[static QUANTITY_WORD])
 {
 	struct option_info info;
 
@@ -20,17 +20,17 @@ static bool nth_name(void *context, size_t row, char ret[static VALUE_WORD])
 	if (row >= options_count())
 		return false;
 	option_get(row, &info);
-	snprintf(ret, VALUE_WORD, "%s", info.name);
+	snprintf(ret, QUANTITY_WORD, "%s", info.name);
 	return true;
 }
 
 /* "--web.listen-adress": what was meant? */
 static int unknown(const char *argument, size_t len, struct faults *faults)
 {
-	char name[VALUE_WORD], nearest[VALUE_WORD];
+	char name[QUANTITY_WORD], nearest[QUANTITY_WORD];
 
 	snprintf(name, sizeof(name), "%.*s", (int)MIN(len, sizeof(name)), argument);
-	if (value_nearest(!strncmp(name, "no-", 3) ? name + 3 : name, nth_name, NULL, nearest))
+	if (nearest_word(!strncmp(name, "no-", 3) ? name + 3 : name, nth_name, NULL, nearest))
 		return faults_add(faults, "--%s: no such option; did you mean --%s?", name,
 				  nearest);
 	return faults_add(faults, "--%s: no such option; --help lists them", name);
@@ -40,7 +40,7 @@ static int unknown(const char *argument, size_t len, struct faults *faults)
 static int apply_switch(struct options *options, int row, const struct option_info *info, bool on,
 			const char *value, struct faults *faults)
 {
-	char why[VALUE_WHY];
+	char why[QUANTITY_WHY];
 
 	if (value)
 		return faults_add(faults, "--%s takes no value: write --%s%s", info->name,
@@ -54,7 +54,7 @@ static int apply_hosts(struct options *options, int row, const struct option_inf
 {
 	for (;;) {
 		size_t len = strcspn(value, ",");
-		char item[256], why[VALUE_WHY] = "";
+		char item[256], why[QUANTITY_WHY] = "";
 		int r;
 
 		snprintf(item, sizeof(item), "%.*s", (int)MIN(len, sizeof(item)), value);
@@ -70,7 +70,7 @@ static int apply_hosts(struct options *options, int row, const struct option_inf
 static int apply_value(struct options *options, int row, const struct option_info *info,
 		       const char *value, struct faults *faults)
 {
-	char why[VALUE_WHY];
+	char why[QUANTITY_WHY];
 	int r;
 
 	if (!value) {
@@ -154,10 +154,10 @@ int options_check(const struct options *options, struct faults *faults)
 			faults_add(faults, "--%s says something with --once only", info.name);
 	}
 	if (options->sweep_interval_ns < options->interval_ns) {
-		char sweep[VALUE_TEXT], fast[VALUE_TEXT];
+		char sweep[QUANTITY_TEXT], fast[QUANTITY_TEXT];
 
-		value_print_duration(options->sweep_interval_ns, sweep);
-		value_print_duration(options->interval_ns, fast);
+		quantity_print_duration(options->sweep_interval_ns, sweep);
+		quantity_print_duration(options->interval_ns, fast);
 		faults_add(faults, "sweep-interval (%s) is shorter than interval (%s)", sweep,
 			   fast);
 	}

@@ -172,7 +172,7 @@ static void set_scalar(struct walk *walk, size_t row, const struct option_info *
 		.column = (unsigned int)node->start_mark.column + 1,
 	};
 	const char *text = scalar_text(node);
-	char why[VALUE_WHY];
+	char why[QUANTITY_WHY];
 	int r;
 
 	if (!text) {
@@ -222,7 +222,7 @@ static void set_option(struct walk *walk, size_t row, const struct option_info *
 		       const yaml_node_t *node)
 {
 	bool list = info->type == OPTION_ADDRESSES || info->type == OPTION_HOSTS;
-	char expects[VALUE_WHY];
+	char expects[QUANTITY_WHY];
 
 	option_expects(info, expects);
 	if (is_nothing(node))
@@ -253,7 +253,7 @@ static bool is_section(const char *name)
 }
 
 /* The keys that may stand below a prefix: one word of each option's name. */
-static bool nth_word(void *context, size_t row, char ret[static VALUE_WORD])
+static bool nth_word(void *context, size_t row, char ret[static QUANTITY_WORD])
 {
 	const char *prefix = context;
 	size_t len = strlen(prefix);
@@ -265,20 +265,20 @@ static bool nth_word(void *context, size_t row, char ret[static VALUE_WORD])
 	option_get(row, &info);
 	if (!strncmp(info.name, prefix, len) && !(info.flags & OPTION_COMMAND_LINE))
 		name = info.name + len;
-	snprintf(ret, VALUE_WORD, "%.*s", (int)strcspn(name, "."), name);
+	snprintf(ret, QUANTITY_WORD, "%.*s", (int)strcspn(name, "."), name);
 	return true;
 }
 
 static void unknown_key(struct walk *walk, const yaml_node_t *key, char *prefix, const char *word)
 {
-	char nearest[VALUE_WORD];
+	char nearest[QUANTITY_WORD];
 
 	if (strchr(word, '.'))
 		fault_at(walk->name, key->start_mark, walk->faults,
 			 "%.64s: keys are nested at the dots: write %.*s: and %s indented on the "
 			 "next line",
 			 word, (int)strcspn(word, "."), word, strchr(word, '.') + 1);
-	else if (value_nearest(word, nth_word, prefix, nearest))
+	else if (nearest_word(word, nth_word, prefix, nearest))
 		fault_at(walk->name, key->start_mark, walk->faults,
 			 "%s%.64s: unknown key; did you mean %s?", prefix, word, nearest);
 	else
@@ -291,7 +291,7 @@ static void walk_mapping(struct walk *walk, const yaml_node_t *mapping, char *pr
 /* A section opens once; an empty one is one whose keys are all commented out. */
 static void walk_section(struct walk *walk, const char *name, const yaml_node_t *value)
 {
-	char prefix[VALUE_WORD + 1];
+	char prefix[QUANTITY_WORD + 1];
 
 	snprintf(prefix, sizeof(prefix), "%s.", name);
 	if (value->type == YAML_MAPPING_NODE)
@@ -323,7 +323,7 @@ static void walk_pair(struct walk *walk, const yaml_node_t *mapping, const yaml_
 	const yaml_node_t *key = yaml_document_get_node(walk->document, pair->key);
 	const yaml_node_t *value = yaml_document_get_node(walk->document, pair->value);
 	const char *word = key->type == YAML_SCALAR_NODE ? scalar_text(key) : NULL;
-	char name[VALUE_WORD];
+	char name[QUANTITY_WORD];
 	struct option_info info;
 	int row, len;
 

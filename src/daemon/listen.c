@@ -229,7 +229,7 @@ int listeners_open(const struct options *options, int inherited, struct listener
 	for (size_t i = 0; i < options->listen_addresses.count; i++) {
 		const char *text = options->listen_addresses.items[i];
 		struct listen_address address;
-		char why[VALUE_WHY];
+		char why[QUANTITY_WHY];
 		int r;
 
 		if (is_served(ret, text) || ret->count >= LISTENERS_MAX)

@@ -42,7 +42,7 @@ struct listeners {
  *
  * Return: 0; -EINVAL with @ret_why.
  */
-int listen_parse(const char *text, struct listen_address *ret, char ret_why[static VALUE_WHY]);
+int listen_parse(const char *text, struct listen_address *ret, char ret_why[static QUANTITY_WHY]);
 
 /**
  * listeners_open() - what systemd passed, and the addresses of the options

@@ -11,18 +11,19 @@
 
 #include "daemon/listen.h"
 
-static int parse_unix(const char *text, struct listen_address *ret, char ret_why[static VALUE_WHY])
+static int parse_unix(const char *text, struct listen_address *ret,
+		      char ret_why[static QUANTITY_WHY])
 {
 	struct sockaddr_un *un = (struct sockaddr_un *)&ret->address;
 	const char *path = text + strlen("unix:");
 
 	if (*path != '/')
-		return value_wrong(ret_why, "\"%.64s\": the path of a unix socket begins with /",
-				   text);
+		return quantity_wrong(ret_why, "\"%.64s\": the path of a unix socket begins with /",
+				      text);
 	if (strlen(path) >= sizeof(un->sun_path))
-		return value_wrong(ret_why,
-				   "\"%.64s...\": a unix socket's path has at most %zu characters",
-				   text, sizeof(un->sun_path) - 1);
+		return quantity_wrong(
+			ret_why, "\"%.64s...\": a unix socket's path has at most %zu characters",
+			text, sizeof(un->sun_path) - 1);
 	un->sun_family = AF_UNIX;
 	memcpy(un->sun_path, path, strlen(path) + 1);
 	ret->length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path) + 1);
@@ -30,32 +31,33 @@ static int parse_unix(const char *text, struct listen_address *ret, char ret_why
 }
 
 static int parse_port(const char *text, const char *port, in_port_t *ret,
-		      char ret_why[static VALUE_WHY])
+		      char ret_why[static QUANTITY_WHY])
 {
-	char ignored[VALUE_WHY];
+	char ignored[QUANTITY_WHY];
 	int64_t number;
 
-	if (value_count(port, &number, ignored) < 0 || number > UINT16_MAX)
-		return value_wrong(ret_why, "\"%.64s\": \"%.16s\" is no port from 0 to 65535", text,
-				   port);
+	if (quantity_count(port, &number, ignored) < 0 || number > UINT16_MAX)
+		return quantity_wrong(ret_why, "\"%.64s\": \"%.16s\" is no port from 0 to 65535",
+				      text, port);
 	*ret = htons((uint16_t)number);
 	return 0;
 }
 
 static int parse_inet6(const char *text, const char *host, size_t len, in_port_t port,
-		       struct listen_address *ret, char ret_why[static VALUE_WHY])
+		       struct listen_address *ret, char ret_why[static QUANTITY_WHY])
 {
 	struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)&ret->address;
 	char address[INET6_ADDRSTRLEN];
 
 	if (len >= sizeof(address))
-		return value_wrong(ret_why, "\"%.64s\" holds no IPv6 address", text);
+		return quantity_wrong(ret_why, "\"%.64s\" holds no IPv6 address", text);
 	memcpy(address, host, len);
 	address[len] = '\0';
 	if (strchr(address, '%'))
-		return value_wrong(ret_why, "\"%.64s\": zones (%%eth0) are not taken", text);
+		return quantity_wrong(ret_why, "\"%.64s\": zones (%%eth0) are not taken", text);
 	if (inet_pton(AF_INET6, address, &in6->sin6_addr) != 1)
-		return value_wrong(ret_why, "\"%.64s\": \"%s\" is no IPv6 address", text, address);
+		return quantity_wrong(ret_why, "\"%.64s\": \"%s\" is no IPv6 address", text,
+				      address);
 	in6->sin6_family = AF_INET6;
 	in6->sin6_port = port;
 	ret->length = sizeof(*in6);
@@ -63,7 +65,7 @@ static int parse_inet6(const char *text, const char *host, size_t len, in_port_t
 }
 
 static int parse_inet(const char *text, const char *host, size_t len, in_port_t port,
-		      struct listen_address *ret, char ret_why[static VALUE_WHY])
+		      struct listen_address *ret, char ret_why[static QUANTITY_WHY])
 {
 	struct sockaddr_in *in = (struct sockaddr_in *)&ret->address;
 	char address[INET_ADDRSTRLEN];
@@ -79,16 +81,17 @@ static int parse_inet(const char *text, const char *host, size_t len, in_port_t 
 		}
 	}
 	if (memchr(host, ':', len))
-		return value_wrong(ret_why, "\"%.64s\": an IPv6 address stands in brackets: [%.*s]",
-				   text, (int)MIN(len, (size_t)64), host);
-	return value_wrong(
+		return quantity_wrong(ret_why,
+				      "\"%.64s\": an IPv6 address stands in brackets: [%.*s]", text,
+				      (int)MIN(len, (size_t)64), host);
+	return quantity_wrong(
 		ret_why,
 		"\"%.64s\": \"%.*s\" is no IPv4 address; names are not looked up, write for "
 		"example 127.0.0.1:19293",
 		text, (int)MIN(len, (size_t)64), host);
 }
 
-int listen_parse(const char *text, struct listen_address *ret, char ret_why[static VALUE_WHY])
+int listen_parse(const char *text, struct listen_address *ret, char ret_why[static QUANTITY_WHY])
 {
 	struct listen_address address = {};
 	const char *colon = strrchr(text, ':');
@@ -98,7 +101,7 @@ int listen_parse(const char *text, struct listen_address *ret, char ret_why[stat
 	if (!strncmp(text, "unix:", 5)) {
 		r = parse_unix(text, &address, ret_why);
 	} else if (!colon || colon[1] == '\0' || (text[0] == '[' && colon < strchr(text, ']'))) {
-		r = value_wrong(
+		r = quantity_wrong(
 			ret_why,
 			"\"%.64s\" has no port; write for example 127.0.0.1:19293, [::1]:19293, "
 			":19293 or unix:/path",

@@ -34,38 +34,39 @@ static void list_clear(struct option_list *list)
 }
 
 /* A limit or a default in the option's own unit. */
-static void print_number(const struct option_info *info, double number, char ret[static VALUE_TEXT])
+static void print_number(const struct option_info *info, double number,
+			 char ret[static QUANTITY_TEXT])
 {
 	switch (info->type) {
 	case OPTION_DURATION:
-		value_print_duration((int64_t)(number * (double)NSEC_PER_SEC + 0.5), ret);
+		quantity_print_duration((int64_t)(number * (double)NSEC_PER_SEC + 0.5), ret);
 		break;
 	case OPTION_BYTES:
-		value_print_bytes((int64_t)number, ret);
+		quantity_print_bytes((int64_t)number, ret);
 		break;
 	case OPTION_PERCENT:
-		value_print_percent(number, ret);
+		quantity_print_percent(number, ret);
 		break;
 	default:
-		snprintf(ret, VALUE_TEXT, "%.0f", number);
+		snprintf(ret, QUANTITY_TEXT, "%.0f", number);
 		break;
 	}
 }
 
-static void join_choices(const struct option_info *info, char ret[static VALUE_TEXT * 2])
+static void join_choices(const struct option_info *info, char ret[static QUANTITY_TEXT * 2])
 {
 	size_t used = 0;
 
 	ret[0] = '\0';
-	for (size_t i = 0; info->choices[i] && used < VALUE_TEXT * 2; i++)
-		used += (size_t)snprintf(ret + used, VALUE_TEXT * 2 - used, "%s%s",
+	for (size_t i = 0; info->choices[i] && used < QUANTITY_TEXT * 2; i++)
+		used += (size_t)snprintf(ret + used, QUANTITY_TEXT * 2 - used, "%s%s",
 					 i == 0			? ""
 					 : info->choices[i + 1] ? ", "
 								: " or ",
 					 info->choices[i]);
 }
 
-void option_expects(const struct option_info *info, char ret[static VALUE_WHY])
+void option_expects(const struct option_info *info, char ret[static QUANTITY_WHY])
 {
 	static const char *const kinds[] = {
 		[OPTION_SWITCH] = "true or false",
@@ -78,37 +79,37 @@ void option_expects(const struct option_info *info, char ret[static VALUE_WHY])
 			"an address or a list of them, such as 127.0.0.1:19293 or unix:/path",
 		[OPTION_HOSTS] = "a host name, or a list of host names",
 	};
-	char min[VALUE_TEXT], max[VALUE_TEXT], choices[VALUE_TEXT * 2];
+	char min[QUANTITY_TEXT], max[QUANTITY_TEXT], choices[QUANTITY_TEXT * 2];
 
 	if (info->type == OPTION_CHOICE) {
 		join_choices(info, choices);
-		snprintf(ret, VALUE_WHY, "%s", choices);
+		snprintf(ret, QUANTITY_WHY, "%s", choices);
 		return;
 	}
 	if (info->max <= 0) {
-		snprintf(ret, VALUE_WHY, "%s", kinds[info->type]);
+		snprintf(ret, QUANTITY_WHY, "%s", kinds[info->type]);
 		return;
 	}
 	print_number(info, info->min, min);
 	print_number(info, info->max, max);
-	snprintf(ret, VALUE_WHY, "%s, from %s to %s", kinds[info->type], min, max);
+	snprintf(ret, QUANTITY_WHY, "%s, from %s to %s", kinds[info->type], min, max);
 }
 
 /* The range, in the unit of the row's limits. */
 static int in_range(const struct option_info *info, const char *text, double number,
-		    char ret_why[static VALUE_WHY])
+		    char ret_why[static QUANTITY_WHY])
 {
-	char min[VALUE_TEXT], max[VALUE_TEXT];
+	char min[QUANTITY_TEXT], max[QUANTITY_TEXT];
 
 	if (info->max <= 0 || (number >= info->min && number <= info->max))
 		return 0;
 	print_number(info, info->min, min);
 	print_number(info, info->max, max);
-	return value_wrong(ret_why, "%.64s is out of range: from %s to %s", text, min, max);
+	return quantity_wrong(ret_why, "%.64s is out of range: from %s to %s", text, min, max);
 }
 
 static int set_number(struct options *options, const struct option_info *info, const char *text,
-		      char ret_why[static VALUE_WHY])
+		      char ret_why[static QUANTITY_WHY])
 {
 	int64_t value = 0;
 	double percent = 0;
@@ -116,16 +117,16 @@ static int set_number(struct options *options, const struct option_info *info, c
 
 	switch (info->type) {
 	case OPTION_DURATION:
-		r = value_duration(text, &value, ret_why);
+		r = quantity_duration(text, &value, ret_why);
 		break;
 	case OPTION_BYTES:
-		r = value_bytes(text, &value, ret_why);
+		r = quantity_bytes(text, &value, ret_why);
 		break;
 	case OPTION_PERCENT:
-		r = value_percent(text, &percent, ret_why);
+		r = quantity_percent(text, &percent, ret_why);
 		break;
 	default:
-		r = value_count(text, &value, ret_why);
+		r = quantity_count(text, &value, ret_why);
 		break;
 	}
 	if (r < 0)
@@ -146,20 +147,20 @@ static int set_number(struct options *options, const struct option_info *info, c
 }
 
 static int set_switch(struct options *options, const struct option_info *info, const char *text,
-		      char ret_why[static VALUE_WHY])
+		      char ret_why[static QUANTITY_WHY])
 {
 	bool on = !strcmp(text, "true");
 
 	if (!on && strcmp(text, "false") != 0)
-		return value_wrong(ret_why, "\"%.64s\" is neither true nor false", text);
+		return quantity_wrong(ret_why, "\"%.64s\" is neither true nor false", text);
 	*(bool *)member(options, info) = on;
 	return 0;
 }
 
 static int set_choice(struct options *options, const struct option_info *info, const char *text,
-		      char ret_why[static VALUE_WHY])
+		      char ret_why[static QUANTITY_WHY])
 {
-	char choices[VALUE_TEXT * 2];
+	char choices[QUANTITY_TEXT * 2];
 
 	for (int i = 0; info->choices[i]; i++)
 		if (!strcmp(info->choices[i], text)) {
@@ -167,24 +168,24 @@ static int set_choice(struct options *options, const struct option_info *info, c
 			return 0;
 		}
 	join_choices(info, choices);
-	return value_wrong(ret_why, "\"%.64s\" is none of %s", text, choices);
+	return quantity_wrong(ret_why, "\"%.64s\" is none of %s", text, choices);
 }
 
 /* What can stand in a Host header without its port: a name, an address, an address in brackets. */
-static int check_host(const char *text, char ret_why[static VALUE_WHY])
+static int check_host(const char *text, char ret_why[static QUANTITY_WHY])
 {
 	size_t len = strlen(text);
 
 	for (size_t i = 0; i < len; i++)
 		if (!isalnum((unsigned char)text[i]) && !strchr("-._:[]", text[i]))
-			return value_wrong(ret_why, "\"%.64s\" is no host name", text);
+			return quantity_wrong(ret_why, "\"%.64s\" is no host name", text);
 	if (len == 0 || len > 253)
-		return value_wrong(ret_why, "a host name has 1 to 253 characters");
+		return quantity_wrong(ret_why, "a host name has 1 to 253 characters");
 	return 0;
 }
 
 static int add_to_list(struct options *options, const struct option_info *info, const char *text,
-		       char ret_why[static VALUE_WHY])
+		       char ret_why[static QUANTITY_WHY])
 {
 	struct option_list *list = member(options, info);
 	struct listen_address address;
@@ -196,9 +197,9 @@ static int add_to_list(struct options *options, const struct option_info *info, 
 		return r;
 	for (size_t i = 0; i < list->count; i++)
 		if (!strcmp(list->items[i], text))
-			return value_wrong(ret_why, "\"%.64s\" stands twice", text);
+			return quantity_wrong(ret_why, "\"%.64s\" stands twice", text);
 	if (list->count >= OPTION_LIST_MAX)
-		return value_wrong(ret_why, "more than %d values", OPTION_LIST_MAX);
+		return quantity_wrong(ret_why, "more than %d values", OPTION_LIST_MAX);
 	list->items[list->count] = strdup(text);
 	if (!list->items[list->count])
 		return -ENOMEM;
@@ -207,12 +208,12 @@ static int add_to_list(struct options *options, const struct option_info *info, 
 }
 
 static int set_text(struct options *options, const struct option_info *info, const char *text,
-		    char ret_why[static VALUE_WHY])
+		    char ret_why[static QUANTITY_WHY])
 {
 	char **place = member(options, info), *copy;
 
 	if (!*text)
-		return value_wrong(ret_why, "empty; write a path");
+		return quantity_wrong(ret_why, "empty; write a path");
 	copy = strdup(text);
 	if (!copy)
 		return -ENOMEM;
@@ -232,7 +233,7 @@ void option_clear(struct options *options, size_t row, struct option_origin orig
 }
 
 typedef int setter(struct options *options, const struct option_info *info, const char *text,
-		   char ret_why[static VALUE_WHY]);
+		   char ret_why[static QUANTITY_WHY]);
 
 static setter *const setters[] = {
 	[OPTION_SWITCH] = set_switch,  [OPTION_DURATION] = set_number,
@@ -243,7 +244,7 @@ static setter *const setters[] = {
 };
 
 int option_set(struct options *options, size_t row, const char *text, struct option_origin origin,
-	       char ret_why[static VALUE_WHY])
+	       char ret_why[static QUANTITY_WHY])
 {
 	struct option_info info;
 	int r;
@@ -265,7 +266,7 @@ int options_default(struct options *ret)
 	*ret = (struct options){};
 	thresholds_default(&ret->thresholds);
 	for (size_t row = 0; row < count && r == 0; row++) {
-		char text[VALUE_TEXT], why[VALUE_WHY];
+		char text[QUANTITY_TEXT], why[QUANTITY_WHY];
 		struct option_info info;
 
 		option_get(row, &info);

@@ -150,22 +150,22 @@ int option_find(const char *name, size_t len, struct option_info *ret)
 	return -ENOENT;
 }
 
-void option_default(const struct option_info *info, char ret[static VALUE_TEXT])
+void option_default(const struct option_info *info, char ret[static QUANTITY_TEXT])
 {
 	ret[0] = '\0';
 	if (info->fallback) {
-		snprintf(ret, VALUE_TEXT, "%s", info->fallback);
+		snprintf(ret, QUANTITY_TEXT, "%s", info->fallback);
 		return;
 	}
 	switch (info->type) {
 	case OPTION_DURATION:
-		value_print_duration((int64_t)(info->value * (double)NSEC_PER_SEC + 0.5), ret);
+		quantity_print_duration((int64_t)(info->value * (double)NSEC_PER_SEC + 0.5), ret);
 		break;
 	case OPTION_COUNT:
-		snprintf(ret, VALUE_TEXT, "%.0f", info->value);
+		snprintf(ret, QUANTITY_TEXT, "%.0f", info->value);
 		break;
 	case OPTION_PERCENT:
-		value_print_percent(info->value, ret);
+		quantity_print_percent(info->value, ret);
 		break;
 	default:
 		break;

@@ -13,7 +13,7 @@
 #include <stdint.h>
 
 #include "daemon/faults.h"
-#include "daemon/value.h"
+#include "daemon/quantity.h"
 #include "rules/thresholds.h"
 
 #define TCPDIAGD_CONFIG "/etc/tcpdiagd/tcpdiagd.yaml" /* the file that may be absent */
@@ -114,10 +114,10 @@ void option_get(size_t row, struct option_info *ret);
 int option_find(const char *name, size_t len, struct option_info *ret);
 
 /* The default as it would be written; "" where there is none. */
-void option_default(const struct option_info *info, char ret[static VALUE_TEXT]);
+void option_default(const struct option_info *info, char ret[static QUANTITY_TEXT]);
 
 /* "a duration such as 500ms or 1m30s, from 100ms to 1h" */
-void option_expects(const struct option_info *info, char ret[static VALUE_WHY]);
+void option_expects(const struct option_info *info, char ret[static QUANTITY_WHY]);
 
 /* Every option at its default. Free with options_done(). Return: 0, -ENOMEM. */
 int options_default(struct options *ret);
@@ -133,7 +133,7 @@ void options_done(struct options *options);
  * Return: 0; -EINVAL with @ret_why, the option unchanged; -ENOMEM.
  */
 int option_set(struct options *options, size_t row, const char *text, struct option_origin origin,
-	       char ret_why[static VALUE_WHY]);
+	       char ret_why[static QUANTITY_WHY]);
 
 /* Empties a list before its values come. */
 void option_clear(struct options *options, size_t row, struct option_origin origin);

@@ -71,7 +71,7 @@ void options_print_help(FILE *out)
 	      "and finds what leaks. Stays in the foreground.\n",
 	      out);
 	for (size_t row = 0; row < count; row++) {
-		char value[VALUE_TEXT], choices[VALUE_WHY], text[1024];
+		char value[QUANTITY_TEXT], choices[QUANTITY_WHY], text[1024];
 		struct option_info info;
 		size_t used;
 
@@ -138,23 +138,23 @@ static void print_list(FILE *out, const struct option_list *list)
 static void print_value(FILE *out, const struct options *options, const struct option_info *info)
 {
 	const void *value = (const char *)options + info->offset;
-	char text[VALUE_TEXT];
+	char text[QUANTITY_TEXT];
 
 	switch (info->type) {
 	case OPTION_SWITCH:
 		snprintf(text, sizeof(text), "%s", *(const bool *)value ? "true" : "false");
 		break;
 	case OPTION_DURATION:
-		value_print_duration(*(const int64_t *)value, text);
+		quantity_print_duration(*(const int64_t *)value, text);
 		break;
 	case OPTION_COUNT:
 		snprintf(text, sizeof(text), "%" PRId64, *(const int64_t *)value);
 		break;
 	case OPTION_BYTES:
-		value_print_bytes(*(const int64_t *)value, text);
+		quantity_print_bytes(*(const int64_t *)value, text);
 		break;
 	case OPTION_PERCENT:
-		value_print_percent(*(const double *)value, text);
+		quantity_print_percent(*(const double *)value, text);
 		break;
 	case OPTION_CHOICE:
 		snprintf(text, sizeof(text), "%s", info->choices[*(const int *)value]);

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * One row a capability. As root, three more stay permitted, though not effective, for one purpose: the web
- * process begins with them to become another user, and gives up everything then (web/confine.h).
+ * One row a capability. As root, a few more stay permitted, though not effective, for the web process: it
+ * begins with them to become another user, and gives up everything then (web/confine.h); and to end one that
+ * hangs takes CAP_KILL after that, which is raised for that call alone.
  */
 #include <errno.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <string.h>
 #include <sys/capability.h>
+#include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
@@ -30,6 +33,7 @@ static const struct privilege {
 	{ CAP_SETUID, true, NULL, NULL },
 	{ CAP_SETGID, true, NULL, NULL },
 	{ CAP_SETPCAP, true, NULL, NULL },
+	{ CAP_KILL, true, NULL, NULL },
 };
 
 static const struct privilege *find(cap_value_t capability)
@@ -128,4 +132,25 @@ int privileges_drop(struct log *log)
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return -errno;
 	return 0;
+}
+
+static void set_kill(cap_flag_value_t value)
+{
+	_cleanup_(freecapp) cap_t caps = cap_get_proc();
+	cap_value_t capability = CAP_KILL;
+
+	if (caps && cap_set_flag(caps, CAP_EFFECTIVE, 1, &capability, value) == 0)
+		(void)cap_set_proc(caps);
+}
+
+int privileges_kill(pid_t pid, int pidfd)
+{
+	int r;
+
+	/* Not permitted where it was not root; then it is the same user and needs none. */
+	set_kill(CAP_SET);
+	r = pidfd >= 0 ? pidfd_send_signal(pidfd, SIGKILL, NULL, 0) : kill(pid, SIGKILL);
+	r = r < 0 ? -errno : 0;
+	set_kill(CAP_CLEAR);
+	return r;
 }

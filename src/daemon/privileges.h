@@ -4,6 +4,8 @@
  */
 #pragma once
 
+#include <sys/types.h>
+
 #include "daemon/log.h"
 
 /**
@@ -15,3 +17,11 @@
  * Return: 0 or -errno where something could not be given up.
  */
 int privileges_drop(struct log *log);
+
+/**
+ * privileges_kill() - ends the web process, which may be another user's by then
+ * @pidfd: of @pid, so that it cannot be another process; -1 where the kernel has none
+ *
+ * Return: 0 or -errno.
+ */
+int privileges_kill(pid_t pid, int pidfd);

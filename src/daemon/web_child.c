@@ -16,6 +16,7 @@
 #include <systemd/sd-event.h>
 #include <time.h>
 
+#include "daemon/privileges.h"
 #include "daemon/web_child.h"
 #include "daemon/web_start.h"
 
@@ -59,6 +60,16 @@ static int64_t now_monotonic(void)
 	return now.tv_sec * NSEC_PER_SEC + now.tv_nsec;
 }
 
+static int kill_it(struct web_child *child)
+{
+	int r = privileges_kill(child->pid, sd_event_source_get_child_pidfd(child->exit_source));
+
+	if (r < 0)
+		log_print(child->config.log, LOG_ERR, "cannot kill web process %d: %s",
+			  (int)child->pid, strerror(-r));
+	return r;
+}
+
 static void condemn(struct web_child *child, const char *why)
 {
 	if (child->condemned || !child->pid)
@@ -69,9 +80,7 @@ static void condemn(struct web_child *child, const char *why)
 	/* Nothing more is taken from it: what lies in the channel must not wake the loop again and again. */
 	if (child->channel_source)
 		sd_event_source_set_enabled(child->channel_source, SD_EVENT_OFF);
-	/* By pidfd, so that it cannot be another process. */
-	if (sd_event_source_send_child_signal(child->exit_source, SIGKILL, NULL, 0) < 0)
-		kill(child->pid, SIGKILL);
+	kill_it(child);
 }
 
 static void close_channel(struct web_child *child)
@@ -372,8 +381,8 @@ static void end(struct web_child *child)
 	int pidfd = sd_event_source_get_child_pidfd(child->exit_source);
 	struct pollfd wait = { .fd = pidfd, .events = POLLIN };
 
-	if (pidfd < 0 || poll(&wait, 1, GRACE_MS) <= 0)
-		kill(child->pid, SIGKILL);
+	if ((pidfd < 0 || poll(&wait, 1, GRACE_MS) <= 0) && kill_it(child) < 0)
+		return;
 	waitpid(child->pid, NULL, 0);
 }
 

@@ -112,6 +112,9 @@ START_TEST(test_changes_are_said)
 	expect(a, &log, fds[0], SOURCE_FAILED, "no netlink", "\1\2",
 	       "<4>t: sock_diag failed: no netlink\n<4>t: warning: finding 1 (rst-on-close)\n");
 	expect(a, &log, fds[0], SOURCE_FAILED, "no netlink", "\1\2", "");
+	expect(a, &log, fds[0], SOURCE_DEGRADED, "3 are missing", "\1\2",
+	       "<5>t: sock_diag degraded: 3 are missing\n");
+	expect(a, &log, fds[0], SOURCE_DEGRADED, "14 are missing", "\1\2", "");
 	expect(a, &log, fds[0], SOURCE_OK, "", "\1\3",
 	       "<5>t: sock_diag works again\n<2>t: critical: finding 1 (rst-on-close)\n");
 	expect(a, &log, fds[0], SOURCE_OK, "", "\1", "<5>t: cleared: finding 1\n");
@@ -144,7 +147,7 @@ START_TEST(test_settings_hold_the_options)
 	struct collector_settings collector;
 	struct channel_settings web;
 	struct options options;
-	char why[VALUE_WHY];
+	char why[QUANTITY_WHY];
 	struct option_info info;
 	int row = option_find("web.allowed-hosts", strlen("web.allowed-hosts"), &info);
 

@@ -52,7 +52,7 @@ START_TEST(test_spelling)
 {
 	const struct spelling *s = &spellings[_i];
 	struct listen_address address = {};
-	char why[VALUE_WHY] = "";
+	char why[QUANTITY_WHY] = "";
 	int r = listen_parse(s->text, &address, why);
 
 	if (!s->family) {
@@ -74,7 +74,7 @@ static void with_address(struct options *options, const char *text)
 {
 	static const struct option_origin here = { .source = ORIGIN_COMMAND_LINE };
 	struct option_info info;
-	char why[VALUE_WHY];
+	char why[QUANTITY_WHY];
 	int row = option_find("web.listen-address", strlen("web.listen-address"), &info);
 
 	ck_assert_msg(option_set(options, (size_t)row, text, here, why) == 0, "%s", why);

@@ -57,7 +57,7 @@ START_TEST(test_each_row_takes_its_values)
 	static const struct option_origin here = { .source = ORIGIN_COMMAND_LINE };
 
 	for (size_t row = 0; row < options_count(); row++) {
-		char why[VALUE_WHY] = "", value[VALUE_TEXT];
+		char why[QUANTITY_WHY] = "", value[QUANTITY_TEXT];
 		struct options options, before;
 		struct option_info info;
 		const char *good;
@@ -86,7 +86,7 @@ END_TEST
 START_TEST(test_limits_are_kept)
 {
 	for (size_t row = 0; row < options_count(); row++) {
-		char expects[VALUE_WHY], why[VALUE_WHY], value[VALUE_TEXT];
+		char expects[QUANTITY_WHY], why[QUANTITY_WHY], value[QUANTITY_TEXT];
 		struct options options;
 		struct option_info info;
 
@@ -210,7 +210,7 @@ START_TEST(test_contradictions)
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
 		struct faults faults = {};
 		struct options options;
-		char why[VALUE_WHY];
+		char why[QUANTITY_WHY];
 
 		ck_assert_int_eq(options_default(&options), 0);
 		ck_assert_int_eq(options_check(&options, &faults), 0);
@@ -233,7 +233,7 @@ START_TEST(test_printed_configuration_reads_back)
 	_cleanup_free_ char *text = NULL;
 	struct options options, again;
 	struct faults faults = {};
-	char why[VALUE_WHY];
+	char why[QUANTITY_WHY];
 	size_t len;
 	FILE *out;
 

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "../harness.h"
-#include "daemon/value.h"
+#include "daemon/quantity.h"
 
 static const struct duration_case {
 	const char *text;
@@ -43,16 +43,16 @@ static const struct duration_case {
 START_TEST(test_duration)
 {
 	const struct duration_case *c = &durations[_i];
-	char why[VALUE_WHY] = "";
+	char why[QUANTITY_WHY] = "";
 	int64_t ns = -7;
 
 	if (c->ns < 0) {
-		ck_assert_int_lt(value_duration(c->text, &ns, why), 0);
+		ck_assert_int_lt(quantity_duration(c->text, &ns, why), 0);
 		ck_assert_int_eq(ns, -7);
 		ck_assert_msg(strstr(why, c->why), "%s: %s", c->text, why);
 		return;
 	}
-	ck_assert_int_eq(value_duration(c->text, &ns, why), 0);
+	ck_assert_int_eq(quantity_duration(c->text, &ns, why), 0);
 	ck_assert_int_eq(ns, c->ns);
 }
 END_TEST
@@ -63,11 +63,11 @@ START_TEST(test_duration_printed_reads_back)
 					  90000, 3600000, 3661001, 86400000, 864000000000 };
 
 	for (size_t i = 0; i < ARRAY_SIZE(values); i++) {
-		char text[VALUE_TEXT], why[VALUE_WHY];
+		char text[QUANTITY_TEXT], why[QUANTITY_WHY];
 		int64_t ns;
 
-		value_print_duration(values[i] * NSEC_PER_MSEC, text);
-		ck_assert_int_eq(value_duration(text, &ns, why), 0);
+		quantity_print_duration(values[i] * NSEC_PER_MSEC, text);
+		ck_assert_int_eq(quantity_duration(text, &ns, why), 0);
 		ck_assert_int_eq(ns, values[i] * NSEC_PER_MSEC);
 	}
 }
@@ -88,9 +88,9 @@ static const struct number_case {
 
 START_TEST(test_count)
 {
-	char why[VALUE_WHY] = "";
+	char why[QUANTITY_WHY] = "";
 	int64_t value = -7;
-	int r = value_count(counts[_i].text, &value, why);
+	int r = quantity_count(counts[_i].text, &value, why);
 
 	ck_assert_int_eq(r < 0, counts[_i].value < 0);
 	ck_assert_int_eq(value, counts[_i].value < 0 ? -7 : counts[_i].value);
@@ -100,16 +100,16 @@ END_TEST
 
 START_TEST(test_bytes)
 {
-	char why[VALUE_WHY] = "", text[VALUE_TEXT];
+	char why[QUANTITY_WHY] = "", text[QUANTITY_TEXT];
 	int64_t value = -7;
-	int r = value_bytes(sizes[_i].text, &value, why);
+	int r = quantity_bytes(sizes[_i].text, &value, why);
 
 	ck_assert_int_eq(r < 0, sizes[_i].value < 0);
 	if (r < 0)
 		return;
 	ck_assert_int_eq(value, sizes[_i].value);
-	value_print_bytes(value, text);
-	ck_assert_int_eq(value_bytes(text, &value, why), 0);
+	quantity_print_bytes(value, text);
+	ck_assert_int_eq(quantity_bytes(text, &value, why), 0);
 	ck_assert_int_eq(value, sizes[_i].value);
 }
 END_TEST
@@ -128,9 +128,9 @@ static const struct percent_case {
 START_TEST(test_percent)
 {
 	const struct percent_case *c = &percents[_i];
-	char why[VALUE_WHY] = "", text[VALUE_TEXT];
+	char why[QUANTITY_WHY] = "", text[QUANTITY_TEXT];
 	double value = -7;
-	int r = value_percent(c->text, &value, why);
+	int r = quantity_percent(c->text, &value, why);
 
 	ck_assert_int_eq(r < 0, c->value < 0);
 	if (r < 0) {
@@ -138,12 +138,12 @@ START_TEST(test_percent)
 		return;
 	}
 	ck_assert_double_eq(value, c->value);
-	value_print_percent(value, text);
+	quantity_print_percent(value, text);
 	ck_assert_str_eq(text, c->printed);
 }
 END_TEST
 
-static bool next_word(void *context, size_t i, char ret[static VALUE_WORD])
+static bool next_word(void *context, size_t i, char ret[static QUANTITY_WORD])
 {
 	static const char *const words[] = { "interval", "sweep-interval", "web.listen-address",
 					     "log.level" };
@@ -151,28 +151,28 @@ static bool next_word(void *context, size_t i, char ret[static VALUE_WORD])
 	(void)context;
 	if (i >= ARRAY_SIZE(words))
 		return false;
-	snprintf(ret, VALUE_WORD, "%s", words[i]);
+	snprintf(ret, QUANTITY_WORD, "%s", words[i]);
 	return true;
 }
 
 START_TEST(test_nearest)
 {
-	char found[VALUE_WORD] = "";
+	char found[QUANTITY_WORD] = "";
 
-	ck_assert(value_nearest("intervall", next_word, NULL, found));
+	ck_assert(nearest_word("intervall", next_word, NULL, found));
 	ck_assert_str_eq(found, "interval");
-	ck_assert(value_nearest("web.listen-adress", next_word, NULL, found));
+	ck_assert(nearest_word("web.listen-adress", next_word, NULL, found));
 	ck_assert_str_eq(found, "web.listen-address");
-	ck_assert(value_nearest("level", next_word, NULL, found));
+	ck_assert(nearest_word("level", next_word, NULL, found));
 	ck_assert_str_eq(found, "log.level");
-	ck_assert(!value_nearest("frobnicate", next_word, NULL, found));
+	ck_assert(!nearest_word("frobnicate", next_word, NULL, found));
 }
 END_TEST
 
 Suite *suite(void)
 {
-	Suite *s = suite_create("value");
-	TCase *t = tcase_create("value");
+	Suite *s = suite_create("quantity");
+	TCase *t = tcase_create("quantity");
 
 	tcase_add_loop_test(t, test_duration, 0, ARRAY_SIZE(durations));
 	tcase_add_test(t, test_duration_printed_reads_back);

@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "daemon/value.h"
+#include "daemon/quantity.h"
 
 /* Largest first: the order in which they may stand. */
 static const struct unit {
@@ -35,12 +35,12 @@ static const struct size_unit {
 	{ "KiB", 1LL << 10 },
 };
 
-int value_wrong(char ret_why[static VALUE_WHY], const char *format, ...)
+int quantity_wrong(char ret_why[static QUANTITY_WHY], const char *format, ...)
 {
 	va_list args;
 
 	va_start(args, format);
-	vsnprintf(ret_why, VALUE_WHY, format, args);
+	vsnprintf(ret_why, QUANTITY_WHY, format, args);
 	va_end(args);
 	return -EINVAL;
 }
@@ -69,15 +69,15 @@ static int find_unit(const char *text, size_t len)
 	return -1;
 }
 
-static int bare_number(const char *text, char ret_why[static VALUE_WHY])
+static int bare_number(const char *text, char ret_why[static QUANTITY_WHY])
 {
-	return value_wrong(
+	return quantity_wrong(
 		ret_why,
 		"\"%.32s\" has no unit: write %.32ss for seconds or %.32sms for milliseconds", text,
 		text, text);
 }
 
-int value_duration(const char *text, int64_t *ret_ns, char ret_why[static VALUE_WHY])
+int quantity_duration(const char *text, int64_t *ret_ns, char ret_why[static QUANTITY_WHY])
 {
 	const char *p = text;
 	int64_t sum = 0;
@@ -88,7 +88,7 @@ int value_duration(const char *text, int64_t *ret_ns, char ret_why[static VALUE_
 		return 0;
 	}
 	if (!*text)
-		return value_wrong(ret_why, "empty; write a duration such as 500ms or 1m30s");
+		return quantity_wrong(ret_why, "empty; write a duration such as 500ms or 1m30s");
 	while (*p) {
 		int64_t number, ns;
 		size_t len = 0;
@@ -96,7 +96,7 @@ int value_duration(const char *text, int64_t *ret_ns, char ret_why[static VALUE_
 
 		p = digits(p, &number);
 		if (!p)
-			return value_wrong(
+			return quantity_wrong(
 				ret_why,
 				"\"%.64s\" is no duration; write for example 500ms or 1m30s", text);
 		if (!*p && before < 0)
@@ -105,19 +105,19 @@ int value_duration(const char *text, int64_t *ret_ns, char ret_why[static VALUE_
 			len++;
 		unit = find_unit(p, len);
 		if (unit < 0)
-			return value_wrong(
+			return quantity_wrong(
 				ret_why,
 				"\"%.64s\" is no duration: a whole number needs one of the units "
 				"y w d h m s ms, for example 1m30s",
 				text);
 		if (unit <= before)
-			return value_wrong(
+			return quantity_wrong(
 				ret_why,
 				"\"%.64s\" is no duration: units stand once, the largest first",
 				text);
 		if (__builtin_mul_overflow(number, units[unit].ns, &ns) ||
 		    __builtin_add_overflow(sum, ns, &sum))
-			return value_wrong(ret_why, "\"%.64s\" is too long", text);
+			return quantity_wrong(ret_why, "\"%.64s\" is too long", text);
 		before = unit;
 		p += len;
 	}
@@ -125,42 +125,42 @@ int value_duration(const char *text, int64_t *ret_ns, char ret_why[static VALUE_
 	return 0;
 }
 
-int value_count(const char *text, int64_t *ret, char ret_why[static VALUE_WHY])
+int quantity_count(const char *text, int64_t *ret, char ret_why[static QUANTITY_WHY])
 {
 	const char *end;
 	int64_t value;
 
 	end = digits(text, &value);
 	if (!end || *end)
-		return value_wrong(ret_why, "\"%.64s\" is no whole number", text);
+		return quantity_wrong(ret_why, "\"%.64s\" is no whole number", text);
 	if (text[0] == '0' && text[1])
-		return value_wrong(ret_why, "\"%.64s\" begins with a zero: write %" PRId64, text,
-				   value);
+		return quantity_wrong(ret_why, "\"%.64s\" begins with a zero: write %" PRId64, text,
+				      value);
 	*ret = value;
 	return 0;
 }
 
-int value_bytes(const char *text, int64_t *ret, char ret_why[static VALUE_WHY])
+int quantity_bytes(const char *text, int64_t *ret, char ret_why[static QUANTITY_WHY])
 {
 	const char *end;
 	int64_t value;
 
 	end = digits(text, &value);
 	if (!end || !*end)
-		return value_count(text, ret, ret_why);
+		return quantity_count(text, ret, ret_why);
 	for (size_t i = 0; i < ARRAY_SIZE(size_units); i++) {
 		if (strcmp(end, size_units[i].name) != 0)
 			continue;
 		if (__builtin_mul_overflow(value, size_units[i].bytes, ret))
-			return value_wrong(ret_why, "\"%.64s\" is too large", text);
+			return quantity_wrong(ret_why, "\"%.64s\" is too large", text);
 		return 0;
 	}
-	return value_wrong(ret_why,
-			   "\"%.64s\" is no size: write a number of bytes, or with KiB, MiB or GiB",
-			   text);
+	return quantity_wrong(
+		ret_why, "\"%.64s\" is no size: write a number of bytes, or with KiB, MiB or GiB",
+		text);
 }
 
-int value_percent(const char *text, double *ret, char ret_why[static VALUE_WHY])
+int quantity_percent(const char *text, double *ret, char ret_why[static QUANTITY_WHY])
 {
 	const char *end = text;
 
@@ -170,51 +170,51 @@ int value_percent(const char *text, double *ret, char ret_why[static VALUE_WHY])
 		for (end++; isdigit((unsigned char)*end);)
 			end++;
 	if (end == text || (*end == '%' ? end[1] : *end))
-		return value_wrong(ret_why,
-				   "\"%.64s\" is no number of percent; write for example 5 or 2.5",
-				   text);
+		return quantity_wrong(
+			ret_why, "\"%.64s\" is no number of percent; write for example 5 or 2.5",
+			text);
 	/* The shape is checked and the locale is never set: this cannot go wrong. */
 	*ret = strtod(text, NULL);
 	return 0;
 }
 
-void value_print_duration(int64_t ns, char ret[static VALUE_TEXT])
+void quantity_print_duration(int64_t ns, char ret[static QUANTITY_TEXT])
 {
 	size_t used = 0;
 
 	if (ns < NSEC_PER_MSEC) {
-		snprintf(ret, VALUE_TEXT, "0");
+		snprintf(ret, QUANTITY_TEXT, "0");
 		return;
 	}
 	/* Years and weeks are read, but days are clearer to read back. */
-	for (size_t i = 2; i < ARRAY_SIZE(units) && used < VALUE_TEXT; i++) {
+	for (size_t i = 2; i < ARRAY_SIZE(units) && used < QUANTITY_TEXT; i++) {
 		int64_t number = ns / units[i].ns;
 
 		if (!number)
 			continue;
-		used += (size_t)snprintf(ret + used, VALUE_TEXT - used, "%" PRId64 "%s", number,
+		used += (size_t)snprintf(ret + used, QUANTITY_TEXT - used, "%" PRId64 "%s", number,
 					 units[i].name);
 		ns %= units[i].ns;
 	}
 }
 
-void value_print_bytes(int64_t bytes, char ret[static VALUE_TEXT])
+void quantity_print_bytes(int64_t bytes, char ret[static QUANTITY_TEXT])
 {
 	for (size_t i = 0; i < ARRAY_SIZE(size_units); i++) {
 		if (bytes == 0 || bytes % size_units[i].bytes)
 			continue;
-		snprintf(ret, VALUE_TEXT, "%" PRId64 "%s", bytes / size_units[i].bytes,
+		snprintf(ret, QUANTITY_TEXT, "%" PRId64 "%s", bytes / size_units[i].bytes,
 			 size_units[i].name);
 		return;
 	}
-	snprintf(ret, VALUE_TEXT, "%" PRId64, bytes);
+	snprintf(ret, QUANTITY_TEXT, "%" PRId64, bytes);
 }
 
-void value_print_percent(double percent, char ret[static VALUE_TEXT])
+void quantity_print_percent(double percent, char ret[static QUANTITY_TEXT])
 {
 	size_t len;
 
-	snprintf(ret, VALUE_TEXT, "%.6f", percent);
+	snprintf(ret, QUANTITY_TEXT, "%.6f", percent);
 	len = strlen(ret);
 	while (len > 1 && ret[len - 1] == '0')
 		ret[--len] = '\0';
@@ -247,12 +247,12 @@ static size_t distance(const char *a, const char *b)
 	return row[lb];
 }
 
-bool value_nearest(const char *word,
-		   bool (*next)(void *context, size_t i, char ret[static VALUE_WORD]),
-		   void *context, char ret[static VALUE_WORD])
+bool nearest_word(const char *word,
+		  bool (*next)(void *context, size_t i, char ret[static QUANTITY_WORD]),
+		  void *context, char ret[static QUANTITY_WORD])
 {
 	size_t least = strnlen(word, WORD_MAX) / 3 + 2;
-	char candidate[VALUE_WORD];
+	char candidate[QUANTITY_WORD];
 	bool found = false;
 
 	for (size_t i = 0; next(context, i, candidate); i++) {
@@ -265,7 +265,7 @@ bool value_nearest(const char *word,
 			continue;
 		least = d;
 		found = true;
-		snprintf(ret, VALUE_WORD, "%s", candidate);
+		snprintf(ret, QUANTITY_WORD, "%s", candidate);
 	}
 	return found;
 }
