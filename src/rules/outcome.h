@@ -56,5 +56,5 @@ int64_t outcome_fin_time_ms(const struct tcpdiag_socket *sk, const struct tcpdia
 /* The life of a FIN_WAIT2 orphan with this timeout: above 60 s it is cut by 60 s and served twice. */
 int64_t outcome_fin_wait2_life_ms(int64_t fin_time_ms);
 
-/* The peer's window is closed and something waits behind it. */
+/* The peer's window is closed: what waits, or a FIN still to come, waits behind it. */
 bool outcome_zero_window(const struct tcpdiag_socket *sk);

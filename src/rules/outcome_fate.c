@@ -92,12 +92,12 @@ static int64_t probes_ms(int64_t rto, const struct tcpdiag_environment *env)
 	return total;
 }
 
+/* A FIN needs room as data does: behind a closed window with nothing in flight it becomes a probe. */
 bool outcome_zero_window(const struct tcpdiag_socket *sk)
 {
 	if (sk->timer == TCPDIAG_TIMER_PROBE)
 		return true;
-	return sk->known & TCPDIAG_KNOWS_SND_WND && sk->snd_wnd == 0 &&
-	       sk->known & TCPDIAG_KNOWS_NOTSENT && sk->notsent_bytes > 0 && sk->unacked == 0;
+	return sk->known & TCPDIAG_KNOWS_SND_WND && sk->snd_wnd == 0 && sk->unacked == 0;
 }
 
 int64_t outcome_orphan_ms(const struct tcpdiag_socket *sk, const struct tcpdiag_environment *env)
