@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """
-The scenarios: one row each, in the words of scene.py.
+The scenarios: one row each, in the words of words.py.
 
 What must happen does not stand here: the oracle says it and the kernel shows it. A row may name the rule
 that it is meant to exercise, and NEAR names for each rule a row that is one input away from it.
@@ -160,6 +160,9 @@ SYN_RECV = {
     "fast-open/read": ("listen; fastopen 5; accept; read 5", False),
     "fast-open/written": ("listen; fastopen 5; accept; read 5; write 4", False),
 }
+for op in OPS:
+    add(join("syn-sent/with-data", op), "connecting-with-data 4", op,
+        "shutdown-syn-sent" if op.startswith("shutdown") else "close-syn-sent")
 for name, (steps, unread) in SYN_RECV.items():
     for op, rule in zip(OPS, ("close-fin", "close-fin", "shutdown-read", "shutdown-deferred",
                               "shutdown-deferred")):
@@ -273,6 +276,40 @@ for state, steps in (("fin-wait-1", "window 0; connect; write 3; close"),
 add("fate/fin-wait-1/6", "sysctl ipv4/tcp_orphan_retries 1; connect; close", "fate", "fate-retries",
     family="6", measure=0.25, seconds=3)
 
+add("fate/fin-wait-1/user-timeout", "sysctl ipv4/tcp_orphan_retries 3; connect; user-timeout 700; close",
+    "fate", "fate-retries", measure=0.05, seconds=4)
+
+# What a close leaves behind lives as long as the answer before it says.
+for state, (template, has_fin) in STATES.items():
+    setting = "sysctl ipv4/tcp_fin_timeout 2; sysctl ipv4/tcp_orphan_retries 2"
+    add(f"left/{state}/close", template.format(pre=setting, send="", receive=""), "close",
+        CLOSE_RULE[state], measure=0.25, seconds=4)
+add("left/fin-wait-2/62s/close", "sysctl ipv4/tcp_fin_timeout 62; connect; shut wr; ack", "close",
+    "close-fin-wait-2", measure=0.8, seconds=5)
+add("left/fin-wait-2/61s/exit", "sysctl ipv4/tcp_fin_timeout 61; connect; shut wr; ack", "exit",
+    "close-fin-wait-2", measure=0.8, seconds=5)
+add("left/fin-wait-2/linger2-1/close", "connect; linger2 1; shut wr; ack", "close", "close-fin-wait-2",
+    measure=0.8, seconds=2)
+add("left/fin-wait-2/linger2-62/close", "connect; linger2 62; shut wr; ack", "close", "close-fin-wait-2",
+    measure=0.8, seconds=5)
+# 3.5 RTO is more than what was asked for.
+add("left/fin-wait-2/slow-peer/close", "connecting; age 0.6; answer; linger2 1; shut wr; ack", "close",
+    "close-fin-wait-2", measure=0.8, seconds=7)
+add("left/established/slow-peer/close",
+    "sysctl ipv4/tcp_orphan_retries 1; connecting; age 0.4; answer", "close", "close-fin", measure=0.25,
+    seconds=5)
+add("left/established/retransmitting/close",
+    "sysctl ipv4/tcp_orphan_retries 2; connect; write 4; age 1", "close", "close-fin", measure=0.1,
+    seconds=5)
+add("left/established/zero-window/close", "sysctl ipv4/tcp_rto_max_ms 1000; window 0; connect; write 3",
+    "close", "close-fin", measure=0.1, seconds=8)
+
+# Nothing is sent, nothing is in flight and the window is closed: the FIN will have to wait for it.
+for state, steps in (("established", "window 0; connect"), ("close-wait", "window 0; connect; fin")):
+    add(f"left/{state}/closed-window/close",
+        f"sysctl ipv4/tcp_orphan_retries 1; sysctl ipv4/tcp_rto_max_ms 4000; {steps}; auto-ack",
+        "close", "close-fin", measure=0.25, seconds=12)
+
 # ---- settings that sock_diag does not show ----
 
 LINGER_ZERO = {
@@ -332,6 +369,21 @@ add("no-time-wait/fin-wait-2/close", "sysctl ipv4/tcp_max_tw_buckets 0; connect;
     "close-time-wait-overflow")
 add("one-time-wait/fin-wait-2/close", "sysctl ipv4/tcp_max_tw_buckets 1; connect; shut wr; ack", "close",
     "close-fin-wait-2")
+
+add("second-time-wait/fin-wait-2/close",
+    "sysctl ipv4/tcp_max_tw_buckets 1; connect; shut wr; ack; time-wait-besides", "close",
+    "close-time-wait-overflow")
+add("second-time-wait/two-fit/fin-wait-2/close",
+    "sysctl ipv4/tcp_max_tw_buckets 2; connect; shut wr; ack; time-wait-besides", "close",
+    "close-fin-wait-2")
+# An accepted socket has its listener's settings.
+add("inherited/linger-0/close", "listen; linger 0; arrive", "close", "close-linger-zero", prepare="accept")
+add("inherited/linger-0/listener_close", "listen; linger 0; arrive", "listener_close", "child-reset")
+add("inherited/linger-1/listener_close", "listen; linger 1; arrive", "listener_close", "child-reset")
+add("inherited/linger2-negative/close", "listen; linger2 -1; arrive; accept; shut wr; ack", "close",
+    "close-linger2-negative")
+add("keepalive/fin-wait-1/close", "connect; keepalive; shut wr", "close", "close-fin-already-sent")
+add("keepalive/fin-wait-2/close", "connect; keepalive; shut wr; ack", "close", "close-fin-wait-2")
 
 for state, (template, has_fin) in STATES.items():
     for receive in ("", "unread"):

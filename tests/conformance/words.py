@@ -1,0 +1,397 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""
+The words of the scenarios ("connect; write 4; fin"): the methods whose names begin with do_.
+
+Each does its work through the real calls and packets, and keeps `truth`.
+"""
+
+import errno
+import socket
+import struct
+
+import net
+from packet import ACK, FIN, SYN
+from peer import ISN, KernelPeer, Peer
+from world import FIRST_PORT, CannotMake, Truth, World
+
+TCP_LINGER2, TCP_USER_TIMEOUT, TCP_REPAIR, TCP_FASTOPEN = 8, 18, 19, 23
+IPPROTO_MPTCP, MSG_FASTOPEN = 262, 0x20000000
+BOUND_PORT = 30000
+SETTLE = 0.04  # the kernel answers a call at once; this is for a busy machine
+
+
+def speak(world, text):
+    """Does every word of a row."""
+    for sentence in filter(None, (part.strip() for part in text.split(";"))):
+        word, *arguments = sentence.split()
+        getattr(world, "do_" + word.replace("-", "_"))(*arguments)
+
+
+class Words(World):
+    # ---- sockets and their options ----
+
+    def do_socket(self):
+        self.need_socket()
+
+    def do_bind(self):
+        """To a port of the application's choice: that one is kept after the connection's end."""
+        self.need_socket()
+        self.sock.bind(self.sockaddr(self.address(net.LOCAL, BOUND_PORT)))
+        self.truth.state, self.truth.visible, self.bound = "bound-inactive", True, True
+
+    def do_sysctl(self, name, value):
+        net.sysctl(name, value)
+
+    def do_linger(self, value):
+        """off, a number of seconds, or forever."""
+        on, seconds = value != "off", -1 if value == "forever" else 0 if value == "off" else int(value)
+        self.subject().setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", on, seconds))
+        self.told["linger"] = value if value in ("off", "forever") else seconds * 1000
+
+    def do_linger2(self, seconds):
+        self.subject().setsockopt(socket.IPPROTO_TCP, TCP_LINGER2, int(seconds))
+        self.told["linger2"] = int(seconds) * 1000 if int(seconds) >= 0 else -1
+
+    def do_repair(self):
+        self.subject().setsockopt(socket.IPPROTO_TCP, TCP_REPAIR, 1)
+        self.told["repair"] = 1
+
+    def do_keepalive(self):
+        self.truth.keepalive = True
+        self.subject().setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+
+    def do_user_timeout(self, milliseconds):
+        self.subject().setsockopt(socket.IPPROTO_TCP, TCP_USER_TIMEOUT, int(milliseconds))
+
+    def do_window(self, size):
+        """What the peer will advertise from its next segment on; before the handshake: in it."""
+        self.window = int(size)
+        for peer in self.peers.values():
+            peer.window = self.window
+
+    # ---- handshakes ----
+
+    def start_connect(self):
+        self.need_socket()
+        self.sock.setblocking(False)
+        probe = Peer(self.wire, None, self.address(net.REMOTE, FIRST_PORT + len(self.peers)))
+        r = self.sock.connect_ex(self.sockaddr(probe.remote))
+        if r != errno.EINPROGRESS:
+            raise CannotMake(f"connect(): {errno.errorcode.get(r, r)}")
+        self.peer = self.new_peer(self.name_of(self.sock))
+        self.truth.state, self.truth.visible = "syn-sent", True
+        self.peer.iss = self.await_segment(self.peer, SYN, "SYN").seq
+
+    def do_connecting(self):
+        self.start_connect()
+
+    def do_crossed(self):
+        """Both SYNs cross: SYN-SENT to SYN-RECEIVED."""
+        self.start_connect()
+        self.peer.syn()
+        self.peer.ack = self.peer.iss + 1
+        self.await_segment(self.peer, SYN | ACK, "SYN,ACK")
+        self.truth.state = "syn-recv"
+
+    def do_connecting_with_data(self, size):
+        """A client's fast open: the data goes with the SYN, or waits behind it."""
+        net.sysctl("ipv4/tcp_fastopen", 5)
+        self.need_socket()
+        self.sock.setblocking(False)
+        remote = self.address(net.REMOTE, FIRST_PORT + len(self.peers))
+        try:
+            self.sock.sendto(b"w" * int(size), MSG_FASTOPEN, self.sockaddr(remote))
+        except BlockingIOError:
+            pass
+        self.peer = self.new_peer(self.name_of(self.sock))
+        self.truth.state, self.truth.visible, self.truth.unacked = "syn-sent", True, int(size)
+        self.peer.iss = self.await_segment(self.peer, SYN, "SYN").seq
+
+    def do_answer(self):
+        """SYN,ACK to what connecting has begun."""
+        self.peer.ack = self.peer.iss + 1
+        self.peer.send(SYN | ACK)
+        self.await_segment(self.peer, ACK, "ACK")
+        self.truth.state = "established"
+
+    def do_connect(self):
+        self.start_connect()
+        self.do_answer()
+
+    def do_time_wait_besides(self):
+        """Another connection, which is in TIME-WAIT."""
+        mine = self.sock, self.peer, self.truth, self.sent
+        self.sock, self.truth, self.sent = None, Truth(), 0
+        for word in ("connect", "close", "ack", "fin"):
+            getattr(self, "do_" + word)()
+        self.sock, self.peer, self.truth, self.sent = mine
+
+    def do_complete(self):
+        """The peer's ACK ends the handshake."""
+        self.peer.ack = self.peer.iss + 1
+        self.peer.send(ACK)
+        if self.truth.state == "syn-recv":
+            self.truth.state = "established"
+        if self.truth.attachment == "request":
+            self.truth.attachment, self.truth.visible = "unaccepted", True
+            self.truth.mini = False
+            self.truth.state = "established"
+            self.waiting += 1
+
+    def do_listen(self, backlog="16"):
+        self.listener = self.new_socket()
+        self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        self.listener.bind(self.sockaddr(self.address(net.LOCAL, 0)))
+        self.listener.listen(int(backlog))
+        self.truth.state, self.truth.visible = "listening", True
+
+    def do_pair(self, protocol):
+        """Both ends are this kernel's, over loopback; tcp or mptcp. The client is in question."""
+        number = IPPROTO_MPTCP if protocol == "mptcp" else socket.IPPROTO_TCP
+        try:
+            listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, number)
+            self.sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM, number)
+        except OSError as error:
+            raise CannotMake(f"no {protocol}: {error}") from error
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(1)
+        remote = listener.getsockname()
+        self.wire.sniff_loopback(remote[1])
+        self.sock.connect(remote)
+        other = listener.accept()[0]
+        self.peer = KernelPeer(self.wire, self.sock.getsockname(), remote, other)
+        self.peers[remote[1]] = self.peer
+        self.loopback = (listener, other)
+        self.truth.state, self.truth.visible = "established", True
+        # Until both know that the other speaks it.
+        self.do_write("1")
+        other.recv(1)
+        self.truth.unacked = 0
+        self.pump(SETTLE)
+
+    def do_sibling(self):
+        """Another listener on the same port."""
+        self.sibling = self.new_socket()
+        self.sibling.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        self.sibling.bind(self.sockaddr(self.name_of(self.listener)))
+        self.sibling.listen(16)
+
+    def do_syn(self, payload="0", options=b""):
+        """A SYN for the listener, no more."""
+        self.peer = self.new_peer(self.name_of(self.listener))
+        self.peer.syn(b"x" * int(payload), options)
+        self.peer.iss = self.await_segment(self.peer, SYN | ACK, "SYN,ACK").seq
+        self.truth.state, self.truth.attachment = "new-syn-recv", "request"
+        self.truth.mini, self.truth.visible = True, False
+
+    def do_arrive(self, count="1"):
+        """Connections that nobody accepts."""
+        for _ in range(int(count)):
+            self.do_syn()
+            self.do_complete()
+        self.sent = 0
+
+    def do_accept(self):
+        self.listener.settimeout(2)
+        try:
+            self.sock, _ = self.listener.accept()
+        except TimeoutError as error:
+            raise CannotMake("accept() has nothing") from error
+        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.truth.attachment = "held"
+        self.waiting -= 1
+
+    def do_fastopen(self, payload):
+        """A SYN with data makes a child before the handshake is over (RFC 7413)."""
+        net.sysctl("ipv4/tcp_fastopen", 0x203)
+        self.listener.setsockopt(socket.IPPROTO_TCP, TCP_FASTOPEN, 16)
+        self.do_syn(payload)
+        self.peer.seq = ISN + 1 + int(payload)
+        self.peer.ack = self.peer.iss + 1
+        self.truth = Truth(state="syn-recv", attachment="unaccepted", visible=True, unread=int(payload))
+        self.waiting += 1
+
+    # ---- what the process does ----
+
+    def fits(self, size):
+        return self.truth.unsent == 0 and self.truth.our_fin in ("", "acked") and \
+            size <= self.window - self.truth.unacked
+
+    def do_write(self, size):
+        size = int(size)
+        if self.sock.send(b"w" * size) != size:
+            raise CannotMake("short send()")
+        if self.fits(size):
+            self.truth.unacked += size
+            self.sent += size
+            if not self.loopback:
+                self.await_sent()
+        else:
+            self.truth.unsent += size
+
+    def do_read(self, size):
+        if len(self.sock.recv(int(size))) != int(size):
+            raise CannotMake("short recv()")
+        self.truth.unread -= int(size)
+
+    def do_peek(self):
+        self.sock.recv(1000, socket.MSG_PEEK)
+
+    def do_read_oob(self):
+        """The urgent byte is out of the stream, yet counts until a recv() passes it."""
+        if len(self.sock.recv(1, socket.MSG_OOB)) != 1:
+            raise CannotMake("no urgent byte")
+
+    def do_eof(self):
+        if self.sock.recv(1) != b"":
+            raise CannotMake("no end of file")
+        self.truth.fin_unread = False
+
+    def our_fin(self):
+        if self.truth.our_fin:
+            return
+        self.truth.state = {"established": "fin-wait-1", "syn-recv": "fin-wait-1",
+                            "close-wait": "last-ack"}.get(self.truth.state, self.truth.state)
+        if self.fits(1):
+            self.truth.our_fin = "sent"
+            self.sent += 1
+            self.await_sent()
+        else:
+            self.truth.our_fin = "queued"
+
+    def do_shut(self, how):
+        ways = {"rd": socket.SHUT_RD, "wr": socket.SHUT_WR, "rdwr": socket.SHUT_RDWR}
+        self.sock.shutdown(ways[how])
+        self.truth.shutdown |= ways[how] + 1
+        if ways[how] != socket.SHUT_RD and self.truth.state in ("established", "close-wait"):
+            self.our_fin()
+
+    def do_close(self):
+        """Makes an orphan."""
+        clean = self.truth.unread == 0
+        self.sock.close()
+        self.sock = None
+        if not clean or self.truth.state in ("closed", "syn-sent", "bound-inactive"):
+            self.truth.state, self.truth.visible = "closed", False
+            return
+        self.truth.attachment, self.truth.shutdown = "orphan", 3
+        if self.truth.state == "fin-wait-2":
+            self.orphan_fin_wait2()
+        elif self.truth.mini:
+            self.truth.attachment = "timewait"
+        else:
+            self.our_fin()
+
+    def do_reset_close(self):
+        self.do_linger("0")
+        self.sock.close()
+        self.sock = None
+        self.truth.state, self.truth.visible = "closed", False
+
+    def do_close_listener(self):
+        self.listener.close()
+        self.listener = None
+
+    def do_late(self, size):
+        """Data that the truth takes no account of: only the answer counts."""
+        self.peer.data(b"l" * int(size))
+
+    def do_age(self, seconds):
+        """Time passes."""
+        self.truth.retransmits = self.truth.unacked > 0
+        self.pump(float(seconds))
+
+    def do_auto_ack(self):
+        """From here on the peer acknowledges every probe, its window unchanged."""
+        self.auto_ack = True
+
+    # ---- what the peer does ----
+
+    def orphan_fin_wait2(self):
+        """tcp_fin_timeout up to 60 s: a minisocket."""
+        with open("/proc/sys/net/ipv4/tcp_fin_timeout", encoding="ascii") as file:
+            seconds = int(file.read())
+        if self.told["linger2"]:
+            seconds = min(self.told["linger2"] / 1000, 120)
+        if seconds <= 60:
+            self.truth.attachment = "timewait"
+            self.truth.mini, self.truth.visible = True, False
+
+    def time_wait(self):
+        """The descriptor's socket is dead; a minisocket has taken the connection over."""
+        self.truth.state, self.truth.mini, self.truth.visible = "time-wait", True, False
+        self.truth.unread, self.truth.fin_unread = 0, False
+        if self.truth.attachment != "held":
+            self.truth.attachment = "timewait"
+
+    def do_ack(self):
+        """Everything that the kernel has sent is acknowledged, and nothing else said."""
+        self.pump()
+        truth = self.truth
+        self.peer.acknowledge()
+        truth.unacked = 0
+        if truth.our_fin == "sent":
+            truth.our_fin = "acked"
+            if truth.state == "fin-wait-1":
+                truth.state = "fin-wait-2"
+                if truth.attachment == "orphan":
+                    self.orphan_fin_wait2()
+            elif truth.state == "closing":
+                self.time_wait()
+            elif truth.state == "last-ack":
+                truth.state, truth.visible = "closed", False
+        if self.window and truth.unsent and truth.unsent <= self.window:
+            self.sent += truth.unsent
+            truth.unacked, truth.unsent = truth.unsent, 0
+            if truth.our_fin == "queued" and truth.unacked < self.window:
+                truth.our_fin = "sent"
+                self.sent += 1
+            self.await_sent()
+        elif self.window and truth.our_fin == "queued" and not truth.unsent:
+            truth.our_fin = "sent"
+            self.sent += 1
+            self.await_sent()
+
+    def late(self):
+        """Nothing more is received in these states."""
+        return self.truth.peer_fin or self.truth.state == "closed"
+
+    def do_data(self, size):
+        self.peer.data(b"d" * int(size))
+        if self.late():
+            return
+        if self.truth.shutdown & 1 and self.truth.state.startswith("fin-wait"):
+            self.truth.state, self.truth.visible, self.truth.mini = "closed", False, False
+            self.truth.unread = 0
+        else:
+            self.truth.unread += int(size)
+
+    def do_urgent(self, size):
+        """The last of @size bytes is urgent. The truth: it counts as unread."""
+        self.peer.urgent(b"u" * int(size))
+        self.truth.unread += int(size)
+
+    def do_ahead(self, size, flags=0):
+        """Out of order: waits behind a gap of 100 bytes and is no part of the receive queue."""
+        self.peer.ahead(b"o" * int(size), 100, flags)
+
+    def do_ahead_fin(self):
+        self.peer.ahead(b"o", 100, FIN)
+
+    def do_fin(self):
+        self.peer.fin()
+        truth = self.truth
+        if truth.peer_fin:
+            return
+        truth.peer_fin = truth.fin_unread = True
+        truth.shutdown |= 1
+        if truth.state == "fin-wait-2":
+            self.time_wait()
+        else:
+            truth.state = {"established": "close-wait", "fin-wait-1": "closing"}[truth.state]
+
+    def do_rst(self):
+        """The descriptor stays, its socket is dead."""
+        self.peer.reset()
+        self.waiting -= self.truth.attachment == "unaccepted"
+        self.truth = Truth(state="bound-inactive" if self.bound else "closed", visible=self.bound)
