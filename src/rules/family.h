@@ -88,6 +88,7 @@ struct tally {
 	uint32_t process; /* row, RECORD_NONE; of this round */
 	uint32_t listener; /* record, RECORD_NONE; of this round */
 	bool frozen; /* its source failed: as it was */
+	int64_t made_ns; /* in the round of that time */
 	int64_t seen_ns; /* a socket was added */
 	int64_t since_ns; /* raised; 0: does not stand */
 	uint64_t id;

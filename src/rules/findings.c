@@ -97,10 +97,10 @@ struct tally *round_tally(struct round *round, const struct tally_key *key)
 		if (!tally_key_equal(&findings->refused, key))
 			round->w->limits[LIMIT_FINDINGS]++;
 		findings->refused = *key;
-		findings->known_since_ns = round->now_ns;
 		return NULL;
 	}
 	tally->process = tally->listener = RECORD_NONE;
+	tally->made_ns = round->now_ns;
 	for (i = 0; i < TALLY_PARTS; i++) {
 		struct part *part = &tally->parts[i];
 
@@ -215,6 +215,21 @@ static void add_mark(struct part *part, const struct record *record, uint32_t ro
 	part->keep = MAX(part->keep, mark->keep);
 }
 
+/*
+ * A socket that would have been counted rounds ago, had the tally been there, was counted for somebody
+ * else or for nobody: its process has just been found, or a process that shared it has ended. The new
+ * tally's history is then not zero but unknown.
+ */
+static void doubt_history(const struct round *round, const struct family *family,
+			  const struct tally *tally, const struct mark *mark)
+{
+	struct trend *trend = tally->parts[mark->part].trend;
+	int64_t late = round->now_ns - round->findings->last_ns + TREND_STEP_NS;
+
+	if (trend && mark->age_ns > family->settles(round) + late)
+		trend->begin_ns = MAX(trend->begin_ns, round->now_ns);
+}
+
 static int remember_mark(struct findings *findings, uint32_t record, uint32_t tally,
 			 const struct mark *mark)
 {
@@ -247,13 +262,8 @@ static int consider(struct round *round, const struct family *family, uint32_t r
 	if (!family->concerns(round, record, &mark))
 		return 0;
 	key = owner_key(round, family, record, &process);
-	if (key.kind != TALLY_PROCESS && key.kind != TALLY_HOST) {
-		/* Not looked for yet: when its process is found, that had them all along. */
-		if (!(record->flags & RECORD_OWNERS_KNOWN))
-			round->findings->known_since_ns = round->now_ns;
-		if (round->input->owners_pending)
-			return 0;
-	}
+	if (round->input->owners_pending && key.kind != TALLY_PROCESS && key.kind != TALLY_HOST)
+		return 0;
 	tally = round_tally(round, &key);
 	if (!tally)
 		return 0;
@@ -263,6 +273,8 @@ static int consider(struct round *round, const struct family *family, uint32_t r
 		tally->listener = record->sk.state == TCPDIAG_LISTEN ? row : record->listener;
 	tally->netns = key.kind == TALLY_HOST ? 0 : record->sk.netns;
 	add_mark(&tally->parts[mark.part], record, row, &mark);
+	if (tally->made_ns == round->now_ns)
+		doubt_history(round, family, tally, &mark);
 	return remember_mark(round->findings, row, (uint32_t)(tally - round->tallies->rows), &mark);
 }
 

@@ -135,10 +135,14 @@ void describe_growth(struct sentence *s, const struct part *part)
 
 void describe_descriptors(struct sentence *s, const struct tally *tally)
 {
+	double percent;
+
 	if (tally->key.kind != TALLY_PROCESS || !tally->descriptors || !tally->descriptor_limit)
 		return;
-	sentence_add(s, "; descriptors %.0f %% of ",
-		     100.0 * tally->descriptors / tally->descriptor_limit);
+	percent = 100.0 * tally->descriptors / tally->descriptor_limit;
+	if (percent < 1)
+		return;
+	sentence_add(s, "; descriptors %.0f %% of ", percent);
 	sentence_number(s, tally->descriptor_limit);
 }
 

@@ -209,6 +209,25 @@ START_TEST(owners_found_late_are_no_growth)
 }
 END_TEST
 
+START_TEST(sockets_of_a_sharer_that_ended_are_no_growth)
+{
+	uint32_t a = world_process(world, "a", "", 60, 100000);
+	uint32_t b = world_process(world, "b", "", 60, 100000), i;
+
+	world_run(world, 1800, 10);
+	add(TCPDIAG_CLOSE_WAIT, a, 30);
+	world_run(world, 3000, 10);
+	for (i = 0; i < 30; i++)
+		world->records[i].holder = b;
+	for (i = 0; i < 30; i++) {
+		world_run(world, 100, 10);
+		ck_assert_int_eq(world_severity(world, LEAK), SEVERITY_INFO);
+	}
+	ck_assert_int_eq(world->count, 1);
+	ck_assert_uint_eq(world->snapshot.findings[0].process, b);
+}
+END_TEST
+
 START_TEST(growth_from_nothing_is_growth)
 {
 	uint32_t process = world_process(world, "a", "", 60, 100000);
@@ -511,6 +530,7 @@ static TCase *engine_tests(void)
 	tcase_add_test(tests, a_reused_pid_is_another_process);
 	tcase_add_test(tests, without_a_process_by_listener_or_namespace);
 	tcase_add_test(tests, owners_found_late_are_no_growth);
+	tcase_add_test(tests, sockets_of_a_sharer_that_ended_are_no_growth);
 	tcase_add_test(tests, growth_from_nothing_is_growth);
 	tcase_add_test(tests, rows_out_of_bounds_are_nobody);
 	tcase_add_test(tests, missing_sources_are_no_crash);

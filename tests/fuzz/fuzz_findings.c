@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The engine of findings with sockets, owners and times that no kernel would show: a few rounds, each
+ * with sockets made from the input. Nothing may be read out of bounds, the number of findings and the
+ * records that carry their bits stay within their limits, and every sentence is there.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "model/macro.h"
+#include "rules/findings.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+#define KEYS 8
+#define SOCKETS 64
+#define BYTES 10 /* of the input, a socket */
+#define START_NS (1000 * NSEC_PER_SEC)
+
+struct arena {
+	struct snapshot_writer w;
+	void *block;
+};
+
+static void *grow(void *context, size_t size)
+{
+	struct arena *arena = context;
+	size_t wanted = (size + 63) & ~(size_t)63;
+	void *block = aligned_alloc(64, wanted);
+
+	if (!block)
+		abort();
+	if (arena->block)
+		memcpy(block, arena->block, MIN(arena->w.used, wanted));
+	free(arena->block);
+	arena->block = block;
+	return block;
+}
+
+static void make_socket(struct record *record, const uint8_t *bytes, int64_t now_ns)
+{
+	record->sk.state = bytes[0];
+	record->sk.attachment = bytes[1] & 7;
+	record->sk.kind = bytes[1] >> 3 & 3;
+	record->direction = bytes[1] >> 5;
+	record->sk.rqueue = bytes[2];
+	record->sk.wqueue = bytes[3];
+	record->sk.known = bytes[4] * 0x101U;
+	record->sk.cookie = bytes[5] & 3;
+	record->sk.rcv_wnd = bytes[5] >> 7;
+	record->sk.timer = bytes[5] >> 4 & 7;
+	record->holder = bytes[6];
+	record->holders = bytes[6] >> 6;
+	record->creator = bytes[7];
+	record->listener = bytes[7] >> 2;
+	record->seen_ns = now_ns;
+	record->state_since_ns = now_ns - (bytes[8] - 2) * 4 * NSEC_PER_SEC;
+	record->read_since_ns = bytes[9] ? now_ns - bytes[9] * 4 * NSEC_PER_SEC : 0;
+	record->data_since_ns = bytes[9] & 1 ? record->state_since_ns : 0;
+}
+
+static void check(const struct snapshot *s)
+{
+	uint32_t bits = 0, i;
+
+	for (i = 0; i < s->finding_count; i++) {
+		const struct finding *finding = &s->findings[i];
+
+		bits |= finding_bit((enum tcpdiag_rule)finding->rule);
+		if (!finding->id || !severity_name((enum severity)finding->severity) ||
+		    !scope_name((enum scope)finding->scope) ||
+		    !snapshot_text(s, finding->summary)[0] || finding->since_ns > s->header->now_ns)
+			abort();
+	}
+	for (i = 0; i < s->record_count; i++)
+		if (s->records[i].findings & ~bits)
+			abort();
+}
+
+static void one_round(struct findings *findings, const uint8_t *data, size_t size, int64_t now_ns)
+{
+	static const struct holder holders[4] = {
+		{ 0, 3 }, { 1, 4 }, { 7, 5 }, { RECORD_NONE, 6 }
+	};
+	static const struct process processes[2] = {
+		{ .pid = 1, .descriptors = 9, .descriptor_limit = 10 },
+		{ .pid = 2 },
+	};
+	uint64_t limits[LIMIT_MAX] = { 0 };
+	struct arena arena = { .w = { .max_records = SOCKETS,
+				      .grow = grow,
+				      .context = &arena,
+				      .string_max = 1 << 16,
+				      .limits = limits } };
+	struct counters rates = { .known = UINT32_MAX };
+	struct orphans orphans = { .count_known = true, .count = size, .growth_known = size & 1 };
+	struct tcpdiag_environment environment = { .known = size & 2 ? TCPDIAG_ENV_ORPHANS : 0,
+						   .tcp_max_orphans = 4 * size + 1 };
+	struct findings_input input = { .now_ns = now_ns,
+					.processes = processes,
+					.process_count = ARRAY_SIZE(processes),
+					.holders = holders,
+					.holder_count = ARRAY_SIZE(holders),
+					.environment = &environment,
+					.rates = &rates,
+					.orphans = &orphans };
+	struct thresholds thresholds;
+	struct snapshot snapshot;
+	int count;
+
+	thresholds_default(&thresholds);
+	if (size)
+		rates.value[data[0] % COUNTER_MAX] = data[size - 1];
+	if (snapshot_begin(&arena.w) < 0)
+		abort();
+	for (; size >= BYTES; data += BYTES, size -= BYTES) {
+		struct record *record = snapshot_add(&arena.w);
+
+		if (!record)
+			break;
+		make_socket(record, data, now_ns);
+	}
+	arena.w.header->now_ns = now_ns;
+	count = findings_evaluate(findings, &thresholds, &input, &arena.w);
+	if (count < 0 || count > KEYS || snapshot_seal(&arena.w) < 0 ||
+	    snapshot_open(arena.block, arena.w.used, &snapshot) < 0 ||
+	    snapshot.finding_count != (uint32_t)count)
+		abort();
+	check(&snapshot);
+	snapshot_writer_done(&arena.w);
+	free(arena.block);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct findings *findings;
+	int64_t now_ns = START_NS;
+	int i;
+
+	if (findings_new(KEYS, &findings) < 0)
+		abort();
+	for (i = 0; i < 6; i++) {
+		size_t skip = MIN(size, (size_t)i * 3);
+
+		one_round(findings, data + skip, size - skip, now_ns);
+		now_ns += (size ? data[i % size] : 1) * NSEC_PER_SEC;
+	}
+	findings_free(findings);
+	return 0;
+}
