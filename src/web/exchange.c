@@ -113,7 +113,8 @@ static void break_off(struct exchange *e)
 	const struct linger linger = { .l_onoff = 1 };
 
 	e->broken = true;
-	stream_break(e->stream);
+	if (e->stream)
+		stream_break(e->stream);
 	let_go(e);
 	e->all->statistics->broken_off++;
 	info = MHD_get_connection_info(e->connection, MHD_CONNECTION_INFO_CONNECTION_FD);

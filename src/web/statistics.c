@@ -54,7 +54,7 @@ static uint32_t open_descriptors(uint32_t at_least)
 {
 	uint32_t fd, count = 0, gap = 0;
 
-	for (fd = 0; gap < 256 || count < at_least; fd++) {
+	for (fd = 0; gap < 64 || count < at_least; fd++) {
 		if (fcntl((int)fd, F_GETFD) >= 0) {
 			count++;
 			gap = 0;

@@ -15,6 +15,7 @@
 #include <sys/wait.h>
 #include <time.h>
 
+#include "http.h"
 #include "model/channel.h"
 #include "model/snapshot.h"
 #include "web/web.h"
@@ -229,6 +230,17 @@ static inline struct lent process_snapshot(uint32_t buffer, uint32_t generation,
 	return lent;
 }
 
+/* The same with a snapshot that was written elsewhere. */
+static inline struct lent process_snapshot_of(const struct snapshot_header *header)
+{
+	struct lent lent = process_snapshot(0, 1, header->id);
+
+	ck_assert_uint_le(header->bytes, 1 << 20);
+	memcpy(lent.map, header, header->bytes);
+	lent.packet.bytes = header->bytes;
+	return lent;
+}
+
 /* @fd: with the descriptor, or without it the second time. */
 static inline void process_lend(const struct web_process *p, const struct lent *lent, bool fd)
 {
@@ -259,4 +271,32 @@ static inline void lent_done(struct lent *lent)
 {
 	munmap(lent->map, 1 << 20);
 	close(lent->memfd);
+}
+
+/* ---- asking ---- */
+
+static inline struct answer ask_on(int fd, const char *method, const char *target,
+				   const char *headers)
+{
+	struct buffer request = {}, in = {};
+	struct answer answer;
+
+	buffer_printf(&request, "%s %s HTTP/1.1\r\nHost: localhost\r\n%s\r\n", method, target,
+		      headers);
+	ck_assert(http_send(fd, request.data, request.len));
+	http_read(fd, &in, !strcmp(method, "HEAD"), &answer);
+	ck_assert_uint_eq(in.len, 0);
+	buffer_done(&request);
+	buffer_done(&in);
+	return answer;
+}
+
+static inline struct answer ask(const struct web_process *p, const char *method, const char *target,
+				const char *headers)
+{
+	int fd = process_connect(p);
+	struct answer answer = ask_on(fd, method, target, headers);
+
+	close(fd);
+	return answer;
 }

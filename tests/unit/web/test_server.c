@@ -150,31 +150,6 @@ const struct route *route_table(size_t *ret_count)
 
 /* ---- asking ---- */
 
-static struct answer ask_on(int fd, const char *method, const char *target, const char *headers)
-{
-	struct buffer request = {}, in = {};
-	struct answer answer;
-
-	buffer_printf(&request, "%s %s HTTP/1.1\r\nHost: localhost\r\n%s\r\n", method, target,
-		      headers);
-	ck_assert(http_send(fd, request.data, request.len));
-	http_read(fd, &in, !strcmp(method, "HEAD"), &answer);
-	ck_assert_uint_eq(in.len, 0);
-	buffer_done(&request);
-	buffer_done(&in);
-	return answer;
-}
-
-static struct answer ask(const struct web_process *p, const char *method, const char *target,
-			 const char *headers)
-{
-	int fd = process_connect(p);
-	struct answer answer = ask_on(fd, method, target, headers);
-
-	close(fd);
-	return answer;
-}
-
 static struct answer get(const struct web_process *p, const char *target)
 {
 	return ask(p, "GET", target, "");
