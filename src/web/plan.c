@@ -7,6 +7,10 @@
 #include <string.h>
 
 #include "web/plan.h"
+#include "web/put.h"
+
+/* Of a key and of any value that is no text. */
+#define STEP_ROOM (PLAN_KEY_MAX + PUT_ADDRESS_MAX + 2)
 
 /* The longest path of the table fits with room to spare. */
 #define PATH_SIZE 128
@@ -191,6 +195,68 @@ int plan_make(unsigned int level, const char *const *fields, size_t count, struc
 static void print_holders(const struct plan *plan, size_t first, size_t end, struct view *view,
 			  struct buffer *b);
 
+static inline char *put_word(char *p, const char *text, size_t len)
+{
+	*p++ = '"';
+	p = put_bytes(p, text, len);
+	*p++ = '"';
+	return p;
+}
+
+/* What field_value_print() prints, into room for STEP_ROOM and six times the text. */
+static inline char *put_value(char *p, const struct field *field, const struct value *value,
+			      size_t text_len)
+{
+	switch ((enum field_type)field->type) {
+	case FIELD_INTEGER:
+		return put_s64(p, value->number);
+	case FIELD_SECONDS:
+		return value->number == TCPDIAG_FOREVER ? put_literal(p, "\"forever\"")
+							: put_ms(p, value->number);
+	case FIELD_BOOL:
+		return value->number ? put_literal(p, "true") : put_literal(p, "false");
+	case FIELD_WORD:
+		return put_word(p, value->text, text_len);
+	case FIELD_TEXT:
+		return put_json(p, value->text, text_len);
+	case FIELD_TIME:
+		return put_time(p, value->number);
+	case FIELD_ADDRESS:
+		*p++ = '"';
+		p = put_address(p, value->address, (int)value->number);
+		*p++ = '"';
+		return p;
+	case FIELD_HEX:
+		*p++ = '"';
+		p = put_hex(p, (uint64_t)value->number);
+		*p++ = '"';
+		return p;
+	default:
+		return p;
+	}
+}
+
+/* The key and the value of one step. */
+static inline void print_value(const struct plan_step *step, struct view *view, struct buffer *b)
+{
+	const struct field *field = step->field;
+	struct value value;
+	bool known = field->get(view, field, &value);
+	size_t text_len = 0;
+	char *p;
+
+	if (known && (field->type == FIELD_WORD || field->type == FIELD_TEXT))
+		text_len = strlen(value.text);
+	if (!buffer_reserve(b, STEP_ROOM + PUT_JSON_MAX(text_len)))
+		return;
+	p = b->data + b->len;
+	/* All of the key's room: a copy of a constant size is a few moves. */
+	memcpy(p, step->key, PLAN_KEY_MAX);
+	p += step->key_len;
+	p = known ? put_value(p, field, &value, text_len) : put_literal(p, "null");
+	b->len = (size_t)(p - b->data);
+}
+
 static void print_steps(const struct plan *plan, size_t i, size_t end, struct view *view,
 			struct buffer *b)
 {
@@ -199,39 +265,33 @@ static void print_steps(const struct plan *plan, size_t i, size_t end, struct vi
 		const struct field *field = step->field;
 		struct value value;
 
-		if (step->op == PLAN_END) {
-			buffer_char(b, '}');
-			continue;
-		}
-		if (step->op == PLAN_OBJECT && field->flags & FIELD_OMITTED &&
-		    !field->get(view, field, &value)) {
-			i = step->jump;
-			continue;
-		}
-		buffer_add(b, step->key, step->key_len);
 		switch ((enum plan_op)step->op) {
 		case PLAN_VALUE:
-			if (field->get(view, field, &value))
-				field_value_print(field, &value, b);
-			else
-				buffer_literal(b, "null");
+			print_value(step, view, b);
 			break;
 		case PLAN_OTHER:
+			buffer_add(b, step->key, step->key_len);
 			field->print(view, b);
 			break;
 		case PLAN_OBJECT:
-			if (field->flags & FIELD_OMITTED || field->get(view, field, &value)) {
+			if (field->get(view, field, &value)) {
+				buffer_add(b, step->key, step->key_len);
 				buffer_char(b, '{');
-			} else {
-				buffer_literal(b, "null");
-				i = step->jump;
+				break;
 			}
+			if (!(field->flags & FIELD_OMITTED)) {
+				buffer_add(b, step->key, step->key_len);
+				buffer_literal(b, "null");
+			}
+			i = step->jump;
 			break;
 		case PLAN_ARRAY:
+			buffer_add(b, step->key, step->key_len);
 			print_holders(plan, i, step->jump - 1U, view, b);
 			i = step->jump;
 			break;
 		case PLAN_END:
+			buffer_char(b, '}');
 			break;
 		}
 	}

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Numbers two digits at a time from a table, JSON strings eight bytes at a time where nothing in them wants
- * an escape (RFC 8259, 7), addresses as RFC 5952 shortens them.
+ * an escape (RFC 8259, 7), addresses as RFC 5952 shortens them, dates from the day number alone: no time
+ * zone, no locale.
  */
 #include <stdbool.h>
 #include <sys/socket.h>
@@ -82,6 +83,56 @@ char *put_hex(char *p, uint64_t value)
 
 	for (; shift >= 0; shift -= 4)
 		*p++ = hex_digits[value >> shift & 15];
+	return p;
+}
+
+/* The last @count digits of @value. Return: behind them. */
+static char *put_digits(char *p, uint32_t value, int count)
+{
+	int i;
+
+	for (i = count; i-- > 0; value /= 10)
+		p[i] = (char)('0' + value % 10);
+	return p + count;
+}
+
+/* Years begin in March here, so that the leap day is the last of its year. */
+static char *put_date(char *p, int64_t days_since_1970)
+{
+	int64_t days = days_since_1970 + 719468; /* since 0000-03-01 */
+	int64_t era = days / 146097; /* of 400 years */
+	uint32_t day = (uint32_t)(days - era * 146097);
+	uint32_t year = (day - day / 1460 + day / 36524 - day / 146096) / 365;
+	uint32_t month;
+
+	day -= 365 * year + year / 4 - year / 100;
+	month = (5 * day + 2) / 153;
+	day -= (153 * month + 2) / 5;
+	month = month < 10 ? month + 3 : month - 9;
+	p = put_digits(p, year + (uint32_t)era * 400 + (month <= 2), 4);
+	*p++ = '-';
+	p = put_digits(p, month, 2);
+	*p++ = '-';
+	return put_digits(p, day + 1, 2);
+}
+
+char *put_time(char *p, int64_t wall_ns)
+{
+	int64_t ms = wall_ns > 0 ? wall_ns / 1000000 : 0;
+	uint32_t of_day = (uint32_t)(ms / 1000 % 86400);
+
+	*p++ = '"';
+	p = put_date(p, ms / 86400000);
+	*p++ = 'T';
+	p = put_digits(p, of_day / 3600, 2);
+	*p++ = ':';
+	p = put_digits(p, of_day / 60 % 60, 2);
+	*p++ = ':';
+	p = put_digits(p, of_day % 60, 2);
+	*p++ = '.';
+	p = put_digits(p, (uint32_t)(ms % 1000), 3);
+	*p++ = 'Z';
+	*p++ = '"';
 	return p;
 }
 
