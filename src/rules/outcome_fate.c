@@ -61,16 +61,18 @@ static int64_t base_rto_ms(const struct tcpdiag_socket *sk)
 static int64_t retransmits_ms(int64_t rto, const struct tcpdiag_environment *env)
 {
 	int64_t max = rto_max_ms(env), elapsed = 0, total;
+	int64_t alive_ms = model_timeout_ms(orphan_retries(env, true), max);
+	int64_t spent_ms = model_timeout_ms(orphan_retries(env, false), max);
+	int64_t current = shifted(rto, 0, max);
 	unsigned int fired;
 
 	/* A tail loss probe may come before the first timeout and start it anew. */
-	total = 2 * shifted(rto, 0, max);
+	total = 2 * current;
 	for (fired = 1; fired < 64; fired++) {
-		int64_t current = shifted(rto, fired, max);
-
+		current = shifted(current, 1, max);
 		elapsed += current;
 		total += current;
-		if (elapsed >= model_timeout_ms(orphan_retries(env, current < max), max))
+		if (elapsed >= (current < max ? alive_ms : spent_ms))
 			break;
 	}
 	return total;
