@@ -188,46 +188,51 @@ static bool process_container(const struct snapshot *snapshot, const struct proc
 
 /* ---- matching ---- */
 
+static bool has_bit(const struct filter_test *test, unsigned int number)
+{
+	return number < 64 && test->values->number >> number & 1;
+}
+
 static bool match_state(const struct filter *filter, const struct filter_test *test,
 			const struct record *record)
 {
 	(void)filter;
-	return test->values->number >> record->sk.state & 1;
+	return has_bit(test, record->sk.state);
 }
 
 static bool match_attachment(const struct filter *filter, const struct filter_test *test,
 			     const struct record *record)
 {
 	(void)filter;
-	return test->values->number >> record->sk.attachment & 1;
+	return has_bit(test, record->sk.attachment);
 }
 
 static bool match_direction(const struct filter *filter, const struct filter_test *test,
 			    const struct record *record)
 {
 	(void)filter;
-	return test->values->number >> record->direction & 1;
+	return has_bit(test, record->direction);
 }
 
 static bool match_family(const struct filter *filter, const struct filter_test *test,
 			 const struct record *record)
 {
 	(void)filter;
-	return test->values->number >> (record->sk.family != AF_INET) & 1;
+	return has_bit(test, (record->sk.family != AF_INET));
 }
 
 static bool match_protocol(const struct filter *filter, const struct filter_test *test,
 			   const struct record *record)
 {
 	(void)filter;
-	return test->values->number >> record->sk.mptcp & 1;
+	return has_bit(test, record->sk.mptcp);
 }
 
 static bool match_segment(const struct filter *filter, const struct filter_test *test,
 			  const struct record *record)
 {
 	(void)filter;
-	return record->close_rule && test->values->number >> record->close_segment & 1;
+	return record->close_rule && has_bit(test, record->close_segment);
 }
 
 static bool match_finding(const struct filter *filter, const struct filter_test *test,

@@ -151,11 +151,12 @@ static void print_fate(struct view *view, struct buffer *b)
 {
 	const struct record *record = view->record;
 	const char *rule = tcpdiag_rule_id(record->close_rule);
+	const char *segment = tcpdiag_segment_name(record->close_segment);
 	const char *attachment = tcpdiag_attachment_name(record->sk.attachment);
 
-	if (rule) {
+	if (rule && segment) {
 		buffer_literal(b, " close:(");
-		buffer_text(b, tcpdiag_segment_name(record->close_segment));
+		buffer_text(b, segment);
 		buffer_char(b, ',');
 		buffer_text(b, rule);
 		buffer_char(b, ')');
