@@ -40,11 +40,19 @@ void notify_alive(struct notify *notify, int64_t now_ns)
 	sd_notify(0, "WATCHDOG=1");
 }
 
+/* "135 ms", "1.25 ms", "0.031 ms" */
+static void print_ms(int64_t ns, char ret[static 32])
+{
+	double ms = (double)ns / (double)NSEC_PER_MSEC;
+
+	snprintf(ret, 32, "%.*f ms", ms >= 10 ? 0 : ms >= 0.1 ? 2 : 3, ms);
+}
+
 void notify_line(const struct snapshot *snapshot, char ret[static NOTIFY_STATUS])
 {
 	const struct snapshot_header *header = snapshot->header;
 	uint32_t by[SEVERITY_MAX] = {};
-	char findings[96] = "no findings";
+	char findings[96] = "no findings", fast[32], sweep[32];
 	uint32_t i;
 
 	for (i = 0; i < snapshot->finding_count; i++)
@@ -55,11 +63,11 @@ void notify_line(const struct snapshot *snapshot, char ret[static NOTIFY_STATUS]
 			 "%" PRIu32 " finding%s (%" PRIu32 " critical, %" PRIu32 " warning)",
 			 snapshot->finding_count, snapshot->finding_count == 1 ? "" : "s",
 			 by[SEVERITY_CRITICAL], by[SEVERITY_WARNING]);
-	snprintf(ret, NOTIFY_STATUS,
-		 "%" PRIu32 " socket%s, %s, fast poll %.1f ms, sweep %.1f ms of CPU",
-		 header->totals.sockets, header->totals.sockets == 1 ? "" : "s", findings,
-		 (double)header->lanes[LANE_FAST].cost_ns / (double)NSEC_PER_MSEC,
-		 (double)header->lanes[LANE_SWEEP].cost_ns / (double)NSEC_PER_MSEC);
+	print_ms(header->lanes[LANE_FAST].cost_ns, fast);
+	print_ms(header->lanes[LANE_SWEEP].cost_ns, sweep);
+	snprintf(ret, NOTIFY_STATUS, "%" PRIu32 " socket%s, %s, fast poll %s, sweep %s of CPU",
+		 header->totals.sockets, header->totals.sockets == 1 ? "" : "s", findings, fast,
+		 sweep);
 }
 
 void notify_status(struct notify *notify, const struct snapshot *snapshot, int64_t now_ns)

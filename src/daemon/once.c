@@ -6,9 +6,11 @@
 #include <errno.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "collector/collector.h"
 #include "daemon/once.h"
+#include "daemon/privileges.h"
 #include "daemon/settings.h"
 #include "daemon/terminal.h"
 #include "web/sockets.h"
@@ -52,7 +54,7 @@ static int print_document(const struct snapshot *snapshot, const char *query)
 	} while (r > 0);
 	buffer_done(&b);
 	if (r == 0 && fflush(stdout) != 0)
-		r = -errno;
+		r = -EIO;
 	return r;
 }
 
@@ -104,10 +106,14 @@ static bool found(const struct snapshot *snapshot, enum option_fail_on fail_on)
 int once_main(const struct options *options)
 {
 	_cleanup_(collector_freep) struct collector *collector = NULL;
+	struct log log = { .level = LOG_ERR, .fd = STDERR_FILENO, .process = "tcpdiagd" };
 	struct snapshot snapshot;
 	int r;
 
-	r = look(options, &collector, &snapshot);
+	/* A dump file is somebody else's: it is not read with more rights than looking needs. */
+	r = privileges_drop(&log);
+	if (r == 0)
+		r = look(options, &collector, &snapshot);
 	if (r < 0) {
 		fprintf(stderr, "tcpdiagd: %s%s%s\n",
 			options->replay ? options->replay : "cannot look", ": ",

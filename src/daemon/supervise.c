@@ -209,6 +209,8 @@ static int on_reload(sd_event_source *source, const struct signalfd_siginfo *inf
 			  path ? path : "");
 		collector_set_reload(d->collector, true, NULL, now);
 	}
+	/* A snapshot that says so, at once: /status and the metric shall not lag behind the reload. */
+	on_published(d->collector, collector_poll(d->collector, LANE_FAST), d);
 	notify_reloaded();
 	return 0;
 }

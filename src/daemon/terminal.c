@@ -69,6 +69,7 @@ int terminal_print_report(const struct snapshot *snapshot, unsigned int lines)
 	if (r == 0 && len < b.len)
 		puts("...");
 	buffer_done(&b);
-	fflush(stdout);
+	if (r == 0 && (fflush(stdout) != 0 || ferror(stdout)))
+		r = -EIO;
 	return r;
 }

@@ -132,8 +132,8 @@ START_TEST(test_status_line)
 
 	notify_line(&made->snapshot, line);
 	ck_assert_str_eq(line,
-			 "1234 sockets, 3 findings (1 critical, 1 warning), fast poll 1.2 ms, "
-			 "sweep 135.0 ms of CPU");
+			 "1234 sockets, 3 findings (1 critical, 1 warning), fast poll 1.25 ms, "
+			 "sweep 135 ms of CPU");
 	unmake(made);
 	made = make(SOURCE_OK, "", (const uint8_t *)"");
 	notify_line(&made->snapshot, line);
