@@ -6,23 +6,39 @@
  * has turned (the orphan limit, memory). Positions of listeners move, so those are looked up again.
  */
 #include <errno.h>
+#include <string.h>
 
 #include "collector/private.h"
 #include "collector/totals.h"
 #include "model/macro.h"
 
+#define AHEAD 6U
+
+static int add_listener(const struct poll *p, const struct record *records, uint32_t position)
+{
+	if (records[position].sk.state != TCPDIAG_LISTEN)
+		return 0;
+	return listeners_add(p->c->listeners, &records[position].sk, position);
+}
+
+/*
+ * Listeners stand at the positions that the pass has listed (what takes the place of one that left, too)
+ * or were appended by it.
+ */
 static int gather_listeners(struct poll *p, const struct record *records, uint32_t count)
 {
 	uint32_t i;
+	int r = 0;
 
 	listeners_begin(p->c->listeners, p->now_ns);
-	for (i = 0; i < count; i++)
-		if (records[i].sk.state == TCPDIAG_LISTEN &&
-		    listeners_add(p->c->listeners, &records[i].sk, i) < 0)
-			return -ENOMEM;
-	if (!p->stale)
+	for (i = 0; i < p->order_count && r == 0; i++)
+		if (p->c->order[i] < MIN(count, p->appended))
+			r = add_listener(p, records, p->c->order[i]);
+	for (i = p->appended; i < count && r == 0; i++)
+		r = add_listener(p, records, i);
+	if (r == 0 && !p->stale)
 		p->c->listeners_seen = true;
-	return 0;
+	return r;
 }
 
 static void direct(struct poll *p, const struct record *records, struct record *record)
@@ -53,6 +69,24 @@ static int begin_attach(struct poll *p)
 			    c->gone);
 }
 
+static void judge(struct poll *p, struct record *records, uint32_t position, uint32_t count,
+		  bool turned)
+{
+	struct collector *c = p->c;
+	struct record *record = &records[position];
+
+	if (position + AHEAD < count)
+		record_prefetch(&records[position + AHEAD]);
+	direct(p, records, record);
+	attach_record(c->attach, record);
+	if (turned || (record->seen_ns == p->now_ns && !(record->flags & RECORD_JUDGED)))
+		totals_judge(record, &c->environment);
+	record->flags &= (uint8_t)~RECORD_JUDGED;
+	totals_add(&p->totals, record, &c->settings.thresholds, p->now_ns);
+	if (p->pass == PASS_SWEEP)
+		port_usage_add(&p->usage, record);
+}
+
 int poll_judge(struct poll *p)
 {
 	struct collector *c = p->c;
@@ -63,18 +97,13 @@ int poll_judge(struct poll *p)
 	if (gather_listeners(p, records, count) < 0 || begin_attach(p) == -ENOMEM)
 		return -ENOMEM;
 	c->environment_class = class;
-	for (i = 0; i < count; i++) {
-		struct record *record = &records[i];
-
-		direct(p, records, record);
-		attach_record(c->attach, record);
-		if (turned || record->seen_ns == p->now_ns)
-			totals_judge(record, &c->environment);
-		totals_add(&p->totals, record, &c->settings.thresholds, p->now_ns);
-	}
+	memcpy(p->usage.range, c->port_range, sizeof(p->usage.range));
+	for (i = 0; i < count; i++)
+		judge(p, records, i, count, turned);
 	if (p->pass == PASS_SWEEP)
-		p->totals.port_range_ratio_max = totals_port_range(records, count, c->port_range);
+		p->totals.port_range_ratio_max = port_usage_ratio(&p->usage);
 	else if (p->before.header)
 		p->totals.port_range_ratio_max = p->before.header->totals.port_range_ratio_max;
+	port_usage_done(&p->usage);
 	return 0;
 }

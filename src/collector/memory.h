@@ -16,6 +16,8 @@
 
 /* Private to the collector: the inode is new, its holders have to be looked for. */
 #define RECORD_ASK_OWNERS (1U << 7)
+/* Private to the collector, within a poll: what close() does has not changed since the last one. */
+#define RECORD_JUDGED (1U << 6)
 
 struct memory {
 	int64_t now_ns; /* when this poll asked the kernel */

@@ -121,6 +121,8 @@ static int slot_resize(struct slot *slot, size_t size, size_t keep)
 	r = lendable(slot) ? map_memfd(size, &memfd, &data) : map_private(size, &data);
 	if (r < 0)
 		return r;
+	if (!data)
+		return -ENOMEM;
 	/* A child is never to write here between fork() and exec(). */
 	madvise(data, size, MADV_DONTFORK);
 	if (keep)

@@ -14,6 +14,7 @@
 #include "collector/listeners.h"
 #include "collector/memory.h"
 #include "collector/pool.h"
+#include "collector/port_usage.h"
 #include "collector/sources.h"
 #include "kernel/counters.h"
 #include "kernel/owners.h"
@@ -81,7 +82,8 @@ struct collector {
 	uint32_t sweep_cut; /* sockets above the limit in the last sweep */
 	bool listeners_seen;
 	bool no_mptcp; /* the kernel does not answer for it */
-	uint32_t *order, *fresh; /* kept between polls */
+	uint32_t *order; /* kept between polls; fast lane: records it covers; sweep: listeners */
+	uint32_t *fresh; /* records without a record before */
 	uint32_t order_room, fresh_room;
 
 	struct sd_event_source *timer, *walk_timer;
@@ -101,11 +103,23 @@ struct poll {
 	struct snapshot_writer w;
 	struct snapshot before; /* all empty: there was none */
 	uint32_t order_count, fresh_count;
+	uint32_t appended; /* records from here on are new to the fast lane */
 	uint32_t rows; /* that the kernel gave */
 	uint32_t cut;
 	bool stale; /* no dump: the records before, as they were */
 	struct totals totals;
+	struct port_usage usage;
 };
+
+/* Records lie in memory that no cache holds: those that come next are fetched ahead. */
+static inline void record_prefetch(const struct record *record)
+{
+	const char *bytes = (const char *)record;
+	size_t i;
+
+	for (i = 0; i < sizeof(*record); i += 64)
+		__builtin_prefetch(bytes + i);
+}
 
 int64_t clock_ns(int clock);
 

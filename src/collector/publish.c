@@ -95,7 +95,7 @@ static uint32_t count_descriptors(void)
 
 static void own_cost(struct snapshot_header *header)
 {
-	_cleanup_fclose_ FILE *statm = fopen("/proc/self/statm", "re");
+	FILE *statm = fopen("/proc/self/statm", "re");
 	unsigned long long pages_virtual = 0, pages_resident = 0;
 	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
 	struct rlimit limit;
@@ -111,6 +111,8 @@ static void own_cost(struct snapshot_header *header)
 		pages_virtual = strtoull(text, &end, 10);
 		pages_resident = strtoull(end, NULL, 10);
 	}
+	if (statm)
+		fclose(statm);
 	header->virtual_bytes = pages_virtual * page;
 	header->resident_bytes = pages_resident * page;
 }

@@ -159,12 +159,15 @@ int roster_renew(struct roster *roster, const struct owners *owners, uint32_t **
 		 uint32_t *ret_count, uint32_t **ret_rows)
 {
 	uint32_t processes = owners_process_count(owners), before = roster->count, i;
-	_cleanup_free_ uint32_t *renumber = calloc(before + 1, sizeof(*renumber));
-	_cleanup_free_ uint32_t *rows = calloc(processes + 1, sizeof(*rows));
+	uint32_t *renumber = calloc(before + 1, sizeof(*renumber));
+	uint32_t *rows = calloc(processes + 1, sizeof(*rows));
 	struct pids pids = {};
 
-	if (!renumber || !rows || pids_index(&pids, roster) < 0)
+	if (!renumber || !rows || pids_index(&pids, roster) < 0) {
+		free(renumber);
+		free(rows);
 		return -ENOMEM;
+	}
 	for (i = 0; i < before; i++)
 		roster->entries[i].missed = (uint8_t)MIN(roster->entries[i].missed + 1U,
 							 MISSED_MAX);
@@ -180,9 +183,9 @@ int roster_renew(struct roster *roster, const struct owners *owners, uint32_t **
 	for (i = 0; i < processes; i++)
 		if (rows[i] != RECORD_NONE)
 			rows[i] = renumber[rows[i]];
-	*ret_renumber = take_ptr(renumber);
+	*ret_renumber = renumber;
 	*ret_count = before;
-	*ret_rows = take_ptr(rows);
+	*ret_rows = rows;
 	return 0;
 }
 

@@ -12,8 +12,10 @@
 #include <unistd.h>
 
 #include "collector/private.h"
+#include "collector/totals.h"
 #include "model/macro.h"
 
+#define AHEAD 4U
 #define GONE_SWEEPS 3 /* so many sweeps may miss a socket that moves */
 
 /* Room for one more number in a list that is kept between polls. */
@@ -32,6 +34,17 @@ static int push(uint32_t **list, uint32_t *room, uint32_t *count, uint32_t value
 	return 0;
 }
 
+/* What is remembered of @old, and its verdict where that still holds. */
+static void carry(const struct poll *p, struct record *record, const struct record *old)
+{
+	memory_carry(&p->memory, record, old);
+	if (!totals_same_verdict(&record->sk, &old->sk))
+		return;
+	record->close_rule = old->close_rule;
+	record->close_segment = old->close_segment;
+	record->flags |= RECORD_JUDGED;
+}
+
 /* A row that stands in the new snapshot's last record. Return: 0 or -ENOMEM. */
 static int place(struct poll *p, struct record *record)
 {
@@ -40,6 +53,8 @@ static int place(struct poll *p, struct record *record)
 	int r;
 
 	p->rows++;
+	if (c->join.hint + AHEAD < p->before.record_count)
+		record_prefetch(&p->before.records[c->join.hint + AHEAD]);
 	record->sk.attachment = tcpdiag_attachment_guess(&record->sk);
 	r = join_row(&c->join, &record->sk, &position);
 	if (r < 0)
@@ -49,11 +64,14 @@ static int place(struct poll *p, struct record *record)
 		snapshot_drop(&p->w);
 		return 0;
 	}
+	snapshot_writer_records(&p->w, &count);
+	if (record->sk.state == TCPDIAG_LISTEN &&
+	    push(&c->order, &c->order_room, &p->order_count, count - 1) < 0)
+		return -ENOMEM;
 	if (r == JOIN_MATCHED) {
-		memory_carry(&p->memory, record, &p->before.records[position]);
+		carry(p, record, &p->before.records[position]);
 		return 0;
 	}
-	snapshot_writer_records(&p->w, &count);
 	return push(&c->fresh, &c->fresh_room, &p->fresh_count, count - 1);
 }
 
@@ -195,6 +213,7 @@ static int sweep(struct poll *p)
 		return r;
 	forget_unseen(p);
 	settle_fresh(p);
+	snapshot_writer_records(&p->w, &p->appended);
 	return 0;
 }
 
@@ -235,7 +254,7 @@ static int put(struct poll *p, struct record *row)
 		return r;
 	records = snapshot_writer_records(&p->w, &count);
 	if (r == JOIN_MATCHED) {
-		memory_carry(&p->memory, row, &p->before.records[position]);
+		carry(p, row, &p->before.records[position]);
 		if (position < count)
 			records[position] = *row;
 		return 0;
@@ -303,6 +322,7 @@ static int fast(struct poll *p)
 	r = poll_copy_rows(p);
 	if (r < 0)
 		return r;
+	snapshot_writer_records(&p->w, &p->appended);
 	r = list_order(p, states);
 	if (r < 0)
 		return r;

@@ -16,8 +16,11 @@ uint32_t totals_environment_class(const struct tcpdiag_environment *env)
 	bool orphans = env->orphans > env->tcp_max_orphans;
 	bool memory = env->memory_pages > env->tcp_mem[2];
 	bool timewaits = env->timewaits >= env->tcp_max_tw_buckets;
+	/* Above 60 s a FIN_WAIT2 stays a full orphan, which no limit of minisockets meets. */
+	bool cliff = env->tcp_fin_timeout > 60;
 
-	return env->known << 8 | orphans | memory << 1 | timewaits << 2 | env->tcp_migrate_req << 3;
+	return env->known << 8 | orphans | memory << 1 | timewaits << 2 |
+	       env->tcp_migrate_req << 3 | cliff << 4;
 }
 
 void totals_judge(struct record *record, const struct tcpdiag_environment *env)
@@ -30,6 +33,24 @@ void totals_judge(struct record *record, const struct tcpdiag_environment *env)
 		return;
 	record->close_rule = result.rule;
 	record->close_segment = result.segment;
+}
+
+/*
+ * What the kernel's decision hangs on (tests/unit/collector/test_totals.c asks the oracle whether that is
+ * all). Times, rates and counts of bytes only change how long an orphan lives; but the retransmission
+ * timeout can push a FIN_WAIT2 over the 60 s below which it becomes a minisocket (tcp_fin_time()).
+ */
+bool totals_same_verdict(const struct tcpdiag_socket *a, const struct tcpdiag_socket *b)
+{
+	if (a->state == TCPDIAG_FIN_WAIT2 && a->rto_us != b->rto_us)
+		return false;
+	return a->state == b->state && a->kind == b->kind && a->attachment == b->attachment &&
+	       a->known == b->known && a->rqueue == b->rqueue && a->wqueue == b->wqueue &&
+	       a->notsent_bytes == b->notsent_bytes && a->wmem_queued == b->wmem_queued &&
+	       a->linger2_ms == b->linger2_ms && a->sk_lingertime_ms == b->sk_lingertime_ms &&
+	       a->sk_shutdown == b->sk_shutdown && a->mptcp == b->mptcp &&
+	       a->mptcp_subflow == b->mptcp_subflow && a->linger == b->linger &&
+	       a->repair == b->repair;
 }
 
 static void add_close(struct totals *totals, const struct record *record)
@@ -93,92 +114,4 @@ void totals_add(struct totals *totals, const struct record *record,
 		add_close(totals, record);
 	if (state == TCPDIAG_LISTEN)
 		add_listener(totals, sk, thresholds);
-}
-
-/* ---- ports of one destination ---- */
-
-struct destination {
-	uint64_t key; /* hash of the three ends; 0: free */
-	uint32_t count;
-};
-
-struct destinations {
-	struct destination *slots;
-	uint32_t room, used, most;
-};
-
-static uint64_t mix(uint64_t hash, uint64_t value)
-{
-	hash = (hash ^ value) * 0x9e3779b97f4a7c15ULL;
-	return hash ^ hash >> 32;
-}
-
-/* 64 bits: two destinations that share them are not to be expected in a lifetime. */
-static uint64_t destination_key(const struct tcpdiag_socket *sk)
-{
-	uint64_t words[4], hash = sk->netns;
-	int i;
-
-	memcpy(words, sk->local, 16);
-	memcpy(words + 2, sk->remote, 16);
-	for (i = 0; i < 4; i++)
-		hash = mix(hash, words[i]);
-	hash = mix(hash, sk->remote_port);
-	return hash ? hash : 1;
-}
-
-static struct destination *destination_slot(const struct destinations *d, uint64_t key)
-{
-	uint32_t slot = (uint32_t)key & (d->room - 1);
-
-	while (d->slots[slot].key && d->slots[slot].key != key)
-		slot = (slot + 1) & (d->room - 1);
-	return &d->slots[slot];
-}
-
-static bool destinations_grow(struct destinations *d)
-{
-	struct destinations more = { .room = MAX(d->room * 2, 1024U), .used = d->used };
-	uint32_t i;
-
-	more.slots = calloc(more.room, sizeof(*more.slots));
-	if (!more.slots)
-		return false;
-	for (i = 0; i < d->room; i++)
-		if (d->slots[i].key)
-			*destination_slot(&more, d->slots[i].key) = d->slots[i];
-	free(d->slots);
-	more.most = d->most;
-	*d = more;
-	return true;
-}
-
-double totals_port_range(const struct record *records, uint32_t count, const uint16_t range[2])
-{
-	struct destinations d = {};
-	uint32_t size = (uint32_t)range[1] - range[0] + 1, i;
-
-	if (!range[1] || range[1] < range[0])
-		return 0;
-	for (i = 0; i < count; i++) {
-		const struct tcpdiag_socket *sk = &records[i].sk;
-		struct destination *at;
-
-		if (!sk->remote_port || records[i].direction == DIRECTION_INBOUND ||
-		    sk->local_port < range[0] || sk->local_port > range[1] || sk->mptcp)
-			continue;
-		if (d.used >= d.room / 2 && !destinations_grow(&d)) {
-			d.most = 0;
-			break;
-		}
-		at = destination_slot(&d, destination_key(sk));
-		if (!at->key) {
-			at->key = destination_key(sk);
-			d.used++;
-		}
-		at->count++;
-		d.most = MAX(d.most, at->count);
-	}
-	free(d.slots);
-	return (double)d.most / size;
 }

@@ -17,12 +17,5 @@ void totals_judge(struct record *record, const struct tcpdiag_environment *env);
 void totals_add(struct totals *totals, const struct record *record,
 		const struct thresholds *thresholds, int64_t now_ns);
 
-/**
- * totals_port_range() - the largest share of the ephemeral ports that one destination uses up
- *
- * Exact: clients' sockets in all states (TIME-WAIT included) by local address and remote address and
- * port, against the size of ip_local_port_range. A walk of its own, for the sweep.
- *
- * Return: 0 where the range is not known or out of memory.
- */
-double totals_port_range(const struct record *records, uint32_t count, const uint16_t range[2]);
+/* Whether close() does the same to both, in one environment: the verdict need not be asked for again. */
+bool totals_same_verdict(const struct tcpdiag_socket *a, const struct tcpdiag_socket *b);

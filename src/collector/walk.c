@@ -51,9 +51,9 @@ static void judge_namespaces(struct collector *c)
 
 	if (others)
 		sources_set(&c->sources, SOURCE_NAMESPACES, SOURCE_DEGRADED,
-			    "%u other network namespace%s (containers) not read: this version sees "
-			    "the sockets of its own namespace only",
-			    others, others == 1 ? " is" : "s are");
+			    "%u other network namespace%s (containers): this version reads the "
+			    "sockets of its own only",
+			    others, others == 1 ? "" : "s");
 	else
 		sources_set(&c->sources, SOURCE_NAMESPACES, SOURCE_OFF,
 			    "no process seen lives in another network namespace; this version "
