@@ -99,9 +99,9 @@ static void finding_text(struct buffer *b, const struct snapshot *snapshot, uint
 		      severity_name(finding->severity) ?: "-",
 		      tcpdiag_rule_id(finding->rule) ?: "-", finding->count,
 		      (int64_t)(snapshot_age(snapshot, finding->since_ns) / NSEC_PER_SEC), pid);
-	plain_text(b, *unit ? unit : "-", 24, true);
+	plain_cell(b, *unit ? unit : "-", 24);
 	buffer_literal(b, "  ");
-	plain_text(b, snapshot_text(snapshot, finding->summary), SIZE_MAX, false);
+	plain_text(b, snapshot_text(snapshot, finding->summary), SIZE_MAX, SIZE_MAX);
 }
 
 static void finding_cursor(const struct snapshot *snapshot, uint32_t row, char ret[LIST_CURSOR_MAX])
@@ -235,7 +235,7 @@ static int filters_check(const struct query *query, struct problem *problem)
 
 	for (i = 0; i < query->count; i++)
 		for (f = 0; f < ARRAY_SIZE(filters); f++) {
-			if (strcmp(query->parameters[i].name, filters[f].name))
+			if (strcmp(query->parameters[i].name, filters[f].name) != 0)
 				continue;
 			r = filters[f].check(&query->parameters[i], problem);
 			if (r < 0)
@@ -256,7 +256,7 @@ static bool filters_match(const struct query *query, const struct snapshot *snap
 		for (i = 0; i < query->count && !matches; i++) {
 			const struct parameter *p = &query->parameters[i];
 
-			if (strcmp(p->name, filters[f].name))
+			if (strcmp(p->name, filters[f].name) != 0)
 				continue;
 			given = true;
 			matches = filters[f].match(snapshot, finding, p->value);
@@ -267,21 +267,8 @@ static bool filters_match(const struct query *query, const struct snapshot *snap
 	return true;
 }
 
-static int cursor_parse(const char *text, uint8_t *ret_severity, uint64_t *ret_id,
-			struct problem *problem)
-{
-	unsigned int severity;
-	uint64_t id;
-	int end = 0;
-
-	if (strlen(text) >= LIST_CURSOR_MAX ||
-	    sscanf(text, "%1u-%16" SCNx64 "%n", &severity, &id, &end) != 2 || text[end])
-		return problem_set(problem, 400, "after",
-				   "the `next` of an earlier page is wanted");
-	*ret_severity = (uint8_t)severity;
-	*ret_id = id;
-	return 0;
-}
+/* "2-1f": severity and id */
+static const struct list_part cursor_parts[] = { { 10, SEVERITY_MAX - 1 }, { 16, UINT64_MAX } };
 
 int findings_route(const struct request *request, struct document **ret, struct problem *problem)
 {
@@ -289,8 +276,7 @@ int findings_route(const struct request *request, struct document **ret, struct 
 	uint32_t count = 0, matched = 0, i;
 	_cleanup_free_ uint32_t *rows = NULL;
 	struct list_options options;
-	uint8_t severity = 0;
-	uint64_t id = 0;
+	uint64_t after[ARRAY_SIZE(cursor_parts)] = { 0 };
 	int r;
 
 	r = list_options_parse(request->query, &options, problem);
@@ -299,11 +285,9 @@ int findings_route(const struct request *request, struct document **ret, struct 
 	r = filters_check(request->query, problem);
 	if (r < 0)
 		return r;
-	if (options.after) {
-		r = cursor_parse(options.after, &severity, &id, problem);
-		if (r < 0)
-			return r;
-	}
+	r = list_cursor_parse(&options, cursor_parts, ARRAY_SIZE(cursor_parts), after, problem);
+	if (r < 0)
+		return r;
 	rows = calloc(snapshot->finding_count + 1U, sizeof(*rows));
 	if (!rows)
 		return -ENOMEM;
@@ -314,7 +298,8 @@ int findings_route(const struct request *request, struct document **ret, struct 
 	for (i = 0; i < matched; i++) {
 		const struct finding *finding = finding_at(snapshot, rows[i]);
 
-		if (!options.after || compare(finding->severity, finding->id, severity, id) > 0)
+		if (!options.after ||
+		    compare(finding->severity, finding->id, (uint8_t)after[0], after[1]) > 0)
 			rows[count++] = rows[i];
 	}
 	return list_new(request, &findings_type, &options, take_ptr(rows), count, matched, ret);

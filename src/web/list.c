@@ -2,6 +2,7 @@
 /*
  * Lists of findings and listeners: few enough that their rows can be sorted, too many for one buffer.
  */
+#include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
 
@@ -79,7 +80,7 @@ int list_options_parse(const struct query *query, struct list_options *ret, stru
 		const struct parameter *p = &query->parameters[i];
 
 		if (!strcmp(p->name, "limit")) {
-			uint64_t limit;
+			uint64_t limit = 0;
 
 			r = query_number(p, UINT32_MAX, &limit, problem);
 			if (r < 0)
@@ -99,6 +100,27 @@ int list_options_parse(const struct query *query, struct list_options *ret, stru
 		}
 	}
 	*ret = options;
+	return 0;
+}
+
+int list_cursor_parse(const struct list_options *options, const struct list_part *parts,
+		      size_t count, uint64_t *ret, struct problem *problem)
+{
+	const char *text = options->after;
+	size_t i;
+
+	for (i = 0; text && i < count; i++) {
+		char *end;
+
+		/* No blanks and no signs, which strtoull() takes. */
+		errno = isxdigit((unsigned char)*text) ? 0 : EINVAL;
+		ret[i] = strtoull(text, &end, parts[i].base);
+		if (errno || end == text || ret[i] > parts[i].max ||
+		    *end != (i + 1 < count ? '-' : '\0'))
+			return problem_set(problem, 400, "after",
+					   "the `next` of an earlier page is wanted");
+		text = end + 1;
+	}
 	return 0;
 }
 

@@ -45,6 +45,16 @@ struct list_options {
 int list_options_parse(const struct query *query, struct list_options *ret,
 		       struct problem *problem);
 
+/* A cursor is numbers with '-' between them. */
+struct list_part {
+	int base; /* 10 or 16 */
+	uint64_t max;
+};
+
+/* The numbers of `after`, untouched where it is not given. Return: 0; -EINVAL with @problem. */
+int list_cursor_parse(const struct list_options *options, const struct list_part *parts,
+		      size_t count, uint64_t *ret, struct problem *problem);
+
 /* The last value of a parameter, or NULL. */
 const char *query_get(const struct query *query, const char *name);
 

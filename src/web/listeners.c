@@ -93,9 +93,9 @@ static void listener_text(struct buffer *b, const struct snapshot *snapshot, uin
 		buffer_literal(b, "-");
 		return;
 	}
-	plain_text(b, snapshot_text(snapshot, owner->comm), SIZE_MAX, false);
+	plain_text(b, snapshot_text(snapshot, owner->comm), SIZE_MAX, SIZE_MAX);
 	buffer_printf(b, "(%" PRId32 ") ", owner->pid);
-	plain_text(b, snapshot_text(snapshot, owner->unit), SIZE_MAX, false);
+	plain_text(b, snapshot_text(snapshot, owner->unit), SIZE_MAX, SIZE_MAX);
 }
 
 static void listener_cursor(const struct snapshot *snapshot, uint32_t row,
@@ -207,19 +207,10 @@ static bool filters_match(const struct query *query, const struct snapshot *snap
 	return true;
 }
 
-static int cursor_parse(const char *text, struct place *ret, struct problem *problem)
-{
-	struct place place;
-	int end = 0;
-
-	if (sscanf(text, "%5" SCNu16 "-%10" SCNu32 "-%16" SCNx64 "%n", &place.port, &place.netns,
-		   &place.cookie, &end) != 3 ||
-	    text[end])
-		return problem_set(problem, 400, "after",
-				   "the `next` of an earlier page is wanted");
-	*ret = place;
-	return 0;
-}
+/* "443-4026531840-1f": port, namespace, cookie */
+static const struct list_part cursor_parts[] = { { 10, UINT16_MAX },
+						 { 10, UINT32_MAX },
+						 { 16, UINT64_MAX } };
 
 /* The rows of all listeners that match, in order. Return: how many, -ENOMEM. */
 static int64_t select_rows(const struct request *request, uint32_t **ret)
@@ -245,7 +236,8 @@ static int64_t select_rows(const struct request *request, uint32_t **ret)
 int listeners_route(const struct request *request, struct document **ret, struct problem *problem)
 {
 	struct list_options options;
-	struct place after = { 0 };
+	uint64_t parts[ARRAY_SIZE(cursor_parts)] = { 0 };
+	struct place after;
 	uint32_t *rows, first = 0;
 	int64_t count;
 	int r;
@@ -256,11 +248,10 @@ int listeners_route(const struct request *request, struct document **ret, struct
 	r = filters_check(request->query, problem);
 	if (r < 0)
 		return r;
-	if (options.after) {
-		r = cursor_parse(options.after, &after, problem);
-		if (r < 0)
-			return r;
-	}
+	r = list_cursor_parse(&options, cursor_parts, ARRAY_SIZE(cursor_parts), parts, problem);
+	if (r < 0)
+		return r;
+	after = (struct place){ parts[2], (uint32_t)parts[1], (uint16_t)parts[0] };
 	count = select_rows(request, &rows);
 	if (count < 0)
 		return (int)count;

@@ -99,39 +99,45 @@ static void count_held(struct owner *owner, const struct record *record)
 	}
 }
 
+static void count_record(struct walk *walk, const struct record *record)
+{
+	const struct snapshot *snapshot = walk->snapshot;
+	struct owner *owner;
+
+	if (record->sk.attachment == TCPDIAG_HELD) {
+		owner = sole_owner(walk, record);
+		if (owner)
+			count_held(owner, record);
+	} else if (record->sk.attachment == TCPDIAG_ORPHAN) {
+		owner = owner_of(walk, record->creator);
+		if (owner)
+			owner->orphans++;
+	} else if (record->sk.attachment == TCPDIAG_UNACCEPTED &&
+		   record->listener < snapshot->record_count) {
+		owner = sole_owner(walk, &snapshot->records[record->listener]);
+		if (owner)
+			owner->unaccepted++;
+	}
+}
+
 int owners_count(const struct snapshot *snapshot, struct owners *ret)
 {
-	_cleanup_free_ struct owner *rows = calloc(snapshot->process_count + 1U, sizeof(*rows));
-	_cleanup_free_ uint32_t *row_of = calloc(snapshot->process_count + 1U, sizeof(*row_of));
-	struct walk walk = { .snapshot = snapshot, .rows = rows, .row_of = row_of };
+	struct walk walk = { .snapshot = snapshot };
 	uint32_t i;
-	int r;
+	int r = -ENOMEM;
 
-	if (!rows || !row_of)
-		return -ENOMEM;
-	r = map_processes(&walk);
-	if (r < 0)
+	walk.rows = calloc(snapshot->process_count + 1U, sizeof(*walk.rows));
+	walk.row_of = calloc(snapshot->process_count + 1U, sizeof(*walk.row_of));
+	if (walk.rows && walk.row_of)
+		r = map_processes(&walk);
+	for (i = 0; r >= 0 && i < snapshot->record_count; i++)
+		count_record(&walk, &snapshot->records[i]);
+	free(walk.row_of);
+	if (r < 0) {
+		free(walk.rows);
 		return r;
-	for (i = 0; i < snapshot->record_count; i++) {
-		const struct record *record = &snapshot->records[i];
-		struct owner *owner;
-
-		if (record->sk.attachment == TCPDIAG_HELD) {
-			owner = sole_owner(&walk, record);
-			if (owner)
-				count_held(owner, record);
-		} else if (record->sk.attachment == TCPDIAG_ORPHAN) {
-			owner = owner_of(&walk, record->creator);
-			if (owner)
-				owner->orphans++;
-		} else if (record->sk.attachment == TCPDIAG_UNACCEPTED &&
-			   record->listener < snapshot->record_count) {
-			owner = sole_owner(&walk, &snapshot->records[record->listener]);
-			if (owner)
-				owner->unaccepted++;
-		}
 	}
-	ret->rows = take_ptr(rows);
+	ret->rows = walk.rows;
 	ret->count = walk.count;
 	return 0;
 }

@@ -2,7 +2,6 @@
 /*
  * A page of fixed width. The unit of wrapping is the word; one that is wider than the page is broken.
  */
-#include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -37,38 +36,40 @@ static void word(struct page *page, const char *text, size_t len, unsigned int g
 {
 	unsigned int room = page->columns > page->indent ? page->columns - page->indent : 1;
 	unsigned int width = plain_width(text, len);
-	_cleanup_free_ char *copy = strndup(text, len);
-	const char *rest = copy;
+	const char *end = text + len;
 
-	if (!copy) {
-		page->b->error = -ENOMEM;
-		return;
-	}
 	if (page->column > page->indent && page->column + gap + width > page->columns)
 		page_wrap(page);
 	else if (page->column > page->indent)
 		blanks(page, gap);
 	for (; width > room; width -= room) {
-		rest = plain_text(page->b, rest, room, false);
+		text = plain_text(page->b, text, (size_t)(end - text), room);
 		page_wrap(page);
 	}
-	plain_text(page->b, rest, width, false);
+	plain_text(page->b, text, (size_t)(end - text), width);
 	page->column += width;
+}
+
+void page_text_n(struct page *page, const char *text, size_t len, unsigned int gap)
+{
+	const char *end = text + strnlen(text, len), *start;
+
+	for (;;) {
+		while (text < end && strchr(" \t\r\n", *text))
+			text++;
+		start = text;
+		while (text < end && !strchr(" \t\r\n", *text))
+			text++;
+		if (text == start)
+			return;
+		word(page, start, (size_t)(text - start), gap);
+		gap = 1;
+	}
 }
 
 void page_text(struct page *page, const char *text, unsigned int gap)
 {
-	for (;;) {
-		size_t len;
-
-		text += strspn(text, " \t\r\n");
-		len = strcspn(text, " \t\r\n");
-		if (!len)
-			return;
-		word(page, text, len, gap);
-		text += len;
-		gap = 1;
-	}
+	page_text_n(page, text, strlen(text), gap);
 }
 
 void page_printf(struct page *page, unsigned int gap, const char *format, ...)
@@ -82,12 +83,12 @@ void page_printf(struct page *page, unsigned int gap, const char *format, ...)
 	page_text(page, text, gap);
 }
 
-void page_begin(struct page *page, const char *text, unsigned int indent)
+void page_begin(struct page *page, const char *mark, unsigned int indent)
 {
-	unsigned int width = MIN(plain_width(text, strlen(text)), page->columns);
+	unsigned int width = MIN(plain_width(mark, strlen(mark)), page->columns);
 
 	page->indent = indent < page->columns ? indent : 0;
-	plain_text(page->b, text, width, false);
+	plain_text(page->b, mark, SIZE_MAX, width);
 	page->column = width;
 	if (page->column < page->indent)
 		blanks(page, page->indent - page->column);
@@ -120,11 +121,11 @@ void page_row(struct page *page, const struct page_column *columns, const char *
 		width = plain_width(cells[i], strlen(cells[i]));
 		if (!i) {
 			room = MIN(room, page->columns);
-			plain_text(page->b, cells[i], room, true);
+			plain_cell(page->b, cells[i], room);
 		} else {
 			width = MIN(width, columns[i].width);
 			blanks(page, room - width);
-			plain_text(page->b, cells[i], width, false);
+			plain_text(page->b, cells[i], SIZE_MAX, width);
 		}
 		used += room;
 	}

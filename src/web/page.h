@@ -18,10 +18,12 @@ struct page {
 	unsigned int indent; /* of the lines that follow a wrap */
 };
 
-/* Starts a line with a word, padded to @indent; lines after it begin there. */
-void page_begin(struct page *page, const char *word, unsigned int indent);
+/* Starts a line with a mark, padded to @indent; lines after it begin there. */
+void page_begin(struct page *page, const char *mark, unsigned int indent);
 /* The words of a text; @gap blanks before the first of them, if it is not the first of its line. */
 void page_text(struct page *page, const char *text, unsigned int gap);
+/* The same of the first @len bytes. */
+void page_text_n(struct page *page, const char *text, size_t len, unsigned int gap);
 void page_printf(struct page *page, unsigned int gap, const char *format, ...) PRINTF(3, 4);
 void page_end(struct page *page);
 /* An empty line. */

@@ -73,21 +73,27 @@ void emit_holders(struct emitter *j, const char *name, const struct snapshot *sn
 	emit_end(j, ']');
 }
 
-const char *plain_text(struct buffer *b, const char *text, size_t max, bool pad)
+const char *plain_text(struct buffer *b, const char *text, size_t len, size_t max)
 {
-	for (; *text; text++) {
+	for (; len && *text; text++, len--) {
 		unsigned char c = (unsigned char)*text;
 
 		if ((c & 0xc0) == 0x80) /* goes on with the character before */
 			continue;
-		if (!max)
+		if (!max--)
 			break;
 		buffer_char(b, c < ' ' || c > '~' ? '?' : *text);
-		max--;
 	}
-	while (pad && max--)
-		buffer_char(b, ' ');
 	return text;
+}
+
+void plain_cell(struct buffer *b, const char *text, size_t width)
+{
+	size_t before = b->len;
+
+	plain_text(b, text, SIZE_MAX, width);
+	while (!b->error && b->len < before + width)
+		buffer_char(b, ' ');
 }
 
 bool unit_matches(const char *unit, const char *asked)

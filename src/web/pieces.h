@@ -29,9 +29,11 @@ void emit_holders(struct emitter *j, const char *name, const struct snapshot *sn
 
 /*
  * Text as a terminal may get it: what is no printable ASCII becomes '?', one for each character.
- * At most @max characters; @pad: blanks up to @max. Return: what did not fit.
+ * At most @max characters of the first @len bytes. Return: what did not fit.
  */
-const char *plain_text(struct buffer *b, const char *text, size_t max, bool pad);
+const char *plain_text(struct buffer *b, const char *text, size_t len, size_t max);
+/* The same of a whole string, with blanks behind it up to @width. */
+void plain_cell(struct buffer *b, const char *text, size_t width);
 
 /* Whether a unit is the one asked for: "nginx" is "nginx.service". */
 bool unit_matches(const char *unit, const char *asked);

@@ -154,11 +154,10 @@ static void print_not_seen(struct report *report)
 
 	while (*line) {
 		size_t len = strcspn(line, "\n");
-		_cleanup_free_ char *copy = strndup(line, len);
 
-		if (len && copy) {
+		if (len) {
 			page_begin(&report->page, "NOT SEEN", 10);
-			page_text(&report->page, copy, 0);
+			page_text_n(&report->page, line, len, 0);
 			page_end(&report->page);
 		}
 		line += len + (line[len] == '\n');

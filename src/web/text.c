@@ -74,7 +74,7 @@ static void print_process(struct view *view, struct buffer *b, const struct proc
 
 	/* A process names itself: nothing in it may move the cursor of a terminal. */
 	buffer_literal(b, "(\"");
-	plain_text(b, comm, 64, false);
+	plain_text(b, comm, SIZE_MAX, 64);
 	buffer_literal(b, "\",pid=");
 	if (process)
 		buffer_s64(b, process->pid);

@@ -158,7 +158,7 @@ static double series(const char *name)
 	for (i = 0; i < scraped.count; i++)
 		if (!strcmp(scraped.series[i], name))
 			return scraped.value[i];
-	return NAN;
+	return (double)NAN;
 }
 
 static size_t series_of(const char *family)
@@ -348,7 +348,7 @@ START_TEST(labels_are_escaped)
 					      .help = "X." };
 	struct buffer b = { 0 };
 	struct scrape s = { .b = &b, .metric = &metric };
-	static const double numbers[] = { 0.1, 1e300, -3, INFINITY, 9007199254740993.0 };
+	static const double numbers[] = { 0.1, 1e300, -3, (double)INFINITY, 9007199254740993.0 };
 	size_t i;
 
 	scrape_sample_1(&s, "a", "q\"b\\n\nz\xff", 1);

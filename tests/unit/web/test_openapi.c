@@ -3,7 +3,7 @@
  * /openapi.json names every route, parameter, field and rule there is; what the handlers answer is what it
  * says, by a small validator of JSON Schema; docs/openapi.yaml says the same.
  *
- * TCPDIAGD_WRITE_DOCS=1 writes docs/openapi.yaml anew instead of comparing it.
+ * TCPDIAGD_WRITE_DOCS=1 (`make openapi`) writes docs/openapi.yaml anew before comparing it.
  */
 #include "fixture.h"
 #include "web/field.h"
@@ -128,7 +128,8 @@ static void validate_any(const json_t *value, json_t *any, const struct place *p
 
 	if (*complaint)
 		return;
-	json_array_foreach(any, i, one) {
+	json_array_foreach(any, i, one)
+	{
 		*complaint = '\0';
 		validate(value, one, *place);
 		if (!*complaint)
@@ -408,8 +409,7 @@ START_TEST(document_in_the_tree)
 	buffer_literal(&b,
 		       "# SPDX-License-Identifier: LGPL-2.1-or-later\n"
 		       "# Made from the program's tables, which also make /openapi.json. After a "
-		       "change of them:\n"
-		       "#   TCPDIAGD_WRITE_DOCS=1 build/tests/unit/web/test_openapi");
+		       "change of them: make openapi");
 	yaml(&b, api, 0);
 	buffer_literal(&b, "\n");
 	buffer_char(&b, '\0');
@@ -422,9 +422,8 @@ START_TEST(document_in_the_tree)
 		ck_assert_int_eq(fclose(file), 0);
 	}
 	have = read_file(YAML);
-	ck_assert_msg(!strcmp(have, b.data),
-		      YAML " does not say what /openapi.json says: run "
-			   "TCPDIAGD_WRITE_DOCS=1 build/tests/unit/web/test_openapi and commit it");
+	ck_assert_msg(!strcmp(have, b.data), YAML
+		      " does not say what /openapi.json says: run `make openapi` and commit it");
 	free(have);
 	buffer_done(&b);
 }
