@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Only changes are said, and of findings only what asks for a person: a prediction alone does not go to the
- * journal.
+ * Only changes are said, and of findings only what asks for a person: a prediction alone does not
+ * go to the journal.
  */
 #include <string.h>
 

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * YAML in two passes over the same text. The first reads events and refuses what a configuration does not
- * need and a tree would hide: several documents, anchors and aliases (which make cycles), tags, depth.
- * The second loads libyaml's document tree, in which every node knows its line and column, and walks it along
- * the table of options. Nothing is converted by YAML's own rules: a value is its text, read as on the
- * command line, so that `010` or `yes` cannot become something else.
+ * YAML in two passes over the same text. The first reads events and refuses what a configuration
+ * does not need and a tree would hide: several documents, anchors and aliases (which make cycles),
+ * tags, depth. The second loads libyaml's document tree, in which every node knows its line and
+ * column, and walks it along the table of options. Nothing is converted by YAML's own rules: a
+ * value is its text, read as on the command line, so that `010` or `yes` cannot become something
+ * else.
  */
 #include <errno.h>
 #include <stdarg.h>
@@ -301,7 +302,10 @@ static void walk_section(struct walk *walk, const char *name, const yaml_node_t 
 			 "%s: %s; expected keys below it, indented", name, node_kind(value));
 }
 
-/* Did an earlier key of this mapping say the same? Faulty keys are few: the walk ends when there are many. */
+/*
+ * Did an earlier key of this mapping say the same? Faulty keys are few: the walk ends when there
+ * are many.
+ */
 static bool is_duplicate(const struct walk *walk, const yaml_node_t *mapping,
 			 const yaml_node_pair_t *pair, const char *word)
 {

@@ -17,8 +17,8 @@
  * @name: of the file, for messages
  * @options: values that stand in the text are set, the others stay
  *
- * Return: 0; -EINVAL, each mistake added to @faults as "name:line:column: what"; -ENOMEM. On failure
- * the options may be partly set.
+ * Return: 0; -EINVAL, each mistake added to @faults as "name:line:column: what"; -ENOMEM. On
+ * failure the options may be partly set.
  */
 int config_parse(const char *text, size_t len, const char *name, struct options *options,
 		 struct faults *faults);

@@ -68,7 +68,9 @@ int config_assemble(int argc, char **argv, struct options *ret, const char **ret
 	int r, loaded;
 
 	*ret = (struct options){};
-	/* Alone first: it says where the file is, and its own mistakes are told before the file's. */
+	/*
+	 * Alone first: it says where the file is, and its own mistakes are told before the file's.
+	 */
 	r = options_default(&first);
 	if (r == 0)
 		r = arguments_apply(&first, argc, argv, faults);

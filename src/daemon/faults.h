@@ -18,7 +18,10 @@ struct faults {
 	bool out_of_memory;
 };
 
-/* Adds a line; past FAULTS_MAX only the count goes on. Return: -EINVAL, so that a caller can return it. */
+/*
+ * Adds a line; past FAULTS_MAX only the count goes on. Return: -EINVAL, so that a caller can return
+ * it.
+ */
 int faults_add(struct faults *faults, const char *format, ...) PRINTF(2, 3);
 
 /* No more lines are taken: further looking is idle. */

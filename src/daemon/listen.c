@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Sockets that listen. They are opened by the collector, stay open in it for as long as it lives, and are passed
- * to each web process: while one is being replaced, connections wait in the queue instead of being refused.
+ * Sockets that listen. They are opened by the collector, stay open in it for as long as it lives,
+ * and are passed to each web process: while one is being replaced, connections wait in the queue
+ * instead of being refused.
  */
 #include <arpa/inet.h>
 #include <errno.h>

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The spelling of addresses: brackets around IPv6 (RFC 3986, 3.2.2), nothing before the colon for all.
+ * The spelling of addresses: brackets around IPv6 (RFC 3986, 3.2.2), nothing before the colon for
+ * all.
  */
 #include <arpa/inet.h>
 #include <errno.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * A line is written with one write(), so that lines of two processes do not mix. Started by systemd
- * (JOURNAL_STREAM names the device and inode of stderr, systemd.exec(5)) messages go to the journal with
- * their priority.
+ * (JOURNAL_STREAM names the device and inode of stderr, systemd.exec(5)) messages go to the journal
+ * with their priority.
  */
 #include <inttypes.h>
 #include <stdarg.h>

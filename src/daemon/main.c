@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * One program, three lives: the daemon, one look (--once), and the web process, which the daemon starts
- * with an argument of its own and a channel at descriptor 3.
+ * One program, three lives: the daemon, one look (--once), and the web process, which the daemon
+ * starts with an argument of its own and a channel at descriptor 3.
  */
 #include <stdio.h>
 #include <string.h>

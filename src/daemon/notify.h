@@ -37,5 +37,8 @@ void notify_reloaded(void);
 
 void notify_stopping(void);
 
-/* "148150 sockets, 2 findings (1 critical, 1 warning), fast poll 1.2 ms, sweep 135 ms of CPU"; pure. */
+/*
+ * "148150 sockets, 2 findings (1 critical, 1 warning), fast poll 1.2 ms, sweep 135 ms of CPU";
+ * pure.
+ */
 void notify_line(const struct snapshot *snapshot, char ret[static NOTIFY_STATUS]);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The same collector and the same documents as the daemon, without a server: one walk over the owners, one
- * sweep, one document. What could not be seen without privileges stands in the document itself.
+ * The same collector and the same documents as the daemon, without a server: one walk over the
+ * owners, one sweep, one document. What could not be seen without privileges stands in the document
+ * itself.
  */
 #include <errno.h>
 #include <string.h>
@@ -107,7 +108,7 @@ int once_main(const struct options *options)
 {
 	_cleanup_(collector_freep) struct collector *collector = NULL;
 	struct log log = { .level = LOG_ERR, .fd = STDERR_FILENO, .process = "tcpdiagd" };
-	struct snapshot snapshot;
+	struct snapshot snapshot = {};
 	int r;
 
 	/* A dump file is somebody else's: it is not read with more rights than looking needs. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The table, and how to find one's way in it. The order is that of --help, of the example file and of
- * --check-config: a name's sections stand together.
+ * The table, and how to find one's way in it. The order is that of --help, of the example file and
+ * of --check-config: a name's sections stand together.
  */
 #include <errno.h>
 #include <stdio.h>

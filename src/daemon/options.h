@@ -2,9 +2,9 @@
 /*
  * Options: one row each, whatever it is that reads or prints them.
  *
- * The command line, the configuration file, --help, --check-config, the manuals' tests: all walk the same
- * rows. The thresholds of the rules are rows too, after the program's own. A value is taken from the
- * command line before the file before the default, and remembers which it was.
+ * The command line, the configuration file, --help, --check-config, the manuals' tests: all walk
+ * the same rows. The thresholds of the rules are rows too, after the program's own. A value is
+ * taken from the command line before the file before the default, and remembers which it was.
  */
 #pragma once
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * One row a capability. As root, a few more stay permitted, though not effective, for the web process: it
- * begins with them to become another user, and gives up everything then (web/confine.h); and to end one that
- * hangs takes CAP_KILL after that, which is raised for that call alone.
+ * One row a capability. As root, a few more stay permitted, though not effective, for the web
+ * process: it begins with them to become another user, and gives up everything then
+ * (web/confine.h); and to end one that hangs takes CAP_KILL after that, which is raised for that
+ * call alone.
  */
 #include <errno.h>
 #include <signal.h>
@@ -83,7 +84,10 @@ static int reduce(cap_t now)
 	return r;
 }
 
-/* The bounding set first: that itself needs a capability. Without it there is nothing to gain anyway. */
+/*
+ * The bounding set first: that itself needs a capability. Without it there is nothing to gain
+ * anyway.
+ */
 static void reduce_bounding(void)
 {
 	for (cap_value_t c = 0; c < cap_max_bits(); c++)

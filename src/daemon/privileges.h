@@ -11,8 +11,8 @@
 /**
  * privileges_drop() - after the sockets are bound, before anything is read
  *
- * Gives up what is not in the table, in every set, and forbids to gain any; what is in the table and not there
- * is logged with what it costs. Where it was not root before, little happens.
+ * Gives up what is not in the table, in every set, and forbids to gain any; what is in the table
+ * and not there is logged with what it costs. Where it was not root before, little happens.
  *
  * Return: 0 or -errno where something could not be given up.
  */

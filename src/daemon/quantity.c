@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Durations follow the Prometheus grammar (model/time.go: ([0-9]+y)?([0-9]+w)?...([0-9]+ms)?). Numbers are
- * decimal and nothing else: no sign, no leading zero, no exponent.
+ * Durations follow the Prometheus grammar (model/time.go: ([0-9]+y)?([0-9]+w)?...([0-9]+ms)?).
+ * Numbers are decimal and nothing else: no sign, no leading zero, no exponent.
  */
 #include <ctype.h>
 #include <errno.h>

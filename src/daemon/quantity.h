@@ -2,8 +2,8 @@
 /*
  * Values as people write them: durations, numbers, percent. Pure.
  *
- * Strict on purpose: a number whose unit must be guessed, an octal-looking zero or a value out of range is an
- * error that says what to write instead.
+ * Strict on purpose: a number whose unit must be guessed, an octal-looking zero or a value out of
+ * range is an error that says what to write instead.
  */
 #pragma once
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * From options, which people write, to settings, which the floors below take. Every number is in range: its
- * row said so.
+ * From options, which people write, to settings, which the floors below take. Every number is in
+ * range: its row said so.
  */
 #include <string.h>
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The collector process. Order of the start: sockets are bound while there are all rights, then rights are
- * dropped, then the kernel is asked. The web process is started before the first poll, so that its
- * start does not wait for a dump of a million sockets.
+ * The collector process. Order of the start: sockets are bound while there are all rights, then
+ * rights are dropped, then the kernel is asked. The web process is started before the first poll,
+ * so that its start does not wait for a dump of a million sockets.
  */
 #include <errno.h>
 #include <signal.h>
@@ -209,7 +209,9 @@ static int on_reload(sd_event_source *source, const struct signalfd_siginfo *inf
 			  path ? path : "");
 		collector_set_reload(d->collector, true, NULL, now);
 	}
-	/* A snapshot that says so, at once: /status and the metric shall not lag behind the reload. */
+	/*
+	 * A snapshot that says so, at once: /status and the metric shall not lag behind the reload.
+	 */
 	on_published(d->collector, collector_poll(d->collector, LANE_FAST), d);
 	notify_reloaded();
 	return 0;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * One life of the web process after another. Snapshots are lent with each publication, only the newest; a
- * buffer's descriptor goes along the first time that this web process sees its (number, generation).
- * Everything that comes back is checked: what was not lent cannot be returned, what was not asked cannot be
- * answered, so that no flood of packets from there costs more than one.
+ * One life of the web process after another. Snapshots are lent with each publication, only the
+ * newest; a buffer's descriptor goes along the first time that this web process sees its (number,
+ * generation). Everything that comes back is checked: what was not lent cannot be returned, what
+ * was not asked cannot be answered, so that no flood of packets from there costs more than one.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -77,7 +77,10 @@ static void condemn(struct web_child *child, const char *why)
 	log_print(child->config.log, LOG_WARNING, "web process %d is killed: %s", (int)child->pid,
 		  why);
 	child->condemned = true;
-	/* Nothing more is taken from it: what lies in the channel must not wake the loop again and again. */
+	/*
+	 * Nothing more is taken from it: what lies in the channel must not wake the loop again and
+	 * again.
+	 */
 	if (child->channel_source)
 		sd_event_source_set_enabled(child->channel_source, SD_EVENT_OFF);
 	kill_it(child);
@@ -136,7 +139,9 @@ static int on_channel(sd_event_source *source, int fd, uint32_t events, void *co
 		if (r == -EAGAIN)
 			return 0;
 		if (r < 0) {
-			/* Closed: its end is near, or it is confused; either way it cannot go on. */
+			/*
+			 * Closed: its end is near, or it is confused; either way it cannot go on.
+			 */
 			if (r == -EBADMSG)
 				condemn(child, "it sent what is no packet");
 			sd_event_source_set_enabled(child->channel_source, SD_EVENT_OFF);
@@ -165,7 +170,10 @@ void web_child_lend(struct web_child *child)
 		memfd = pool_newest(child->config.pool)->memfd;
 	r = channel_send(child->channel, &lend, sizeof(lend), memfd);
 	if (r < 0) {
-		/* It does not read: it goes on with what it has, and the ping finds out if it is dead. */
+		/*
+		 * It does not read: it goes on with what it has, and the ping finds out if it is
+		 * dead.
+		 */
 		pool_return(child->config.pool, &lend);
 		return;
 	}

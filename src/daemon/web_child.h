@@ -37,7 +37,10 @@ struct web_child_config {
 	void *context;
 };
 
-/* Opens the program that this process runs, whatever happens to its path. Return: descriptor, -errno. */
+/*
+ * Opens the program that this process runs, whatever happens to its path. Return: descriptor,
+ * -errno.
+ */
 int web_child_program(void);
 
 /**
@@ -50,7 +53,9 @@ int web_child_program(void);
 int web_child_new(const struct web_child_config *config, const struct channel_settings *settings,
 		  struct web_child **ret);
 
-/* Closes the channel, waits for its end for two seconds, then kills it. Accepts NULL; returns NULL. */
+/*
+ * Closes the channel, waits for its end for two seconds, then kills it. Accepts NULL; returns NULL.
+ */
 struct web_child *web_child_free(struct web_child *child);
 
 /* New settings, for it and for those after it. */

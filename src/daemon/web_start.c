@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The executable is run from its descriptor (execveat(2)): after an upgrade the web process is still
- * the one that matches this collector, and a path that nobody may traverse any more does not matter.
+ * The executable is run from its descriptor (execveat(2)): after an upgrade the web process is
+ * still the one that matches this collector, and a path that nobody may traverse any more does not
+ * matter.
  */
 #include <errno.h>
 #include <fcntl.h>

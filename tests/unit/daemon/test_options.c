@@ -307,7 +307,10 @@ START_TEST(test_help_names_all)
 }
 END_TEST
 
-/* tcpdiagd(8) has each option as `.It Fl -name`; thresholds stand in tcpdiagd.yaml(5) as `.It Cm name`. */
+/*
+ * tcpdiagd(8) has each option as `.It Fl -name`; thresholds stand in tcpdiagd.yaml(5) as `.It Cm
+ * name`.
+ */
 START_TEST(test_manuals_name_all)
 {
 	_cleanup_free_ char *program = read_file("docs/tcpdiagd.8");

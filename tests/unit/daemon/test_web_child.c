@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The parent's side of the web process, with this program itself as the other side: run again under the web
- * process's name it plays what the settings' first host names.
+ * The parent's side of the web process, with this program itself as the other side: run again under
+ * the web process's name it plays what the settings' first host names.
  */
 #include <dirent.h>
 #include <errno.h>
