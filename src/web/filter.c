@@ -532,7 +532,7 @@ static int add_row(struct filter *filter, const struct query *query, const struc
 	for (i = 0; i < query->count; i++) {
 		const char *text = query->parameters[i].value;
 
-		if (strcmp(query->parameters[i].name, row->name))
+		if (strcmp(query->parameters[i].name, row->name) != 0)
 			continue;
 		if (!test) {
 			test = filter_test(filter, row);

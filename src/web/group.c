@@ -327,12 +327,6 @@ static void groups_free(struct document *document)
 	free(groups);
 }
 
-static void groups_freep(struct groups **groups)
-{
-	if (*groups)
-		groups_free(&(*groups)->document);
-}
-
 /* ---- keys ---- */
 
 static int add_key(struct groups *groups, const char *text, size_t len, struct problem *problem)
@@ -385,18 +379,11 @@ static int check_options(const struct socket_options *options, struct problem *p
 			   name);
 }
 
-int group_document(const struct request *request, const struct socket_options *options,
-		   struct document **ret, struct problem *problem)
+static int groups_prepare(struct groups *groups, const struct request *request,
+			  const struct socket_options *options, struct problem *problem)
 {
-	_cleanup_(groups_freep) struct groups *groups = NULL;
 	int r;
 
-	r = check_options(options, problem);
-	if (r < 0)
-		return r;
-	groups = calloc(1, sizeof(*groups));
-	if (!groups)
-		return -ENOMEM;
 	groups->snapshot = *request->snapshot;
 	groups->now_ns = request->now_ns;
 	groups->format = options->list.format;
@@ -410,8 +397,23 @@ int group_document(const struct request *request, const struct socket_options *o
 	r = count_all(groups);
 	if (r < 0)
 		return r;
-	groups->returned = options->list.limit ? (uint32_t)MIN(groups->count, options->list.limit)
+	groups->returned = options->list.limit ? MIN(groups->count, options->list.limit)
 					       : groups->count;
+	return 0;
+}
+
+int group_document(const struct request *request, const struct socket_options *options,
+		   struct document **ret, struct problem *problem)
+{
+	struct groups *groups;
+	int r;
+
+	r = check_options(options, problem);
+	if (r < 0)
+		return r;
+	groups = calloc(1, sizeof(*groups));
+	if (!groups)
+		return -ENOMEM;
 	groups->document = (struct document){
 		.status = 200,
 		.content_type = list_content_type(options->list.format),
@@ -419,6 +421,11 @@ int group_document(const struct request *request, const struct socket_options *o
 		.more = groups_more,
 		.free = groups_free,
 	};
-	*ret = &take_ptr(groups)->document;
+	r = groups_prepare(groups, request, options, problem);
+	if (r < 0) {
+		groups_free(&groups->document);
+		return r;
+	}
+	*ret = &groups->document;
 	return 0;
 }

@@ -66,10 +66,8 @@ static void set_key(struct plan_step *step, const char *name, bool first)
 	if (!first)
 		*p++ = ',';
 	*p++ = '"';
-	memcpy(p, name, len);
-	p += len;
-	*p++ = '"';
-	*p++ = ':';
+	p = put_bytes(p, name, len);
+	p = put_literal(p, "\":");
 	step->key_len = (uint8_t)(p - step->key);
 }
 

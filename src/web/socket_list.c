@@ -50,9 +50,9 @@ int socket_options_parse(const struct query *query, struct socket_options *ret,
 
 		if (!strcmp(name, "fields"))
 			options.fields[options.field_count++] = value;
-		if (strcmp(name, "detail"))
+		if (strcmp(name, "detail") != 0)
 			continue;
-		if (strcmp(value, "full"))
+		if (strcmp(value, "full") != 0)
 			return problem_set(problem, 400, name,
 					   "detail cannot be '%.64s'; it is full, or left out",
 					   value);

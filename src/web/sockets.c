@@ -67,19 +67,20 @@ void sockets_print_id(struct buffer *b, const struct record *record)
 void sockets_print_one(struct buffer *b, const struct snapshot *snapshot,
 		       const struct record *record)
 {
-	_cleanup_free_ struct plan *plan = malloc(sizeof(*plan));
+	struct plan *plan = malloc(sizeof(*plan));
 	struct problem problem;
 	struct view view;
 
-	if (!plan || plan_make(FIELD_LIST, NULL, 0, plan, &problem) < 0) {
-		b->error = -ENOMEM;
-		return;
+	if (plan && plan_make(FIELD_LIST, NULL, 0, plan, &problem) >= 0) {
+		view_init(&view, snapshot);
+		view_set(&view, record);
+		buffer_char(b, '{');
+		plan_print(plan, &view, b);
+		buffer_char(b, '}');
+	} else {
+		buffer_literal(b, "null");
 	}
-	view_init(&view, snapshot);
-	view_set(&view, record);
-	buffer_char(b, '{');
-	plan_print(plan, &view, b);
-	buffer_char(b, '}');
+	free(plan);
 }
 
 static const struct record *find_record(const struct snapshot *snapshot, uint32_t netns,
@@ -108,30 +109,36 @@ static int not_found(const struct request *request, struct problem *problem)
 				   1e9);
 }
 
-static int socket_print(const struct request *request, const struct record *record,
-			struct buffer *b, struct problem *problem)
+static int socket_plan(const struct request *request, struct plan *ret, struct problem *problem)
 {
-	_cleanup_free_ struct plan *plan = malloc(sizeof(*plan));
 	struct socket_options options;
-	struct view view;
 	int r;
 
-	if (!plan)
-		return -ENOMEM;
 	r = socket_options_parse(request->query, &options, problem);
 	if (r < 0)
 		return r;
-	r = plan_make(FIELD_DETAIL, options.fields, options.field_count, plan, problem);
-	if (r < 0)
-		return r;
-	view_init(&view, request->snapshot);
-	view_set(&view, record);
-	buffer_char(b, '{');
-	envelope_print(b, request->snapshot, request->now_ns);
-	buffer_char(b, ',');
-	plan_print(plan, &view, b);
-	buffer_literal(b, "}\n");
-	return 0;
+	return plan_make(FIELD_DETAIL, options.fields, options.field_count, ret, problem);
+}
+
+static int socket_print(const struct request *request, const struct record *record,
+			struct buffer *b, struct problem *problem)
+{
+	struct plan *plan = malloc(sizeof(*plan));
+	struct view view;
+	int r;
+
+	r = plan ? socket_plan(request, plan, problem) : -ENOMEM;
+	if (r >= 0) {
+		view_init(&view, request->snapshot);
+		view_set(&view, record);
+		buffer_char(b, '{');
+		envelope_print(b, request->snapshot, request->now_ns);
+		buffer_char(b, ',');
+		plan_print(plan, &view, b);
+		buffer_literal(b, "}\n");
+	}
+	free(plan);
+	return r;
 }
 
 int socket_route(const struct request *request, struct document **ret, struct problem *problem)
@@ -162,29 +169,39 @@ int socket_route(const struct request *request, struct document **ret, struct pr
 	return r;
 }
 
+/* @text is overwritten. */
+static int document_of(struct request *request, char *text, struct query *query,
+		       struct document **ret, struct problem *problem)
+{
+	int r;
+
+	r = query_parse(text, query, problem);
+	if (r < 0)
+		return r;
+	r = query_check(query, sockets_parameters, problem);
+	if (r < 0)
+		return r;
+	request->query = query;
+	return sockets_route(request, ret, problem);
+}
+
 int sockets_document(const struct snapshot *snapshot, const char *query, int64_t now_ns,
 		     int64_t wall_ns, struct document **ret, struct problem *problem)
 {
-	_cleanup_free_ char *text = strdup(query);
-	_cleanup_free_ struct query *parsed = malloc(sizeof(*parsed));
 	struct request request = {
 		.path = "/sockets",
-		.query = parsed,
 		.query_text = query,
 		.accept = "",
 		.snapshot = snapshot,
 		.now_ns = now_ns,
 		.wall_ns = wall_ns,
 	};
+	struct query *parsed = malloc(sizeof(*parsed));
+	char *text = strdup(query);
 	int r;
 
-	if (!text || !parsed)
-		return -ENOMEM;
-	r = query_parse(text, parsed, problem);
-	if (r < 0)
-		return r;
-	r = query_check(parsed, sockets_parameters, problem);
-	if (r < 0)
-		return r;
-	return sockets_route(&request, ret, problem);
+	r = text && parsed ? document_of(&request, text, parsed, ret, problem) : -ENOMEM;
+	free(text);
+	free(parsed);
+	return r;
 }
