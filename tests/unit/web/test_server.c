@@ -1053,6 +1053,44 @@ START_TEST(per_address)
 }
 END_TEST
 
+/* Bytes that are no HTTP, and HTTP with a byte changed, whatever they are answered. */
+START_TEST(garbage)
+{
+	static const char request[] = "GET /items/a?x=%41 HTTP/1.1\r\nHost: localhost:80\r\n"
+				      "Accept-Encoding: gzip;q=0.5\r\nIf-None-Match: \"a\"\r\n"
+				      "Content-Length: 3\r\n\r\nabc";
+	struct channel_settings settings = process_settings();
+	struct answer answer;
+	const struct linger linger = { .l_onoff = 1 };
+	struct pollfd poll_fd = { .events = POLLIN };
+	unsigned int seed = 1;
+	struct scene s;
+	int i, k;
+
+	settings.log_level = 2;
+	s = scene_new(&settings);
+	for (i = 0; i < 1000; i++) {
+		int fd = process_connect(&s.p);
+		char text[sizeof(request)], piece[512];
+
+		memcpy(text, request, sizeof(text));
+		for (k = 0; k < (i % 4 ? 1 : 100); k++)
+			text[rand_r(&seed) % (sizeof(text) - 1)] = (char)rand_r(&seed);
+		(void)http_send(fd, text, sizeof(text) - 1);
+		poll_fd.fd = fd;
+		if (poll(&poll_fd, 1, 2) == 1)
+			(void)!recv(fd, piece, sizeof(piece), 0);
+		setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
+		close(fd);
+	}
+	answer = get(&s.p, "/small");
+	ck_assert_int_eq(answer.status, 200);
+	answer_done(&answer);
+	ck_assert_int_eq(statistic(&s.p, "now"), 1);
+	scene_done(&s);
+}
+END_TEST
+
 /* A ping is answered while replies of any length are under way. */
 START_TEST(lives_under_load)
 {
@@ -1117,6 +1155,7 @@ Suite *suite(void)
 	tcase_add_test(t, many_clients);
 	tcase_add_test(t, limits_are_reloaded);
 	tcase_add_test(t, per_address);
+	tcase_add_test(t, garbage);
 	tcase_add_test(t, lives_under_load);
 	suite_add_tcase(s, t);
 	return s;
