@@ -109,8 +109,8 @@ const struct tcpdiag_rule_info catalogue_shutdown[TCPDIAG_RULE_MAX] = {
 		.function = "tcp_write_timeout()",
 		.file = "net/ipv4/tcp_timer.c",
 		.counter = "TCPAbortOnTimeout",
-		.remedy = "net.ipv4.tcp_orphan_retries (0 means 8) shortens it; TCP_USER_TIMEOUT bounds "
-			"it, tcp_retries2 does not.",
+		.remedy = "net.ipv4.tcp_orphan_retries (0 means 8) shortens it, tcp_retries2 does not. "
+			"A program's TCP_USER_TIMEOUT takes their place, be it shorter or longer.",
 	},
 	[TCPDIAG_RULE_FATE_ZERO_WINDOW] = {
 		.id = "fate-zero-window",
