@@ -4,7 +4,7 @@
 ABORTS = ("TCPAbortOnData", "TCPAbortOnClose", "TCPAbortOnMemory", "TCPAbortOnTimeout",
           "TCPAbortOnLinger", "TCPAbortFailed")
 LIVE = ("established", "close-wait")
-SLOW = 0.25  # seconds that a call which does not block may take on a busy machine
+SLOW = 0.6  # seconds that a call which does not block, or an exit, may take on a busy machine
 
 
 def row_against_truth(row, truth):
@@ -32,8 +32,8 @@ def row_against_truth(row, truth):
 
 def fin_is_held_back(scene):
     """By unsent data, a closed window, a loss or a handshake."""
-    truth = scene.truth
-    return truth.unsent > 0 or truth.retransmits or truth.state == "syn-recv" or scene.window <= truth.unacked
+    truth, lossy = scene.truth, scene.peer.retransmissions > 0
+    return truth.unsent > 0 or lossy or truth.state == "syn-recv" or scene.window <= truth.unacked
 
 
 def segment(result, seen, scene):

@@ -24,6 +24,7 @@ class Peer:
         self.inbox = []  # segments of this flow not looked at yet
         self.fins = 0  # first sendings of the kernel's FIN: 0 or 1
         self.resets = 0
+        self.retransmissions = 0  # after a loss a FIN waits for the congestion window
         self.highest = None  # end of the highest sequence number seen
 
     def send(self, flags, data=b"", seq=None, ack=None, urgent=0, options=b""):
@@ -44,14 +45,16 @@ class Peer:
         end = segment.seq + segment.length
         if (segment.flags & FIN or segment.data_fin) and not self.fins:
             self.fins = 1
+        if segment.length and self.highest is not None and end <= self.highest:
+            self.retransmissions += 1
         if self.highest is None or end > self.highest:
             self.highest = end
 
-    def acknowledge(self, seq=None):
-        """Everything the kernel has sent so far. @seq: the window counts only from the newest on."""
+    def acknowledge(self):
+        """Everything the kernel has sent so far. A window counts only beside the newest number."""
         if self.highest is not None:
             self.ack = self.highest
-        self.send(ACK, seq=seq)
+        self.send(ACK, seq=self.top)
 
     def data(self, payload):
         self.send(PSH | ACK, payload)

@@ -151,6 +151,7 @@ for op in OPS:
     add(join("time-wait", "unread", op), "connect; shut wr; ack; data 5; fin", op, shut or "close-nothing")
     add(join("last-ack-done", op), "connect; fin; shut wr; ack", op, shut or "close-nothing")
 
+    add(join("bound-last-ack-done", op), "bind; connect; fin; shut wr; ack", op, shut or "close-nothing")
     add(join("bound-dead", op), "bind; connect; data 5; rst", op, shut or "close-nothing")
 
 # A handshake that is not over: both SYNs crossed, or a fast open's child.
@@ -276,6 +277,7 @@ for state, steps in (("fin-wait-1", "window 0; connect; write 3; close"),
 add("fate/fin-wait-1/6", "sysctl ipv4/tcp_orphan_retries 1; connect; close", "fate", "fate-retries",
     family="6", measure=0.25, seconds=3)
 
+# TCP_USER_TIMEOUT takes the retries' place and nothing shows it: only where it is shorter the bound holds.
 add("fate/fin-wait-1/user-timeout", "sysctl ipv4/tcp_orphan_retries 3; connect; user-timeout 700; close",
     "fate", "fate-retries", measure=0.05, seconds=4)
 
@@ -412,6 +414,21 @@ for name, steps, rule in (("idle", "", "close-mptcp"), ("unread", "; data 5", "c
 for op in OPS:
     add(f"loopback/{op}", "pair tcp", op, rule_of("established", False, op))
 add("loopback/unread/close", "pair tcp; data 5", "close", "close-unread-data")
+
+# A FIN that came while data was waiting is read with the last byte, before any end of file is seen.
+add("close-wait/read-to-the-fin/close", "connect; data 5; fin; read 5", "close", "close-fin")
+add("close-wait/read-before-the-fin/close", "connect; data 5; fin; read 4", "close", "close-unread-data")
+
+# ---- walks that nobody has thought out ----
+
+
+def walks(count, first=1000):
+    return [Row(f"walk/{seed}", f"walk {seed}", OPS[seed % len(OPS)] if seed % 3 else "close",
+                family=("4", "6", "mapped")[seed % 7 % 3], patience=1.5, seconds=2)
+            for seed in range(first, first + count)]
+
+
+ROWS += walks(60, 1)
 
 # ---- for each rule a row that is one input away from it and is decided by another ----
 

@@ -165,7 +165,7 @@ class Scene(Words):
         if self.peer.ack < self.peer.iss + 1:
             self.peer.ack = self.peer.iss + 1
         while not self.peer.fins and time.monotonic() < end:
-            self.peer.acknowledge(seq=self.peer.top)
+            self.peer.acknowledge()
             self.pump(0.05, lambda: self.peer.fins > 0)
         return self.peer.fins > 0
 

@@ -12,11 +12,12 @@ import struct
 import net
 from packet import ACK, FIN, SYN
 from peer import ISN, KernelPeer, Peer
+from walk import walk
 from world import FIRST_PORT, CannotMake, Truth, World
 
 TCP_LINGER2, TCP_USER_TIMEOUT, TCP_REPAIR, TCP_FASTOPEN = 8, 18, 19, 23
 IPPROTO_MPTCP, MSG_FASTOPEN = 262, 0x20000000
-BOUND_PORT = 30000
+BOUND_PORT, GAP = 30000, 10000
 SETTLE = 0.04  # the kernel answers a call at once; this is for a busy machine
 
 
@@ -28,6 +29,9 @@ def speak(world, text):
 
 
 class Words(World):
+    def do_walk(self, seed):
+        walk(self, seed, speak)
+
     # ---- sockets and their options ----
 
     def do_socket(self):
@@ -132,6 +136,8 @@ class Words(World):
         self.peer.send(ACK)
         if self.truth.state == "syn-recv":
             self.truth.state = "established"
+            if self.truth.shutdown & 2:
+                self.our_fin()
         if self.truth.attachment == "request":
             self.truth.attachment, self.truth.visible = "unaccepted", True
             self.truth.mini = False
@@ -233,6 +239,8 @@ class Words(World):
         if len(self.sock.recv(int(size))) != int(size):
             raise CannotMake("short recv()")
         self.truth.unread -= int(size)
+        if self.truth.fin_with_data and not self.truth.unread:
+            self.truth.fin_unread = False
 
     def do_peek(self):
         self.sock.recv(1000, socket.MSG_PEEK)
@@ -298,7 +306,6 @@ class Words(World):
 
     def do_age(self, seconds):
         """Time passes."""
-        self.truth.retransmits = self.truth.unacked > 0
         self.pump(float(seconds))
 
     def do_auto_ack(self):
@@ -339,7 +346,7 @@ class Words(World):
             elif truth.state == "closing":
                 self.time_wait()
             elif truth.state == "last-ack":
-                truth.state, truth.visible = "closed", False
+                self.dead()
         if self.window and truth.unsent and truth.unsent <= self.window:
             self.sent += truth.unsent
             truth.unacked, truth.unsent = truth.unsent, 0
@@ -372,11 +379,11 @@ class Words(World):
         self.truth.unread += int(size)
 
     def do_ahead(self, size, flags=0):
-        """Out of order: waits behind a gap of 100 bytes and is no part of the receive queue."""
-        self.peer.ahead(b"o" * int(size), 100, flags)
+        """Out of order: waits behind a gap and is no part of the receive queue."""
+        self.peer.ahead(b"o" * int(size), GAP, flags)
 
     def do_ahead_fin(self):
-        self.peer.ahead(b"o", 100, FIN)
+        self.peer.ahead(b"o", GAP, FIN)
 
     def do_fin(self):
         self.peer.fin()
@@ -384,14 +391,20 @@ class Words(World):
         if truth.peer_fin:
             return
         truth.peer_fin = truth.fin_unread = True
+        truth.fin_with_data = truth.unread > 0
         truth.shutdown |= 1
         if truth.state == "fin-wait-2":
             self.time_wait()
         else:
             truth.state = {"established": "close-wait", "fin-wait-1": "closing"}[truth.state]
 
+    def dead(self):
+        """The connection is over. A port that was asked for is kept by the descriptor."""
+        kept = self.bound and self.sock is not None
+        self.truth = Truth(state="bound-inactive" if kept else "closed", visible=kept)
+
     def do_rst(self):
         """The descriptor stays, its socket is dead."""
         self.peer.reset()
         self.waiting -= self.truth.attachment == "unaccepted"
-        self.truth = Truth(state="bound-inactive" if self.bound else "closed", visible=self.bound)
+        self.dead()

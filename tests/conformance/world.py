@@ -31,11 +31,11 @@ class Truth:
     unacked: int = 0
     unsent: int = 0
     fin_unread: bool = False
+    fin_with_data: bool = False  # tcp_try_coalesce(): who reads the last byte before it has read it, too
     peer_fin: bool = False
     our_fin: str = ""  # queued, sent, acked
     shutdown: int = 0
     keepalive: bool = False
-    retransmits: bool = False  # after a loss a FIN waits for the congestion window
 
 
 class World:
@@ -56,6 +56,7 @@ class World:
         self.waiting = 0  # living connections in the listener's queue
         self.window = 65535
         self.sent = 0  # sequence numbers after the kernel's SYN that must have been on the wire
+        self.said = []  # by a walk
         self.question = self.aimed = None
         self.loopback = None
         self.bound = False
