@@ -171,7 +171,7 @@ def main():
     program = unittest.main(module="__main__", exit=False, verbosity=2, argv=sys.argv)
     result = program.result
     failed = len(result.failures) + len(result.errors) + len(result.unexpectedSuccesses)
-    counts = {"passed": result.testsRun - failed - len(result.skipped), "failed": failed,
+    counts = {"passed": max(0, result.testsRun - failed - len(result.skipped)), "failed": failed,
               "skipped": [f"{test.id().removeprefix('__main__.')}: {reason}" for test, reason in result.skipped]}
     if result_path:
         pathlib.Path(result_path).write_text(json.dumps(counts))
