@@ -132,6 +132,7 @@ void collector_tick(struct collector *c, int64_t now_ns)
 		/* Old limits would be taken for those of now. */
 		c->environment = (struct tcpdiag_environment){};
 		c->counters = (struct counters){};
+		c->gauges = (struct gauges){};
 		sources_failed(&c->sources, SOURCE_COUNTERS, -r,
 			       "counters and limits cannot be read from /proc/net", "");
 		return;

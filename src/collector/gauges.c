@@ -20,6 +20,7 @@ static const struct gauge_sample *sample(const struct gauges *gauges, uint32_t b
 	return &gauges->samples[(gauges->newest + GAUGES_SAMPLES - back) % GAUGES_SAMPLES];
 }
 
+/* A sample is taken only when sockstat was read: the number of orphans is in it, also where the limit is not. */
 void gauges_add(struct gauges *gauges, int64_t now_ns, const struct counters *counters,
 		const struct tcpdiag_environment *env)
 {
@@ -36,7 +37,6 @@ void gauges_add(struct gauges *gauges, int64_t now_ns, const struct counters *co
 	gauges->samples[gauges->newest] = (struct gauge_sample){
 		.when_ns = now_ns,
 		.orphans = env->orphans,
-		.orphans_known = env->known & TCPDIAG_ENV_ORPHANS,
 		.counters = *counters,
 	};
 }
@@ -65,7 +65,7 @@ static double growth(const struct gauges *gauges, int64_t now_ns)
 	double x[GAUGES_SAMPLES], y[GAUGES_SAMPLES], slope, span;
 	uint32_t back, step, in_window = 0, count = 0;
 
-	while (in_window < gauges->count && sample(gauges, in_window)->orphans_known &&
+	while (in_window < gauges->count &&
 	       now_ns - sample(gauges, in_window)->when_ns <= WINDOW_NS + NSEC_PER_SEC)
 		in_window++;
 	if (in_window < 2)
@@ -90,7 +90,7 @@ void gauges_orphans(const struct gauges *gauges, int64_t now_ns,
 	uint32_t back;
 
 	*ret = (struct orphans){ .seconds_to_limit = -1 };
-	if (!gauges->count || !sample(gauges, 0)->orphans_known)
+	if (!gauges->count)
 		return;
 	ret->count_known = true;
 	ret->count = sample(gauges, 0)->orphans;
@@ -99,8 +99,7 @@ void gauges_orphans(const struct gauges *gauges, int64_t now_ns,
 
 		if (now_ns - s->when_ns > PEAK_NS)
 			break;
-		if (s->orphans_known)
-			ret->peak = MAX(ret->peak, s->orphans);
+		ret->peak = MAX(ret->peak, s->orphans);
 	}
 	ret->growth_known = now_ns - gauges->first_ns >= WINDOW_NS;
 	if (!ret->growth_known)

@@ -11,7 +11,6 @@
 struct gauge_sample {
 	int64_t when_ns;
 	uint64_t orphans;
-	bool orphans_known;
 	struct counters counters;
 };
 

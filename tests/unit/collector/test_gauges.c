@@ -119,19 +119,19 @@ START_TEST(test_shrinks_and_full)
 }
 END_TEST
 
-/* In a namespace that does not show the limit nothing is said, and not 0. */
-START_TEST(test_unknown)
+/* A namespace does not see tcp_max_orphans: the number is known all the same, the time to the limit is not. */
+START_TEST(test_no_limit)
 {
 	int i;
 
+	ck_assert(!orphans_now().count_known);
 	env.known = 0;
 	for (i = 0; i < 100; i++)
-		tick(100);
-	ck_assert(!orphans_now().count_known);
-	env.known = TCPDIAG_ENV_ORPHANS;
-	tick(100);
+		tick(100 + 20 * (uint64_t)i);
 	ck_assert(orphans_now().count_known);
-	ck_assert_double_eq(orphans_now().growth_per_second, 0);
+	ck_assert_uint_eq(orphans_now().count, 100 + 20 * 99);
+	ck_assert_double_eq_tol(orphans_now().growth_per_second, 20, 0.01);
+	ck_assert_double_lt(orphans_now().seconds_to_limit, 0);
 }
 END_TEST
 
@@ -197,7 +197,7 @@ Suite *suite(void)
 	tcase_add_test(tc, test_flat);
 	tcase_add_test(tc, test_burst);
 	tcase_add_test(tc, test_shrinks_and_full);
-	tcase_add_test(tc, test_unknown);
+	tcase_add_test(tc, test_no_limit);
 	tcase_add_test(tc, test_rates);
 	tcase_add_test(tc, test_fast_ticks);
 	suite_add_tcase(s, tc);
