@@ -57,12 +57,16 @@ void collector_set_web_restarts(struct collector *collector, uint32_t restarts);
 /**
  * collector_poll() - one pass of a lane now, and a publication
  *
- * Return: 0; 1 where a snapshot was made but not published (no free buffer); -errno where the poll was
- * lost (-ENOMEM) or its source failed: the newest snapshot stays, its age tells.
+ * Return: 0; 1 where a snapshot was made but not published (no free buffer); -ENOMEM where the poll was
+ * lost; another -errno where the sockets could not be read: then a snapshot is published that shows the
+ * records before, is as old as they are, and says in its sources what has failed.
  */
 int collector_poll(struct collector *collector, enum lane lane);
 
-/* A complete walk over the owners, however long it takes: for --once. */
+/*
+ * A complete walk over the owners, however long it takes: for --once. Only a poll after it shows what it
+ * found; whether nobody holds a socket is known when two walks began after a poll had seen it.
+ */
 int collector_walk_owners(struct collector *collector);
 
 /**

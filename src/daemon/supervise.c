@@ -105,10 +105,11 @@ static void on_published(struct collector *collector, int result, void *context)
 
 	notify_alive(&d->notify, now);
 	tell_poll(d, result);
-	if (result < 0 || collector_snapshot(collector, &snapshot) < 0)
+	/* Where a source has failed there is a snapshot that says so. */
+	if (result == -ENOMEM || collector_snapshot(collector, &snapshot) < 0)
 		return;
 	d->published = true;
-	if (result == 0 && d->web)
+	if (result != 1 && d->web)
 		web_child_lend(d->web);
 	announce_snapshot(&d->announce, &snapshot, &d->log);
 	notify_status(&d->notify, &snapshot, now);

@@ -23,6 +23,7 @@
 #include "model/macro.h"
 
 #define PORT 20443
+#define FIXTURES "tests/fixtures/" /* tests run in the source tree */
 
 static struct collector_settings settings;
 static struct collector *collector;
@@ -464,6 +465,7 @@ START_TEST(test_source_fails)
 	struct rlimit limit, old;
 	struct collector *poor = NULL;
 	struct snapshot s;
+	int64_t first_ns;
 	int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 
 	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &old), 0);
@@ -481,6 +483,14 @@ START_TEST(test_source_fails)
 	ck_assert_uint_eq(s.sources[SOURCE_COUNTERS].state, SOURCE_FAILED);
 	ck_assert_ptr_nonnull(strstr(snapshot_text(&s, s.header->missing), "sock_diag"));
 	ck_assert_int_eq(s.header->lanes[LANE_SWEEP].last_ns, 0);
+	ck_assert_uint_eq(s.header->id, 1);
+	first_ns = s.header->now_ns;
+	/* It gets older, and is published all the same. */
+	wait_ms(5);
+	ck_assert_int_eq(collector_poll(poor, LANE_SWEEP), -EMFILE);
+	ck_assert_int_eq(collector_snapshot(poor, &s), 0);
+	ck_assert_uint_eq(s.header->id, 2);
+	ck_assert_int_eq(s.header->now_ns, first_ns);
 	ck_assert(!s.header->orphans.count_known);
 
 	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &old), 0);
@@ -574,6 +584,48 @@ START_TEST(test_replay_of_nothing)
 }
 END_TEST
 
+/* As `ss -D` has written it: no clock runs, nothing else is known, nothing is made up. */
+START_TEST(test_replay)
+{
+	struct collector *replay = NULL;
+	struct snapshot s;
+	uint32_t i, waiting = 0;
+
+	settings.replay = FIXTURES "listener-queue-full.dump";
+	ck_assert_int_eq(collector_new(&settings, &replay), 0);
+	ck_assert_int_eq(collector_poll(replay, LANE_SWEEP), 0);
+	ck_assert_int_eq(collector_snapshot(replay, &s), 0);
+	ck_assert(s.header->replay);
+	ck_assert_uint_gt(s.record_count, 5);
+	ck_assert_uint_eq(s.header->counters.known, 0);
+	ck_assert_uint_eq(s.header->environment.known, 0);
+	ck_assert(!s.header->orphans.count_known);
+	ck_assert_uint_eq(s.process_count, 0);
+	ck_assert_uint_eq(s.sources[SOURCE_SOCK_DIAG].state, SOURCE_OK);
+	for (i = SOURCE_MPTCP_DIAG; i < SOURCE_MAX; i++)
+		ck_assert_uint_eq(s.sources[i].state, SOURCE_OFF);
+	for (i = 0; i < s.record_count; i++) {
+		const struct record *record = &s.records[i];
+
+		ck_assert_uint_eq(record->flags & (RECORD_BORN_SEEN | RECORD_OWNERS_KNOWN), 0);
+		if (record->sk.attachment != TCPDIAG_UNACCEPTED)
+			continue;
+		waiting++;
+		ck_assert_uint_eq(record->direction, DIRECTION_INBOUND);
+		ck_assert_uint_eq(s.records[record->listener].sk.state, TCPDIAG_LISTEN);
+	}
+	ck_assert_uint_gt(waiting, 0);
+	ck_assert_uint_eq(s.header->totals.attachment[TCPDIAG_UNACCEPTED], waiting);
+	/* The same again is the same again. */
+	i = s.record_count;
+	ck_assert_int_eq(collector_poll(replay, LANE_SWEEP), 0);
+	ck_assert_int_eq(collector_poll(replay, LANE_FAST), 0);
+	ck_assert_int_eq(collector_snapshot(replay, &s), 0);
+	ck_assert_uint_eq(s.record_count, i);
+	collector_free(replay);
+}
+END_TEST
+
 Suite *suite(void)
 {
 	Suite *s = suite_create("collector");
@@ -592,6 +644,7 @@ Suite *suite(void)
 	tcase_add_test(tc, test_event_loop);
 	tcase_add_test(tc, test_reload_is_told);
 	tcase_add_test(tc, test_replay_of_nothing);
+	tcase_add_test(tc, test_replay);
 	suite_add_tcase(s, tc);
 	return s;
 }
