@@ -16,6 +16,8 @@
 
 #include "daemon/log.h"
 
+#define REPEAT_WINDOW (10 * NSEC_PER_SEC)
+
 static const char *const names[] = {
 	[LOG_EMERG] = "emergency", [LOG_ALERT] = "alert",     [LOG_CRIT] = "critical",
 	[LOG_ERR] = "error",	   [LOG_WARNING] = "warning", [LOG_NOTICE] = "notice",
@@ -145,14 +147,18 @@ static void print(struct log *log, int priority, const char *format, va_list arg
 static void print(struct log *log, int priority, const char *format, va_list args)
 {
 	char message[LOG_LINE], again[64];
+	struct timespec now;
+	int64_t now_ns;
 
 	if (priority > log->level)
 		return;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	now_ns = now.tv_sec * NSEC_PER_SEC + now.tv_nsec;
 	vsnprintf(message, sizeof(message), format, args);
 	for (char *p = message; *p; p++)
 		if ((unsigned char)*p < 0x20 || *p == 0x7f)
 			*p = ' ';
-	if (!strcmp(message, log->last)) {
+	if (!strcmp(message, log->last) && now_ns - log->last_ns < REPEAT_WINDOW) {
 		log->repeated++;
 		return;
 	}
@@ -161,6 +167,7 @@ static void print(struct log *log, int priority, const char *format, va_list arg
 		write_line(log, priority, again);
 	}
 	log->repeated = 0;
+	log->last_ns = now_ns;
 	memcpy(log->last, message, sizeof(message));
 	write_line(log, priority, message);
 }

@@ -27,6 +27,7 @@ struct log {
 	int fd; /* lines go here */
 	const char *process; /* "tcpdiagd" */
 	char last[LOG_LINE]; /* the message before, to say it once */
+	int64_t last_ns; /* CLOCK_MONOTONIC: when it was said */
 	uint64_t repeated; /* how often it came again since */
 };
 
@@ -41,7 +42,7 @@ void log_open(struct log *log, const struct options *options, const char *proces
 /* syslog priority of log.level */
 int log_level(const struct options *options);
 
-/* One message. The same one again is counted, and the count said before the next one. */
+/* One message. The same one again within ten seconds is counted, and the count said with the next. */
 void log_print(struct log *log, int priority, const char *format, ...) PRINTF(3, 4);
 
 /* A message about @topic, only when it is another one than before. */

@@ -25,6 +25,11 @@ static void log_web(const struct channel_settings *settings, int priority, const
 			   .fd = 2,
 			   .process = WEB_CHILD_NAME };
 
+	/* Before its settings have come it has something to say only when it fails. */
+	if (settings->type != CHANNEL_SETTINGS) {
+		log.level = LOG_INFO;
+		log.output = LOG_OUTPUT_PREFIX;
+	}
 	log_print(&log, priority, "%s", message);
 }
 

@@ -98,3 +98,8 @@ void notify_stopping(void)
 {
 	sd_notify(0, "STOPPING=1\nSTATUS=Stopping");
 }
+
+void notify_failed(const char *step, int error)
+{
+	sd_notifyf(0, "STATUS=Cannot start: %s: %s\nERRNO=%d", step, strerror(error), error);
+}

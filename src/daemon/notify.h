@@ -37,6 +37,9 @@ void notify_reloaded(void);
 
 void notify_stopping(void);
 
+/* It cannot start: @error is a positive errno. */
+void notify_failed(const char *step, int error);
+
 /*
  * "148150 sockets, 2 findings (1 critical, 1 warning), fast poll 1.2 ms, sweep 135 ms of CPU";
  * pure.

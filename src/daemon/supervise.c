@@ -381,12 +381,14 @@ int supervise_main(int argc, char **argv, const struct options *options)
 	d->terminal = d->log.output != LOG_OUTPUT_JOURNAL;
 	notify_open(&d->notify);
 	r = start(d, &step);
-	if (r < 0)
+	if (r < 0) {
 		log_print(&d->log, LOG_ERR, "cannot start: %s: %s", step, strerror(-r));
-	else
+		notify_failed(step, -r);
+	} else {
 		r = sd_event_loop(d->event);
-	if (r > 0)
-		log_print(&d->log, LOG_ERR, "event loop: %s", strerror(r));
+		if (r < 0)
+			log_print(&d->log, LOG_ERR, "event loop: %s", strerror(-r));
+	}
 	stop(d);
 	free(d);
 	return r == 0 ? 0 : 1;

@@ -91,6 +91,10 @@ START_TEST(test_same_message_again)
 	ck_assert_str_eq(captured(&c), "<4>t: again\n");
 	log_print(&c.log, LOG_INFO, "something else");
 	ck_assert_str_eq(captured(&c), "<6>t: (the same 999 times more)\n<6>t: something else\n");
+	/* After a while it is news again. */
+	c.log.last_ns -= 11 * NSEC_PER_SEC;
+	log_print(&c.log, LOG_INFO, "something else");
+	ck_assert_str_eq(captured(&c), "<6>t: something else\n");
 	log_print(&c.log, LOG_DEBUG, "not of interest");
 	log_print(&c.log, LOG_INFO, "two\nlines");
 	ck_assert_str_eq(captured(&c), "<6>t: two lines\n");
