@@ -94,8 +94,11 @@ static void listener_text(struct buffer *b, const struct snapshot *snapshot, uin
 		return;
 	}
 	plain_text(b, snapshot_text(snapshot, owner->comm), SIZE_MAX, SIZE_MAX);
-	buffer_printf(b, "(%" PRId32 ") ", owner->pid);
-	plain_text(b, snapshot_text(snapshot, owner->unit), SIZE_MAX, SIZE_MAX);
+	buffer_printf(b, "(%" PRId32 ")", owner->pid);
+	if (owner->unit) {
+		buffer_char(b, ' ');
+		plain_text(b, snapshot_text(snapshot, owner->unit), SIZE_MAX, SIZE_MAX);
+	}
 }
 
 static void listener_cursor(const struct snapshot *snapshot, uint32_t row,

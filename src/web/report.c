@@ -18,6 +18,7 @@
 #define INFOS_MAX 5
 #define COLUMNS_MIN 40U
 #define COLUMNS_MAX 400U
+#define ONCE_NS (2 * NSEC_PER_SEC) /* younger than that: nothing was seen twice */
 #define WARM_UP_NS (15 * 60 * NSEC_PER_SEC)
 
 struct report {
@@ -222,6 +223,7 @@ static void print_calm(struct report *report)
 {
 	const struct snapshot_header *h = report->snapshot->header;
 	struct page *page = &report->page;
+	bool once = h->replay || h->now_ns - h->started_ns < ONCE_NS;
 	char text[32], age[NUMBER_MAX];
 	int rule;
 
@@ -232,7 +234,7 @@ static void print_calm(struct report *report)
 		return;
 	}
 	page_text(page, report->severity[SEVERITY_INFO] ? "No warning." : "Nothing is wrong.", 0);
-	if (h->replay)
+	if (once)
 		page_text(page, "Checked once:", 1);
 	else
 		page_printf(page, 1, "Checked since %s (%s):",
@@ -241,7 +243,10 @@ static void print_calm(struct report *report)
 	for (rule = TCPDIAG_RULE_FINDING_FIRST; rule < TCPDIAG_RULE_MAX; rule++)
 		page_printf(page, 1, "%s%s", tcpdiag_rule_id(rule) ?: "",
 			    rule + 1 < TCPDIAG_RULE_MAX ? "," : ".");
-	if (!h->replay && h->now_ns - h->started_ns < WARM_UP_NS)
+	if (once)
+		page_text(page, "What ages or grows shows only to a daemon that goes on watching.",
+			  1);
+	else if (h->now_ns - h->started_ns < WARM_UP_NS)
 		page_text(page, "What grows slowly shows after 15 minutes only.", 1);
 	page_end(page);
 }

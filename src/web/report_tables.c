@@ -185,8 +185,13 @@ void report_stop_now(struct page *page, const struct snapshot *snapshot, bool ca
 		stop_table(page, snapshot, &owners, troubled, holding);
 	} else {
 		page_begin(page, "Stop now", 10);
-		page_printf(page, 0, "ending any of %s units and programs resets nothing%s.",
-			    number_text(holding, number), uncertain ? " (*)" : "");
+		if (holding)
+			page_printf(page, 0,
+				    "ending any of %s units and programs resets nothing%s.",
+				    number_text(holding, number), uncertain ? " (*)" : "");
+		else
+			page_text(page, "no unit or program is seen to hold a socket of its own.",
+				  0);
 		page_end(page);
 	}
 	if (uncertain && (calm || troubled)) {

@@ -306,6 +306,68 @@ START_TEST(every_close_rule_has_a_cell)
 }
 END_TEST
 
+/* One socket of each kind that close() can tell apart, @i of them. */
+static bool socket_of_kind(unsigned int i, struct tcpdiag_socket *sk,
+			   struct tcpdiag_environment *environment)
+{
+	unsigned int linger, setting;
+
+	*sk = (struct tcpdiag_socket){ .known = TCPDIAG_KNOWS_LINGER | TCPDIAG_KNOWS_LINGER2 |
+						TCPDIAG_KNOWS_REPAIR | TCPDIAG_KNOWS_NOTSENT |
+						TCPDIAG_KNOWS_INFO | TCPDIAG_KNOWS_SHUTDOWN,
+				       .inode = 1,
+				       .attachment = TCPDIAG_HELD };
+	*environment = (struct tcpdiag_environment){
+		.known = ~0U, .tcp_fin_timeout = 60, .tcp_max_orphans = 10, .tcp_max_tw_buckets = 10
+	};
+	sk->state = (uint8_t)(1 + i % (TCPDIAG_STATE_MAX - 1));
+	i /= TCPDIAG_STATE_MAX - 1;
+	sk->rqueue = i % 2 ? 100 : 0;
+	i /= 2;
+	linger = i % 3;
+	sk->linger = linger > 0;
+	sk->sk_lingertime_ms = linger > 1 ? 5000 : 0;
+	i /= 3;
+	setting = i % 7;
+	sk->repair = setting == 1;
+	sk->linger2_ms = setting == 2 ? -1 : 0;
+	environment->orphans = setting == 3 ? 100 : 0;
+	environment->timewaits = setting == 4 ? 100 : 0;
+	sk->mptcp = setting == 5;
+	sk->mptcp_subflow = setting == 6;
+	sk->known |= setting == 6 ? TCPDIAG_KNOWS_ULP : 0U;
+	return i < 7;
+}
+
+/* Every pair of rule and segment that the oracle can give has its series from the first scrape. */
+START_TEST(close_cells_are_the_oracles)
+{
+	bool reached[TCPDIAG_RULE_MAX] = { false };
+	struct tcpdiag_environment environment;
+	struct tcpdiag_result result;
+	struct tcpdiag_socket sk;
+	unsigned int i, rules = 0;
+	char name[160];
+
+	fixture_begin(&f);
+	memset(&f.w.header->totals, 0, sizeof(f.w.header->totals));
+	fixture_seal(&f);
+	scrape(false);
+	for (i = 0; socket_of_kind(i, &sk, &environment); i++) {
+		if (tcpdiag_result(&sk, TCPDIAG_OP_CLOSE, &environment, &result) < 0)
+			continue;
+		snprintf(name, sizeof(name), "tcpdiag_close_outcomes{segment=\"%s\",rule=\"%s\"}",
+			 tcpdiag_segment_name(result.segment), tcpdiag_rule_id(result.rule));
+		ck_assert_msg(series(name) == 0, "%s is absent", name);
+		reached[result.rule] = true;
+	}
+	for (i = 0; i < TCPDIAG_RULE_MAX; i++)
+		rules += reached[i];
+	ck_assert_uint_ge(rules, 14);
+	fixture_done(&f);
+}
+END_TEST
+
 /* Names by the rules of promlint, and the table against itself. */
 START_TEST(names)
 {
@@ -414,6 +476,7 @@ Suite *suite(void)
 	tcase_add_loop_test(t, failed_source, 0, 3);
 	tcase_add_loop_test(t, before_the_first_snapshot, 0, 2);
 	tcase_add_test(t, every_close_rule_has_a_cell);
+	tcase_add_test(t, close_cells_are_the_oracles);
 	tcase_add_test(t, names);
 	tcase_add_test(t, labels_are_escaped);
 	tcase_add_loop_test(t, negotiation, 0, 19);

@@ -197,6 +197,25 @@ START_TEST(calm)
 }
 END_TEST
 
+/* A single look does not pretend to have watched. */
+START_TEST(calm_at_once)
+{
+	char *text;
+
+	calm_host();
+	f.w.header->replay = _i;
+	if (!_i)
+		f.w.header->started_ns = FIXTURE_NOW - NSEC_PER_SEC;
+	fixture_seal(&f);
+	text = print(400);
+	ck_assert_ptr_nonnull(strstr(text, "Checked once:"));
+	ck_assert_ptr_nonnull(strstr(text, "a daemon that goes on watching"));
+	ck_assert_ptr_null(strstr(text, "Checked since"));
+	free(text);
+	fixture_done(&f);
+}
+END_TEST
+
 /* A failed source is never good news. */
 START_TEST(unknown)
 {
@@ -335,6 +354,7 @@ Suite *suite(void)
 	tcase_add_test(t, busy);
 	tcase_add_loop_test(t, never_wider, 0, 7);
 	tcase_add_test(t, calm);
+	tcase_add_loop_test(t, calm_at_once, 0, 2);
 	tcase_add_test(t, unknown);
 	tcase_add_test(t, stop_now);
 	tcase_add_test(t, stretched);
