@@ -37,6 +37,7 @@ struct exchange {
 	uint64_t drained;
 	bool begun; /* headers have been seen */
 	bool broken;
+	bool reusable; /* its route allows that */
 	const char *host; /* of an absolute URI, else NULL: the header */
 	char *path; /* encoded, then decoded */
 	char *query_text; /* as it came */
@@ -155,6 +156,7 @@ int exchanges_init(struct exchanges *exchanges, struct sd_event *event)
 void exchanges_done(struct exchanges *exchanges)
 {
 	exchanges->timer = sd_event_source_disable_unref(exchanges->timer);
+	reuse_done(&exchanges->reuse);
 }
 
 /* ---- the request ---- */
@@ -259,6 +261,7 @@ static const struct route *find_route(struct exchange *e, struct request *reques
 	return route;
 }
 
+/* Return: 0; 1 where an answer of before will do; -EINVAL with a problem; another -errno. */
 static int produce(struct exchange *e, struct request *request, const char *method,
 		   const char *version, struct document **ret, struct problem *problem)
 {
@@ -276,6 +279,10 @@ static int produce(struct exchange *e, struct request *request, const char *meth
 	route = find_route(e, request, problem);
 	if (!route)
 		return -EINVAL;
+	e->reusable = route->flags & ROUTE_REUSE && e->loan;
+	if (e->reusable && reuse_holds(&all->reuse, request->snapshot, e->text, request->accept,
+				       header(e, "Accept-Encoding"), request->now_ns))
+		return 1;
 	all->refresh(all->context, request->now_ns);
 	return route->handler(request, ret, problem);
 }
@@ -315,6 +322,16 @@ static int problem_of(const struct exchange *e, int error, struct problem *probl
 	return problem_document(problem, ret);
 }
 
+static int answer_again(struct exchange *e)
+{
+	struct reuse *reuse = &e->all->reuse;
+
+	let_go(e);
+	e->all->statistics->requests[2]++;
+	e->all->statistics->bytes += reuse->bytes;
+	return (int)MHD_queue_response(e->connection, MHD_HTTP_OK, reuse->response);
+}
+
 static int answer(struct exchange *e, const char *method, const char *version)
 {
 	struct request request = {
@@ -334,6 +351,7 @@ static int answer(struct exchange *e, const char *method, const char *version)
 	};
 	struct problem problem = {};
 	struct document *document;
+	uint64_t bytes = e->all->statistics->bytes;
 	struct reply reply;
 	int r;
 
@@ -341,6 +359,8 @@ static int answer(struct exchange *e, const char *method, const char *version)
 		request.accept = "";
 	context.accept = request.accept;
 	r = produce(e, &request, method, version, &document, &problem);
+	if (r == 1)
+		return answer_again(e);
 	if (r < 0)
 		r = problem_of(e, r, &problem, &document);
 	if (r < 0)
@@ -361,11 +381,16 @@ static int answer(struct exchange *e, const char *method, const char *version)
 		(void)MHD_set_response_options(reply.response, MHD_RF_HTTP_1_0_COMPATIBLE_STRICT,
 					       MHD_RO_END);
 	}
-	if (!e->stream || !stream_holds(e->stream))
-		let_go(e);
 	e->all->statistics->requests[MIN(reply.status / 100, 5)]++;
 	r = (int)MHD_queue_response(e->connection, reply.status, reply.response);
-	MHD_destroy_response(reply.response);
+	if (e->reusable && !e->stream && reply.status == MHD_HTTP_OK)
+		reuse_store(&e->all->reuse, reply.response, context.snapshot, e->text,
+			    context.accept, context.accept_encoding, request.now_ns,
+			    e->all->statistics->bytes - bytes);
+	else
+		MHD_destroy_response(reply.response);
+	if (!e->stream || !stream_holds(e->stream))
+		let_go(e);
 	return r;
 }
 

@@ -13,6 +13,7 @@
 
 #include "model/channel.h"
 #include "web/lend.h"
+#include "web/reuse.h"
 #include "web/route.h"
 #include "web/web.h"
 
@@ -32,6 +33,7 @@ struct exchanges {
 	web_log_fn *log;
 	/* Those that hold a snapshot, oldest first. */
 	struct exchange *first, *last;
+	struct reuse reuse;
 	struct sd_event_source *timer; /* owned */
 	bool armed;
 };

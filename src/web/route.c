@@ -76,7 +76,7 @@ static const struct route table[] = {
 		.path = "/metrics",
 		.summary = "Metrics for Prometheus, or OpenMetrics 1.0 where Accept asks for it.",
 		.handler = metrics_route,
-		.flags = ROUTE_OPEN,
+		.flags = ROUTE_OPEN | ROUTE_REUSE,
 	},
 	{
 		.path = "/openapi.json",

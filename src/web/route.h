@@ -83,6 +83,8 @@ typedef int route_fn(const struct request *request, struct document **ret, struc
 enum route_flag {
 	ROUTE_DATA = 1U << 0, /* needs a snapshot */
 	ROUTE_OPEN = 1U << 1, /* served on every address: /metrics and /-/... */
+	ROUTE_REUSE =
+		1U << 2, /* an answer may be given again for a moment: costly, and asked often */
 };
 
 /* A query parameter of a route; the table ends with a row without name. */

@@ -130,6 +130,10 @@ const struct route *route_table(size_t *ret_count)
 		{ .path = "/-/healthy", .handler = healthy_route, .flags = ROUTE_OPEN },
 		{ .path = "/-/ready", .handler = ready_route, .flags = ROUTE_OPEN },
 		{ .path = "/metrics", .handler = large_route, .flags = ROUTE_DATA | ROUTE_OPEN },
+		{ .path = "/often",
+		  .handler = small_route,
+		  .flags = ROUTE_DATA | ROUTE_REUSE,
+		  .parameters = lines_parameters },
 		{ .path = "/small", .handler = small_route, .flags = ROUTE_DATA },
 		{ .path = "/items/{id}", .handler = small_route, .flags = ROUTE_DATA },
 		{ .path = "/lines",
@@ -420,6 +424,44 @@ START_TEST(validators)
 	answer = ask(&s.p, "GET", "/small", "If-None-Match: *\r\n");
 	ck_assert_int_eq(answer.status, 304);
 	answer_done(&answer);
+	scene_done(&s);
+	lent_done(&second);
+}
+END_TEST
+
+/* The same question of the same snapshot, within a moment, is not worked out again. */
+START_TEST(answers_again)
+{
+	struct lent second = process_snapshot(1, 1, 8);
+	struct scene s = scene_new(NULL);
+	int fd = process_connect(&s.p), i;
+	struct answer answer;
+	int64_t bytes;
+
+	for (i = 0; i < 200; i++) {
+		answer = ask_on(fd, i % 7 ? "GET" : "HEAD", "/often", "");
+		ck_assert_int_eq(answer.status, 200);
+		ck_assert_str_eq(answer_header(&answer, "Content-Type"), "application/json");
+		ck_assert_str_eq(answer.body.data, i % 7 ? "{\"id\":7,\"argument\":\"\"}\n" : "");
+		answer_done(&answer);
+	}
+	bytes = statistic(&s.p, "bytes");
+	ck_assert_int_ge(bytes, 200 * 23);
+	/* Another question, and another snapshot at once. */
+	answer = ask_on(fd, "GET", "/often?count=1", "");
+	ck_assert_int_eq(answer.status, 200);
+	answer_done(&answer);
+	answer = ask_on(fd, "GET", "/often?cuont=1", "");
+	ck_assert_int_eq(answer.status, 400);
+	answer_done(&answer);
+	answer = ask_on(fd, "GET", "/often", "");
+	answer_done(&answer);
+	process_lend(&s.p, &second, true);
+	process_expect_return(&s.p, &s.first, 5000);
+	answer = ask_on(fd, "GET", "/often", "");
+	ck_assert_str_eq(answer.body.data, "{\"id\":8,\"argument\":\"\"}\n");
+	answer_done(&answer);
+	close(fd);
 	scene_done(&s);
 	lent_done(&second);
 }
@@ -1137,6 +1179,7 @@ Suite *suite(void)
 	tcase_add_test(t, long_body);
 	tcase_add_loop_test(t, compression, 0, ARRAY_SIZE(bodies));
 	tcase_add_test(t, validators);
+	tcase_add_test(t, answers_again);
 	tcase_add_test(t, problems);
 	tcase_add_test(t, sizes);
 	tcase_add_test(t, host);
