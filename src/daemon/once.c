@@ -51,11 +51,11 @@ static int print_document(const struct snapshot *snapshot, const char *query)
 		if (r >= 0 && b.error)
 			r = b.error;
 		if (r >= 0 && fwrite(b.data, 1, b.len, stdout) < b.len)
-			r = -EIO;
+			r = -errno;
 	} while (r > 0);
 	buffer_done(&b);
 	if (r == 0 && fflush(stdout) != 0)
-		r = -EIO;
+		r = -errno;
 	return r;
 }
 

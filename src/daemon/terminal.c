@@ -58,6 +58,7 @@ int terminal_print_report(const struct snapshot *snapshot, unsigned int lines)
 	size_t len;
 	int r;
 
+	errno = 0;
 	report_print(&b, snapshot, terminal_columns());
 	r = b.error;
 	len = b.len;
@@ -70,6 +71,6 @@ int terminal_print_report(const struct snapshot *snapshot, unsigned int lines)
 		puts("...");
 	buffer_done(&b);
 	if (r == 0 && (fflush(stdout) != 0 || ferror(stdout)))
-		r = -EIO;
+		r = errno ? -errno : -EIO;
 	return r;
 }
