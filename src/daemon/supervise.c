@@ -273,7 +273,7 @@ static int open_listeners(struct daemon *d)
 		return inherited;
 	if (listeners_open(d->options, inherited, &d->listeners, &faults) < 0) {
 		log_faults(d, &faults);
-		return -EADDRINUSE;
+		return -ECANCELED; /* each address has its own reason, and it is said */
 	}
 	for (size_t i = 0; i < d->listeners.count; i++) {
 		const struct listener *listener = &d->listeners.items[i];
@@ -382,7 +382,8 @@ int supervise_main(int argc, char **argv, const struct options *options)
 	notify_open(&d->notify);
 	r = start(d, &step);
 	if (r < 0) {
-		log_print(&d->log, LOG_ERR, "cannot start: %s: %s", step, strerror(-r));
+		log_print(&d->log, LOG_ERR, "cannot start: %s%s%s", step,
+			  r == -ECANCELED ? "" : ": ", r == -ECANCELED ? " failed" : strerror(-r));
 		notify_failed(step, -r);
 	} else {
 		r = sd_event_loop(d->event);
