@@ -284,6 +284,7 @@ static int begin(struct poll *p)
 	size_t room = ROOM_MIN;
 	int r;
 
+	p->out_of_memory = c->limits[LIMIT_OUT_OF_MEMORY];
 	if (collector_snapshot(c, &p->before) == 0)
 		room = MAX(room, p->before.header->bytes + p->before.header->bytes / 8);
 	else
@@ -351,8 +352,9 @@ static int finish(struct poll *p)
 
 static void end(struct poll *p, int r)
 {
+	/* Once a poll, however often memory was out in it. */
 	if (r == -ENOMEM)
-		p->c->limits[LIMIT_OUT_OF_MEMORY]++;
+		p->c->limits[LIMIT_OUT_OF_MEMORY] = p->out_of_memory + 1;
 	if (p->buffer)
 		pool_drop(p->c->pool, p->buffer);
 	snapshot_writer_done(&p->w);

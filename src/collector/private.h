@@ -106,6 +106,7 @@ struct poll {
 	uint32_t appended; /* records from here on are new to the fast lane */
 	uint32_t rows; /* that the kernel gave */
 	uint32_t cut;
+	uint64_t out_of_memory; /* that counter before */
 	bool stale; /* no dump: the records before, as they were */
 	struct totals totals;
 	struct port_usage usage;

@@ -23,6 +23,11 @@ static uint64_t usec(int64_t ns)
 	return ns > 0 ? (uint64_t)ns / 1000 : 0;
 }
 
+static uint64_t accuracy_usec(const struct collector *c)
+{
+	return usec(MAX(c->settings.interval_ns / 20, NSEC_PER_MSEC));
+}
+
 static int arm(sd_event_source *timer, int64_t when_ns)
 {
 	int r;
@@ -71,13 +76,12 @@ int collector_attach(struct collector *c, struct sd_event *event,
 		     void *context)
 {
 	int64_t now = clock_ns(CLOCK_MONOTONIC);
-	uint64_t accuracy = usec(MAX(c->settings.interval_ns / 20, NSEC_PER_MSEC));
 	int r;
 
 	c->published = published;
 	c->published_context = context;
 	r = sd_event_add_time(event, &c->timer, CLOCK_MONOTONIC, usec(lanes_next(&c->lanes)),
-			      accuracy, on_timer, c);
+			      accuracy_usec(c), on_timer, c);
 	if (r < 0)
 		return r;
 	sd_event_source_set_description(c->timer, "poll");
@@ -100,8 +104,10 @@ void collector_detach(struct collector *c)
 
 void collector_rearm(struct collector *c)
 {
-	if (c->timer)
+	if (c->timer) {
+		sd_event_source_set_time_accuracy(c->timer, accuracy_usec(c));
 		arm(c->timer, lanes_next(&c->lanes));
+	}
 	if (c->walk_timer)
 		arm(c->walk_timer, clock_ns(CLOCK_MONOTONIC));
 }
