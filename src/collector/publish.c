@@ -167,6 +167,18 @@ static bool owners_pending(const struct owners_lane *walk)
 	return walk->owners && !owners_result_ns(walk->owners) && (walk->running || !walk->begun);
 }
 
+/* When the newest complete walk began; 0 where the next one is overdue, so that nothing waits for ever. */
+static int64_t owners_asked(const struct poll *p)
+{
+	const struct lane_state *lane = &p->c->lane_states[LANE_OWNERS];
+	const struct owners_lane *walk = &p->c->walk;
+	int64_t patience = 2 * (lane->interval_ns + lane->wall_ns);
+
+	if (!walk->owners || !lane->passes || p->now_ns - lane->last_ns > patience)
+		return 0;
+	return owners_result_ns(walk->owners);
+}
+
 static int put_findings(struct poll *p, const struct orphans *orphans, const struct counters *rates,
 			const struct process *processes, uint32_t process_count)
 {
@@ -178,6 +190,7 @@ static int put_findings(struct poll *p, const struct orphans *orphans, const str
 		.fast_interval_ns = c->lanes.passes[PASS_FAST].interval_ns,
 		.sweep_interval_ns = c->lanes.passes[PASS_SWEEP].interval_ns,
 		.owners_pending = owners_pending(&c->walk),
+		.owners_asked_ns = owners_asked(p),
 		.processes = processes,
 		.process_count = process_count,
 		.environment = &c->environment,

@@ -251,6 +251,20 @@ static int remember_mark(struct findings *findings, uint32_t record, uint32_t ta
 	return 0;
 }
 
+/* Its process is not known yet, and will be soon if it has one. */
+static bool owner_pending(const struct round *round, const struct record *record,
+			  const struct tally_key *key)
+{
+	const struct findings_input *input = round->input;
+
+	if (key->kind == TALLY_PROCESS || key->kind == TALLY_HOST)
+		return false;
+	if (record->sk.attachment == TCPDIAG_UNACCEPTED && listener_of(round, record))
+		record = listener_of(round, record);
+	return input->owners_pending ||
+	       (input->owners_asked_ns && record->born_ns > input->owners_asked_ns);
+}
+
 static int consider(struct round *round, const struct family *family, uint32_t row)
 {
 	const struct record *record = &round->records[row];
@@ -262,7 +276,7 @@ static int consider(struct round *round, const struct family *family, uint32_t r
 	if (!family->concerns(round, record, &mark))
 		return 0;
 	key = owner_key(round, family, record, &process);
-	if (round->input->owners_pending && key.kind != TALLY_PROCESS && key.kind != TALLY_HOST)
+	if (owner_pending(round, record, &key))
 		return 0;
 	tally = round_tally(round, &key);
 	if (!tally)

@@ -36,6 +36,11 @@ struct findings_input {
 	 * alone, so that it is not laid to its namespace now and to its process a moment later.
 	 */
 	bool owners_pending;
+	/*
+	 * The same for what is new: what was first seen after this has not been looked for yet, and
+	 * will be; 0: everything has been, or nothing will be.
+	 */
+	int64_t owners_asked_ns;
 	bool replay; /* no clock runs: ages are lower bounds only */
 };
 

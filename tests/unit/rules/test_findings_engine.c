@@ -391,6 +391,19 @@ START_TEST(nothing_is_laid_to_a_namespace_while_owners_are_sought)
 }
 END_TEST
 
+START_TEST(what_is_new_waits_for_its_owner)
+{
+	world->input.owners_asked_ns = world->now_ns - NSEC_PER_SEC;
+	add(TCPDIAG_FIN_WAIT2, RECORD_NONE, 3);
+	world_run(world, 200, 10);
+	ck_assert_int_eq(world->count, 0);
+	/* A walk that began after it was seen has not found its process either. */
+	world->input.owners_asked_ns = world->now_ns;
+	world_run(world, 10, 10);
+	ck_assert_int_eq(world->count, 1);
+}
+END_TEST
+
 START_TEST(old_bits_do_not_stay)
 {
 	add(TCPDIAG_ESTABLISHED, RECORD_NONE, 1);
@@ -539,6 +552,7 @@ static TCase *engine_tests(void)
 	tcase_add_test(tests, room_is_made_by_the_oldest_idle);
 	tcase_add_test(tests, dropped_history_is_not_known_to_be_zero);
 	tcase_add_test(tests, nothing_is_laid_to_a_namespace_while_owners_are_sought);
+	tcase_add_test(tests, what_is_new_waits_for_its_owner);
 	tcase_add_test(tests, old_bits_do_not_stay);
 	return tests;
 }
