@@ -62,7 +62,7 @@ static int begin_attach(struct poll *p)
 	struct collector *c = p->c;
 	const struct attach_limits limits = {
 		.max_processes = c->settings.max_processes,
-		.max_holders = c->settings.max_sockets,
+		.max_holders = max_holders(&c->settings),
 	};
 
 	return attach_begin(c->attach, c->walk.owners, c->walk.result, c->walk.clean, &limits,

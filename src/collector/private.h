@@ -122,6 +122,13 @@ static inline void record_prefetch(const struct record *record)
 		__builtin_prefetch(bytes + i);
 }
 
+/* The walk meets sockets of all kinds and namespaces, and some of them several times. */
+static inline uint32_t max_holders(const struct collector_settings *settings)
+{
+	return settings->max_sockets < UINT32_MAX / 4 ? settings->max_sockets * 2 + 65536
+						      : UINT32_MAX;
+}
+
 int64_t clock_ns(int clock);
 
 /* Counters and orphans. */
