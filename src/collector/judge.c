@@ -57,6 +57,42 @@ static void direct(struct poll *p, const struct record *records, struct record *
 		record->listener = RECORD_NONE;
 }
 
+/* A connection that waits, counted at its listener. Only a sweep sees all of them. */
+static void count_child(const struct poll *p, struct record *records, const struct record *record)
+{
+	if (p->pass == PASS_SWEEP && record->sk.attachment == TCPDIAG_UNACCEPTED &&
+	    record->listener != RECORD_NONE)
+		records[record->listener].sk.children++;
+}
+
+/*
+ * A child that its peer has reset still counts in the listener's queue, but is in no dump and gets no
+ * RST: what lives is known by counting. Not where several listeners share the port (SO_REUSEPORT): whose
+ * child it is, sock_diag does not tell.
+ */
+static void know_children(struct poll *p, struct record *records, uint32_t count)
+{
+	const struct collector *c = p->c;
+	uint32_t i;
+
+	for (i = 0; i < p->order_count; i++) {
+		uint32_t position = c->order[i], first;
+
+		first = position < count
+				? listeners_find(c->listeners, records, &records[position].sk)
+				: position;
+		if (first != position && first != RECORD_NONE)
+			records[position].sk.children = records[first].sk.children = UINT32_MAX;
+	}
+	for (i = 0; i < p->order_count; i++)
+		if (c->order[i] < count) {
+			struct tcpdiag_socket *sk = &records[c->order[i]].sk;
+
+			if (sk->children <= sk->rqueue)
+				sk->known |= TCPDIAG_KNOWS_CHILDREN;
+		}
+}
+
 static int begin_attach(struct poll *p)
 {
 	struct collector *c = p->c;
@@ -78,6 +114,7 @@ static void judge(struct poll *p, struct record *records, uint32_t position, uin
 	if (position + AHEAD < count)
 		record_prefetch(&records[position + AHEAD]);
 	direct(p, records, record);
+	count_child(p, records, record);
 	attach_record(c->attach, record);
 	if (turned || (record->seen_ns == p->now_ns && !(record->flags & RECORD_JUDGED)))
 		totals_judge(record, &c->environment);
@@ -100,6 +137,8 @@ int poll_judge(struct poll *p)
 	memcpy(p->usage.range, c->port_range, sizeof(p->usage.range));
 	for (i = 0; i < count; i++)
 		judge(p, records, i, count, turned);
+	if (p->pass == PASS_SWEEP)
+		know_children(p, records, count);
 	if (p->pass == PASS_SWEEP)
 		p->totals.port_range_ratio_max = port_usage_ratio(&p->usage);
 	else if (p->before.header)

@@ -239,6 +239,16 @@ static int list_order(struct poll *p, uint32_t states)
 	return r;
 }
 
+/* Who waits is counted by sweeps; it holds as long as the queue is as long as it was. */
+static void keep_children(struct tcpdiag_socket *sk, const struct tcpdiag_socket *before)
+{
+	if (sk->state != TCPDIAG_LISTEN || !(before->known & TCPDIAG_KNOWS_CHILDREN) ||
+	    sk->rqueue != before->rqueue)
+		return;
+	sk->children = before->children;
+	sk->known |= TCPDIAG_KNOWS_CHILDREN;
+}
+
 /* One row of the fast lane. Return: 0 or -ENOMEM. */
 static int put(struct poll *p, struct record *row)
 {
@@ -255,6 +265,7 @@ static int put(struct poll *p, struct record *row)
 	records = snapshot_writer_records(&p->w, &count);
 	if (r == JOIN_MATCHED) {
 		carry(p, row, &p->before.records[position]);
+		keep_children(&row->sk, &p->before.records[position].sk);
 		if (position < count)
 			records[position] = *row;
 		return 0;

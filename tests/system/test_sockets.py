@@ -4,6 +4,7 @@
 import contextlib
 import os
 import socket
+import struct
 import subprocess
 import unittest
 
@@ -14,6 +15,12 @@ def tuple_query(sock):
     """The query that finds exactly this end of a connection."""
     local, remote = sock.getsockname(), sock.getpeername()
     return f"local.port={local[1]}&remote.port={remote[1]}"
+
+
+def out_resets():
+    """Tcp OutRsts of this namespace."""
+    names, values = (line.split() for line in open("/proc/net/snmp") if line.startswith("Tcp:"))
+    return int(values[names.index("OutRsts")])
 
 
 class Scene(contextlib.ExitStack):
@@ -156,6 +163,34 @@ class Attachments(unittest.TestCase):
         self.assertEqual(row["direction"], "inbound")
         rows = [r for r in lib.get("/listeners?limit=0")["listeners"] if r["local"]["port"] == port]
         self.assertEqual((rows[0]["queue"], rows[0]["limit"], rows[0]["resets"]), (2, 16, 2))
+
+    def test_queue_counts_the_living(self):
+        # One of three is reset by its client: it still counts in the queue, yet there is nobody to reset.
+        listener = self.scene.listener()
+        clients = [self.scene.connect(listener) for _ in range(3)]
+        clients[0].setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        clients[0].close()
+        query = f"state=listening&local.port={listener.getsockname()[1]}"
+        row = lib.wait_for(lambda: [r for r in lib.sockets(query) if r["outcomes"]["close"]["resets"] == 2],
+                           "two of three live")[0]
+        self.assertEqual(row["receive_queue"], 3)
+        before = out_resets()
+        listener.close()
+        self.assertEqual(out_resets() - before, 2)
+
+    def test_shared_port_counts_the_queue(self):
+        # Two listeners of one port: whose child it is, is not known, so each queue counts as it stands.
+        listeners = [self.scene.enter_context(socket.socket()) for _ in range(2)]
+        for sock in listeners:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            sock.bind(("127.0.0.1", listeners[0].getsockname()[1]))
+            sock.listen(8)
+        for _ in range(6):
+            self.scene.connect(listeners[0])
+        query = f"state=listening&local.port={listeners[0].getsockname()[1]}"
+        rows = lib.wait_for(lambda: [r for r in [lib.sockets(query)] if sum(x["receive_queue"] for x in r) == 6],
+                            "six wait")[0]
+        self.assertEqual([r["outcomes"]["close"]["resets"] for r in rows], [r["receive_queue"] for r in rows])
 
     def test_orphan(self):
         row = self.check(self.orphan_query, state="fin-wait-1", attachment="orphan", inode=None, outcomes=None,
