@@ -215,10 +215,12 @@ static void why(const struct round *round, const struct tally *tally, struct sen
 	if (tally->parts[UNACCEPTED].condition.severity)
 		sentence_add(s,
 			     "Never accepted: peers have given up in the listener's queue, since "
-			     "the process does not call accept()%s. ",
+			     "the process does not call accept()%s.",
 			     tally->parts[UNACCEPTED].queue_full ? " and the queue is full" : "");
 	if (!worst->condition.severity)
 		return;
+	if (tally->parts[UNACCEPTED].condition.severity)
+		sentence_add(s, " ");
 	why_held(s, worst);
 	if (idle_pool(tally)) {
 		sentence_add(s, " Outbound, idle for up to ");
