@@ -165,14 +165,18 @@ def wait_socket(query, what, seconds=10):
     return wait_for(lambda: sockets(query), what, seconds)[0]
 
 
+def counts(result):
+    """What tests/system/run adds up."""
+    failed = len(result.failures) + len(result.errors) + len(result.unexpectedSuccesses)
+    return {"passed": max(0, result.testsRun - failed - len(result.skipped)), "failed": failed,
+            "skipped": [f"{test.id().removeprefix('__main__.')}: {reason}" for test, reason in result.skipped]}
+
+
 def main():
     """Runs the file's tests; writes the counts to the file named by the last argument."""
     result_path = sys.argv.pop() if len(sys.argv) > 1 and not sys.argv[-1].startswith("-") else None
     program = unittest.main(module="__main__", exit=False, verbosity=2, argv=sys.argv)
-    result = program.result
-    failed = len(result.failures) + len(result.errors) + len(result.unexpectedSuccesses)
-    counts = {"passed": max(0, result.testsRun - failed - len(result.skipped)), "failed": failed,
-              "skipped": [f"{test.id().removeprefix('__main__.')}: {reason}" for test, reason in result.skipped]}
+    counted = counts(program.result)
     if result_path:
-        pathlib.Path(result_path).write_text(json.dumps(counts))
-    sys.exit(1 if failed else 0)
+        pathlib.Path(result_path).write_text(json.dumps(counted))
+    sys.exit(1 if counted["failed"] else 0)
