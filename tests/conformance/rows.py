@@ -301,11 +301,14 @@ add("left/established/slow-peer/close",
     "sysctl ipv4/tcp_orphan_retries 1; connecting; age 0.4; answer", "close", "close-fin", measure=0.25,
     seconds=5)
 add("left/established/retransmitting/close",
-    "sysctl ipv4/tcp_orphan_retries 2; connect; write 4; age 1", "close", "close-fin", measure=0.1,
+    "sysctl ipv4/tcp_orphan_retries 2; connect; write 4; age 1", "close", "close-fin", measure=0.45,
     seconds=5)
 add("left/established/zero-window/close", "sysctl ipv4/tcp_rto_max_ms 1000; window 0; connect; write 3",
     "close", "close-fin", measure=0.1, seconds=8)
 
+add("left/established/probing/close",
+    "sysctl ipv4/tcp_rto_max_ms 1000; window 0; connect; write 3; age 0.5", "close", "close-fin",
+    measure=0.25, seconds=5)
 # Nothing is sent, nothing is in flight and the window is closed: the FIN will have to wait for it.
 for state, steps in (("established", "window 0; connect"), ("close-wait", "window 0; connect; fin")):
     add(f"left/{state}/closed-window/close",
