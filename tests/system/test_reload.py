@@ -114,8 +114,10 @@ class Reload(unittest.TestCase):
     def test_many_at_once(self):
         for _ in range(50):
             self.daemon.reload()
-        self.load(SECOND)
-        self.assertEqual(self.wanted()["fast"], 0.3)
+        self.daemon.write_config(SECOND)
+        self.daemon.reload()
+        lib.wait_for(lambda: self.wanted()["fast"] == 0.3, "the last one is in force")
+        self.assertEqual(lib.get("/status")["reload"]["ok"], True)
 
 
 if __name__ == "__main__":
