@@ -212,8 +212,10 @@ struct collector *collector_free(struct collector *c)
 	listeners_free(c->listeners);
 	attach_free(c->attach);
 	join_done(&c->join);
+	port_usage_done(&c->usage);
 	free(c->order);
 	free(c->fresh);
+	free(c->concerned);
 	free(c->reload.error);
 	free(c);
 	return NULL;

@@ -6,7 +6,6 @@
  * has turned (the orphan limit, memory). Positions of listeners move, so those are looked up again.
  */
 #include <errno.h>
-#include <string.h>
 
 #include "collector/private.h"
 #include "collector/totals.h"
@@ -105,8 +104,8 @@ static int begin_attach(struct poll *p)
 			    c->gone);
 }
 
-static void judge(struct poll *p, struct record *records, uint32_t position, uint32_t count,
-		  bool turned)
+static int judge(struct poll *p, struct record *records, uint32_t position, uint32_t count,
+		 bool turned)
 {
 	struct collector *c = p->c;
 	struct record *record = &records[position];
@@ -121,7 +120,10 @@ static void judge(struct poll *p, struct record *records, uint32_t position, uin
 	record->flags &= (uint8_t)~RECORD_JUDGED;
 	totals_add(&p->totals, record, &c->settings.thresholds, p->now_ns);
 	if (p->pass == PASS_SWEEP)
-		port_usage_add(&p->usage, record);
+		port_usage_add(&c->usage, record);
+	if (!findings_concern(record))
+		return 0;
+	return push_number(&c->concerned, &c->concerned_room, &p->concerned_count, position);
 }
 
 int poll_judge(struct poll *p)
@@ -134,15 +136,16 @@ int poll_judge(struct poll *p)
 	if (gather_listeners(p, records, count) < 0 || begin_attach(p) == -ENOMEM)
 		return -ENOMEM;
 	c->environment_class = class;
-	memcpy(p->usage.range, c->port_range, sizeof(p->usage.range));
+	if (p->pass == PASS_SWEEP)
+		port_usage_begin(&c->usage, c->port_range);
 	for (i = 0; i < count; i++)
-		judge(p, records, i, count, turned);
-	if (p->pass == PASS_SWEEP)
+		if (judge(p, records, i, count, turned) < 0)
+			return -ENOMEM;
+	if (p->pass == PASS_SWEEP) {
 		know_children(p, records, count);
-	if (p->pass == PASS_SWEEP)
-		p->totals.port_range_ratio_max = port_usage_ratio(&p->usage);
-	else if (p->before.header)
+		p->totals.port_range_ratio_max = port_usage_ratio(&c->usage);
+	} else if (p->before.header) {
 		p->totals.port_range_ratio_max = p->before.header->totals.port_range_ratio_max;
-	port_usage_done(&p->usage);
+	}
 	return 0;
 }

@@ -2,16 +2,20 @@
 /*
  * bind(2) and connect(2) choose a local port that is free for the destination (net/ipv4/
  * inet_hashtables.c:__inet_hash_connect()): it runs out by local address and remote address and port.
+ *
+ * A slot is one word: 44 bits of the destination's hash and a count, so that a hundred thousand
+ * destinations fit into the processor's cache. Two destinations that share those bits would be taken for one;
+ * that the fullest of a million is one of them happens once in ten million polls.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "collector/port_usage.h"
 #include "model/macro.h"
 
-struct destination {
-	uint64_t key; /* hash of the three ends; 0: free */
-	uint32_t count;
-};
+#define COUNT_BITS 20 /* ports have 16 */
+#define COUNT_MAX ((1ULL << COUNT_BITS) - 1)
+#define ROOM_MIN 1024U
 
 static uint64_t mix(uint64_t hash, uint64_t value)
 {
@@ -19,7 +23,7 @@ static uint64_t mix(uint64_t hash, uint64_t value)
 	return hash ^ hash >> 32;
 }
 
-/* 64 bits: two destinations that share them are not to be expected in a lifetime. */
+/* Never 0, with room for the count. */
 static uint64_t key_of(const struct tcpdiag_socket *sk)
 {
 	uint64_t words[4], hash = sk->netns;
@@ -29,17 +33,24 @@ static uint64_t key_of(const struct tcpdiag_socket *sk)
 	memcpy(words + 2, sk->remote, 16);
 	for (i = 0; i < 4; i++)
 		hash = mix(hash, words[i]);
-	hash = mix(hash, sk->remote_port);
-	return hash ? hash : 1;
+	hash = mix(hash, sk->remote_port) & ~COUNT_MAX;
+	return hash ? hash : COUNT_MAX + 1;
 }
 
-static struct destination *slot_of(const struct port_usage *usage, uint64_t key)
+static uint64_t *first_slot(const struct port_usage *usage, uint64_t key)
 {
-	uint32_t slot = (uint32_t)key & (usage->room - 1);
+	return &usage->slots[key >> COUNT_BITS & (usage->room - 1)];
+}
 
-	while (usage->slots[slot].key && usage->slots[slot].key != key)
-		slot = (slot + 1) & (usage->room - 1);
-	return &usage->slots[slot];
+/* The slot of that destination, or a free one. */
+static uint64_t *slot_of(const struct port_usage *usage, uint64_t key)
+{
+	uint64_t *slot = first_slot(usage, key);
+
+	while (*slot && (*slot & ~COUNT_MAX) != key)
+		if (++slot == usage->slots + usage->room)
+			slot = usage->slots;
+	return slot;
 }
 
 static bool grow(struct port_usage *usage)
@@ -47,43 +58,74 @@ static bool grow(struct port_usage *usage)
 	struct port_usage more = *usage;
 	uint32_t i;
 
-	more.room = MAX(usage->room * 2, 1024U);
+	more.room = MAX(usage->room * 2, ROOM_MIN);
 	more.slots = calloc(more.room, sizeof(*more.slots));
 	if (!more.slots)
 		return false;
 	for (i = 0; i < usage->room; i++)
-		if (usage->slots[i].key)
-			*slot_of(&more, usage->slots[i].key) = usage->slots[i];
+		if (usage->slots[i])
+			*slot_of(&more, usage->slots[i] & ~COUNT_MAX) = usage->slots[i];
 	free(usage->slots);
 	*usage = more;
 	return true;
 }
 
-void port_usage_add(struct port_usage *usage, const struct record *record)
+static void count(struct port_usage *usage, uint64_t key)
 {
-	const struct tcpdiag_socket *sk = &record->sk;
-	struct destination *at;
-	uint64_t key;
+	uint64_t *slot;
 
-	if (!usage->range[1] || !sk->remote_port || record->direction == DIRECTION_INBOUND ||
-	    sk->local_port < usage->range[0] || sk->local_port > usage->range[1] || sk->mptcp)
-		return;
 	if (usage->used >= usage->room / 2 && (usage->lost || !grow(usage))) {
 		usage->lost = true;
 		return;
 	}
-	key = key_of(sk);
-	at = slot_of(usage, key);
-	if (!at->key) {
-		at->key = key;
+	slot = slot_of(usage, key);
+	if (!*slot) {
+		*slot = key;
 		usage->used++;
 	}
-	at->count++;
-	usage->most = MAX(usage->most, at->count);
+	if ((*slot & COUNT_MAX) < COUNT_MAX)
+		++*slot;
+	usage->most = MAX(usage->most, (uint32_t)(*slot & COUNT_MAX));
 }
 
-double port_usage_ratio(const struct port_usage *usage)
+void port_usage_begin(struct port_usage *usage, const uint16_t range[2])
 {
+	/* What the last poll needed, give or take, is what this one needs. */
+	if (usage->room > ROOM_MIN && usage->used < usage->room / 16)
+		port_usage_done(usage);
+	if (usage->used)
+		memset(usage->slots, 0, usage->room * sizeof(*usage->slots));
+	memset(usage->waiting, 0, sizeof(usage->waiting));
+	memcpy(usage->range, range, sizeof(usage->range));
+	usage->used = usage->most = 0;
+	usage->lost = false;
+}
+
+void port_usage_add(struct port_usage *usage, const struct record *record)
+{
+	const struct tcpdiag_socket *sk = &record->sk;
+	uint64_t *waiting;
+
+	if (!usage->range[1] || !sk->remote_port || record->direction == DIRECTION_INBOUND ||
+	    sk->local_port < usage->range[0] || sk->local_port > usage->range[1] || sk->mptcp)
+		return;
+	waiting = &usage->waiting[usage->turn++ % ARRAY_SIZE(usage->waiting)];
+	if (*waiting)
+		count(usage, *waiting);
+	*waiting = key_of(sk);
+	if (usage->room)
+		__builtin_prefetch(first_slot(usage, *waiting), 1);
+}
+
+double port_usage_ratio(struct port_usage *usage)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(usage->waiting); i++) {
+		if (usage->waiting[i])
+			count(usage, usage->waiting[i]);
+		usage->waiting[i] = 0;
+	}
 	if (usage->lost || !usage->range[1] || usage->range[1] < usage->range[0])
 		return 0;
 	return (double)usage->most / ((uint32_t)usage->range[1] - usage->range[0] + 1);

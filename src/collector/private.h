@@ -65,6 +65,7 @@ struct collector {
 	struct listeners *listeners;
 	struct attach *attach;
 	struct join join;
+	struct port_usage usage;
 	struct owners_lane walk;
 	struct gauges gauges;
 	struct lanes lanes;
@@ -84,7 +85,8 @@ struct collector {
 	bool no_mptcp; /* the kernel does not answer for it */
 	uint32_t *order; /* kept between polls; fast lane: records it covers; sweep: listeners */
 	uint32_t *fresh; /* records without a record before */
-	uint32_t order_room, fresh_room;
+	uint32_t *concerned; /* records that findings may be about */
+	uint32_t order_room, fresh_room, concerned_room;
 
 	struct sd_event_source *timer, *walk_timer;
 	void (*published)(struct collector *collector, int result, void *context);
@@ -102,14 +104,13 @@ struct poll {
 	bool lendable;
 	struct snapshot_writer w;
 	struct snapshot before; /* all empty: there was none */
-	uint32_t order_count, fresh_count;
+	uint32_t order_count, fresh_count, concerned_count;
 	uint32_t appended; /* records from here on are new to the fast lane */
 	uint32_t rows; /* that the kernel gave */
 	uint32_t cut;
 	uint64_t out_of_memory; /* that counter before */
 	bool stale; /* no dump: the records before, as they were */
 	struct totals totals;
-	struct port_usage usage;
 };
 
 /* Records lie in memory that no cache holds: those that come next are fetched ahead. */
@@ -128,6 +129,9 @@ static inline uint32_t max_holders(const struct collector_settings *settings)
 	return settings->max_sockets < UINT32_MAX / 4 ? settings->max_sockets * 2 + 65536
 						      : UINT32_MAX;
 }
+
+/* Room for one more number in a list that is kept between polls. Return: 0 or -ENOMEM. */
+int push_number(uint32_t **list, uint32_t *room, uint32_t *count, uint32_t value);
 
 int64_t clock_ns(int clock);
 

@@ -198,6 +198,9 @@ static int put_findings(struct poll *p, const struct orphans *orphans, const str
 		.orphans = orphans,
 		.netns = c->self.netns,
 		.replay = c->replay,
+		.selected = true,
+		.rows = c->concerned,
+		.row_count = p->concerned_count,
 	};
 	int r;
 

@@ -18,8 +18,7 @@
 #define AHEAD 4U
 #define GONE_SWEEPS 3 /* so many sweeps may miss a socket that moves */
 
-/* Room for one more number in a list that is kept between polls. */
-static int push(uint32_t **list, uint32_t *room, uint32_t *count, uint32_t value)
+int push_number(uint32_t **list, uint32_t *room, uint32_t *count, uint32_t value)
 {
 	if (*count == *room) {
 		uint32_t more = MAX(*room * 2, 1024U);
@@ -66,13 +65,13 @@ static int place(struct poll *p, struct record *record)
 	}
 	snapshot_writer_records(&p->w, &count);
 	if (record->sk.state == TCPDIAG_LISTEN &&
-	    push(&c->order, &c->order_room, &p->order_count, count - 1) < 0)
+	    push_number(&c->order, &c->order_room, &p->order_count, count - 1) < 0)
 		return -ENOMEM;
 	if (r == JOIN_MATCHED) {
 		carry(p, record, &p->before.records[position]);
 		return 0;
 	}
-	return push(&c->fresh, &c->fresh_room, &p->fresh_count, count - 1);
+	return push_number(&c->fresh, &c->fresh_room, &p->fresh_count, count - 1);
 }
 
 /* What stays unread above the limit is counted. Return: as sock_diag_next(). */
@@ -234,7 +233,7 @@ static int list_order(struct poll *p, uint32_t states)
 		const struct tcpdiag_socket *sk = &p->before.records[i].sk;
 
 		if (states & TCPDIAG_STATE_BIT(sk->state) && !sk->mptcp)
-			r = push(&c->order, &c->order_room, &p->order_count, i);
+			r = push_number(&c->order, &c->order_room, &p->order_count, i);
 	}
 	return r;
 }
@@ -283,7 +282,7 @@ static int put(struct poll *p, struct record *row)
 	if (!record)
 		return -ENOMEM;
 	*record = *row;
-	return push(&c->fresh, &c->fresh_room, &p->fresh_count, count);
+	return push_number(&c->fresh, &c->fresh_room, &p->fresh_count, count);
 }
 
 static int fast_dump(struct poll *p, uint32_t states)

@@ -292,14 +292,36 @@ static int consider(struct round *round, const struct family *family, uint32_t r
 	return remember_mark(round->findings, row, (uint32_t)(tally - round->tallies->rows), &mark);
 }
 
-/*
- * Most sockets of most machines are ESTABLISHED with nothing unread: they are passed over after two
- * loads that lie beside each other.
- */
+/* Every family that asks for its state looks at the record. @asked: bits of families, by state. */
+static int look(struct round *round, const uint8_t asked[TCPDIAG_STATE_MAX], uint32_t row)
+{
+	struct record *record = &round->records[row];
+	uint8_t left;
+	int r;
+
+	if (record->findings)
+		record->findings = 0;
+	if (record->sk.state >= TCPDIAG_STATE_MAX || !findings_concern(record))
+		return 0;
+	for (left = asked[record->sk.state]; left; left &= (uint8_t)(left - 1)) {
+		r = consider(round, families[__builtin_ctz(left)], row);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static void fetch(const struct record *record)
+{
+	__builtin_prefetch(&record->sk.state);
+	__builtin_prefetch(&record->findings);
+}
+
 static int walk(struct round *round)
 {
+	const struct findings_input *input = round->input;
+	uint32_t count = input->selected ? input->row_count : round->record_count, i;
 	uint8_t asked[TCPDIAG_STATE_MAX] = { 0 };
-	uint32_t i;
 	size_t f;
 	int r;
 
@@ -307,25 +329,18 @@ static int walk(struct round *round)
 		for (i = 0; i < TCPDIAG_STATE_MAX; i++)
 			if (families[f]->states & TCPDIAG_STATE_BIT(i))
 				asked[i] |= (uint8_t)(1U << f);
-	for (i = 0; i < round->record_count; i++) {
-		struct record *record = &round->records[i];
-		const struct record *next =
-			&round->records[MIN(i + AHEAD, round->record_count - 1)];
-		uint8_t left;
+	for (i = 0; i < count; i++) {
+		uint32_t row = input->selected ? input->rows[i] : i;
+		uint32_t ahead = MIN(i + AHEAD, count - 1);
 
-		__builtin_prefetch(&next->sk.state);
-		__builtin_prefetch(&next->findings);
-
-		if (record->findings)
-			record->findings = 0;
-		if (record->sk.state >= TCPDIAG_STATE_MAX ||
-		    (record->sk.state == TCPDIAG_ESTABLISHED && !record->read_since_ns))
+		ahead = input->selected ? input->rows[ahead] : ahead;
+		if (ahead < round->record_count)
+			fetch(&round->records[ahead]);
+		if (row >= round->record_count)
 			continue;
-		for (left = asked[record->sk.state]; left; left &= (uint8_t)(left - 1)) {
-			r = consider(round, families[__builtin_ctz(left)], i);
-			if (r < 0)
-				return r;
-		}
+		r = look(round, asked, row);
+		if (r < 0)
+			return r;
 	}
 	return 0;
 }

@@ -42,7 +42,20 @@ struct findings_input {
 	 */
 	int64_t owners_asked_ns;
 	bool replay; /* no clock runs: ages are lower bounds only */
+	/* All records for which findings_concern() holds, so that nobody walks twice; else all are walked. */
+	bool selected;
+	const uint32_t *rows;
+	uint32_t row_count;
 };
+
+/*
+ * Most sockets of most machines are ESTABLISHED with nothing unread: no rule asks for those. A record
+ * that had a finding must lose its bit.
+ */
+static inline bool findings_concern(const struct record *record)
+{
+	return record->sk.state != TCPDIAG_ESTABLISHED || record->read_since_ns || record->findings;
+}
 
 /**
  * findings_new()

@@ -222,11 +222,13 @@ END_TEST
 
 START_TEST(test_port_usage)
 {
-	struct port_usage usage = { .range = { 1000, 1999 } };
+	static const uint16_t range[2] = { 1000, 1999 };
+	struct port_usage usage = {};
 	struct record record = { .direction = DIRECTION_OUTBOUND,
 				 .sk = { .remote_port = 443, .netns = 1 } };
 	int i;
 
+	port_usage_begin(&usage, range);
 	for (i = 0; i < 500; i++) {
 		record.sk.local_port = (uint16_t)(1000 + i);
 		port_usage_add(&usage, &record);
@@ -251,6 +253,13 @@ START_TEST(test_port_usage)
 	record.sk.local_port = 1999;
 	port_usage_add(&usage, &record);
 	ck_assert_double_eq(port_usage_ratio(&usage), 0.501);
+	/* The next poll begins from none, whatever it keeps. */
+	for (i = 0; i < 3; i++) {
+		port_usage_begin(&usage, range);
+		ck_assert_double_eq(port_usage_ratio(&usage), 0);
+		port_usage_add(&usage, &record);
+		ck_assert_double_eq(port_usage_ratio(&usage), 0.001);
+	}
 	port_usage_done(&usage);
 	/* The range is not known: no ratio. */
 	port_usage_add(&usage, &record);
