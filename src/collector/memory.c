@@ -50,8 +50,8 @@ static int64_t data_since(const struct memory *memory, const struct tcpdiag_sock
 		return 0;
 	if (payload_received(sk))
 		since = ago(memory, sk->last_data_recv_ms);
-	/* bytes_acked counts the SYN; bytes_sent is 0 for ever before Linux 4.19. */
-	if (sk->bytes_sent || sk->bytes_acked > 1)
+	/* bytes_acked would also count a SYN and a FIN. */
+	if (sk->bytes_sent)
 		since = MAX(since, ago(memory, sk->last_data_sent_ms));
 	return since;
 }

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "collector/private.h"
+#include "collector/subflows.h"
 #include "collector/totals.h"
 #include "model/macro.h"
 
@@ -37,6 +38,9 @@ int push_number(uint32_t **list, uint32_t *room, uint32_t *count, uint32_t value
 static void carry(const struct poll *p, struct record *record, const struct record *old)
 {
 	memory_carry(&p->memory, record, old);
+	/* What is known from the MPTCP socket above it: the TCP row does not tell. */
+	if (!(record->sk.known & TCPDIAG_KNOWS_ULP) && record->sk.kind == old->sk.kind)
+		record->sk.mptcp_subflow = old->sk.mptcp_subflow;
 	if (!totals_same_verdict(&record->sk, &old->sk))
 		return;
 	record->close_rule = old->close_rule;
@@ -199,6 +203,7 @@ static int sweep_mptcp(struct poll *p)
 
 static int sweep(struct poll *p)
 {
+	struct record *records;
 	int r;
 
 	r = join_begin(&p->c->join, p->before.records, p->before.record_count, NULL, 0);
@@ -212,8 +217,8 @@ static int sweep(struct poll *p)
 		return r;
 	forget_unseen(p);
 	settle_fresh(p);
-	snapshot_writer_records(&p->w, &p->appended);
-	return 0;
+	records = snapshot_writer_records(&p->w, &p->appended);
+	return subflows_mark(records, p->appended);
 }
 
 /* ---- the fast lane ---- */

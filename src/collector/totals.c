@@ -57,6 +57,8 @@ static void add_close(struct totals *totals, const struct record *record)
 {
 	const struct tcpdiag_socket *sk = &record->sk;
 	bool finished = tcpdiag_peer_finished(sk);
+	/* The queue of an MPTCP socket counts memory, and those of its subflows hold nothing. */
+	uint32_t unread = sk->mptcp || sk->mptcp_subflow ? 0 : tcpdiag_unread_bytes(sk);
 
 	totals->close[record->close_rule][record->close_segment]++;
 	switch (record->close_segment) {
@@ -74,9 +76,9 @@ static void add_close(struct totals *totals, const struct record *record)
 		totals->close_none++;
 	}
 	if (finished)
-		totals->unread_bytes_peer_finished += tcpdiag_unread_bytes(sk);
+		totals->unread_bytes_peer_finished += unread;
 	else
-		totals->unread_bytes_peer_open += tcpdiag_unread_bytes(sk);
+		totals->unread_bytes_peer_open += unread;
 }
 
 static void add_listener(struct totals *totals, const struct tcpdiag_socket *sk,
@@ -112,6 +114,7 @@ void totals_add(struct totals *totals, const struct record *record,
 					    (double)age / (double)NSEC_PER_SEC);
 	if (record->close_rule != TCPDIAG_RULE_NONE)
 		add_close(totals, record);
-	if (state == TCPDIAG_LISTEN)
+	/* That of an MPTCP listener is counted with its TCP row, which each pass asks for. */
+	if (state == TCPDIAG_LISTEN && !sk->mptcp)
 		add_listener(totals, sk, thresholds);
 }

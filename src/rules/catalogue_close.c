@@ -209,7 +209,7 @@ const struct tcpdiag_rule_info catalogue_close[TCPDIAG_RULE_MAX] = {
 		.verified = TCPDIAG_VERIFIED_SOURCE,
 		.title = "A subflow does not decide",
 		.condition = "one TCP connection of an MPTCP socket",
-		.because = "This is one connection of an MPTCP socket: what happens is decided there, look "
+		.because = "This row is part of an MPTCP socket: what happens is decided there, look "
 			"at its row with protocol mptcp.",
 		.function = "__mptcp_close()",
 		.file = "net/mptcp/protocol.c",

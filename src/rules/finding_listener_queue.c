@@ -172,9 +172,11 @@ static uint8_t keep(const struct round *round, const struct tcpdiag_socket *sk)
 static bool concerns(struct round *round, const struct record *record, struct mark *ret)
 {
 	const struct thresholds *t = round->thresholds;
-	struct watch *watch = watch_of(round, record);
+	struct watch *watch;
 	bool blamed;
 
+	/* The queue of an MPTCP listener is shown twice; its TCP row is the one that the fast lane sees. */
+	watch = record->sk.mptcp ? NULL : watch_of(round, record);
 	if (!watch)
 		return false;
 	blamed = round->drops && watch->risk_ns && record->sk.netns == round->input->netns &&
@@ -205,8 +207,9 @@ static void describe_drops(const struct round *round, struct finding *row, struc
 	if (!round->drops)
 		return;
 	sentence_add(s, "; ");
+	/* The counters are the namespace's: which listener it was they do not tell. */
 	sentence_count(s, round->drops, "connection", "connections");
-	sentence_add(s, " dropped in the last minute");
+	sentence_add(s, " dropped by all listeners here in the last minute");
 }
 
 static void describe_queue(const struct round *round, const struct tally *tally,

@@ -57,9 +57,12 @@ static bool discards_get(struct view *view, const struct field *field, struct va
 
 static bool discards_receive_get(struct view *view, const struct field *field, struct value *ret)
 {
+	const struct tcpdiag_socket *sk = &view->record->sk;
+
 	(void)field;
 	ret->number = view->outcome.result.discards_receive;
-	return true;
+	/* The queue of an MPTCP socket counts memory: only that it is not empty is known. */
+	return !sk->mptcp || !ret->number;
 }
 
 static bool discards_send_get(struct view *view, const struct field *field, struct value *ret)
@@ -221,10 +224,13 @@ static bool same_discards(const struct tcpdiag_result *a, const struct tcpdiag_r
 	       a->discards_unsent == b->discards_unsent;
 }
 
-static void print_discards(struct buffer *b, const struct tcpdiag_result *result)
+static void print_discards(struct buffer *b, const struct tcpdiag_result *result, bool mptcp)
 {
 	buffer_literal(b, ",\"discards\":{\"receive_bytes\":");
-	buffer_u64(b, result->discards_receive);
+	if (mptcp && result->discards_receive)
+		buffer_literal(b, "null");
+	else
+		buffer_u64(b, result->discards_receive);
 	buffer_literal(b, ",\"send_bytes\":");
 	buffer_u64(b, result->discards_send);
 	buffer_literal(b, ",\"unsent_bytes\":");
@@ -233,7 +239,7 @@ static void print_discards(struct buffer *b, const struct tcpdiag_result *result
 }
 
 static void otherwise_one(struct buffer *b, const struct tcpdiag_otherwise *other,
-			  const struct tcpdiag_result *usual)
+			  const struct tcpdiag_result *usual, bool mptcp)
 {
 	const struct tcpdiag_result *result = &other->result;
 
@@ -252,7 +258,7 @@ static void otherwise_one(struct buffer *b, const struct tcpdiag_otherwise *othe
 		print_duration(b, result->blocks_ms);
 	}
 	if (!same_discards(result, usual))
-		print_discards(b, result);
+		print_discards(b, result, mptcp);
 	if (result->resets != usual->resets) {
 		buffer_literal(b, ",\"resets\":");
 		buffer_u64(b, result->resets);
@@ -277,7 +283,7 @@ static void otherwise_print(struct view *view, struct buffer *b)
 	for (i = 0; i < outcome->otherwise_count && i < TCPDIAG_OTHERWISE_MAX; i++) {
 		if (i)
 			buffer_char(b, ',');
-		otherwise_one(b, &outcome->otherwise[i], &outcome->result);
+		otherwise_one(b, &outcome->otherwise[i], &outcome->result, view->record->sk.mptcp);
 	}
 	buffer_char(b, ']');
 }
@@ -287,9 +293,10 @@ static void otherwise_print(struct view *view, struct buffer *b)
 static const struct field discards_fields[] = {
 	{ .name = "receive_bytes",
 	  .type = FIELD_INTEGER,
-	  .flags = BOTH,
+	  .flags = BOTH | FIELD_NULLABLE,
 	  .get = discards_receive_get,
-	  .text = "Unread bytes that are thrown away." },
+	  .text = "Unread bytes that are thrown away; null where their number is not known "
+		  "(MPTCP)." },
 	{ .name = "send_bytes",
 	  .type = FIELD_INTEGER,
 	  .flags = BOTH,

@@ -35,6 +35,9 @@ static int64_t resets(const struct snapshot *snapshot, const struct record *reco
 {
 	struct tcpdiag_result result;
 
+	/* That of an MPTCP listener stands in its own row. */
+	if (record->sk.mptcp_subflow)
+		return -1;
 	if (tcpdiag_result(&record->sk, TCPDIAG_OP_CLOSE, snapshot_environment(snapshot, record),
 			   &result) < 0)
 		return -1;

@@ -79,6 +79,9 @@ static void count_held(struct owner *owner, const struct record *record)
 {
 	const struct tcpdiag_socket *sk = &record->sk;
 
+	/* An MPTCP socket is the one to count, not its connections; a listener's queue stands in its TCP row. */
+	if (sk->state == TCPDIAG_LISTEN ? sk->mptcp : sk->mptcp_subflow)
+		return;
 	owner->sockets++;
 	owner->close_wait += sk->state == TCPDIAG_CLOSE_WAIT;
 	owner->fin_wait_2 += sk->state == TCPDIAG_FIN_WAIT2;
@@ -95,7 +98,10 @@ static void count_held(struct owner *owner, const struct record *record)
 			owner->rst_done++;
 		else
 			owner->rst_live++;
-		owner->lost_bytes += (uint64_t)tcpdiag_unread_bytes(sk) + tcpdiag_unsent_bytes(sk);
+		/* The queue of an MPTCP socket counts memory: how many bytes those are is not known. */
+		if (!sk->mptcp)
+			owner->lost_bytes += (uint64_t)tcpdiag_unread_bytes(sk) +
+					     tcpdiag_unsent_bytes(sk);
 	}
 }
 

@@ -86,8 +86,9 @@ def wait_for(condition, what, seconds=10, step=0.05):
 class Daemon:
     """tcpdiagd in this namespace, ready to answer; ended with the context."""
 
-    def __init__(self, *options, config=None, wait=True, env=None):
+    def __init__(self, *options, config=None, wait=True, env=None, prefix=()):
         self.options = list(options)
+        self.prefix = list(prefix)
         self.config = config
         self.wait = wait
         self.env = env
@@ -102,7 +103,7 @@ class Daemon:
         if self.config is not None:
             self.write_config(self.config)
             self.options += ["--config", self.config_path]
-        self.process = subprocess.Popen([str(TCPDIAGD), *self.options], stdin=subprocess.DEVNULL,
+        self.process = subprocess.Popen([*self.prefix, str(TCPDIAGD), *self.options], stdin=subprocess.DEVNULL,
                                         stdout=self.log, stderr=self.log, env=self.env)
         try:
             if self.wait:

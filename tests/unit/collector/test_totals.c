@@ -192,11 +192,23 @@ START_TEST(test_sums)
 		    .sk = { .state = TCPDIAG_LISTEN, .inode = 1, .rqueue = 101, .wqueue = 100 } },
 	    9);
 	add(&t, (struct record){ .sk = { .state = TCPDIAG_LISTEN, .inode = 1, .rqueue = 1 } }, 9);
+	/* Bytes of memory, and a queue that its TCP row has shown already. */
+	add(&t,
+	    (struct record){
+		    .sk = { .state = TCPDIAG_SYN_RECV, .inode = 1, .mptcp = true, .rqueue = 837 } },
+	    1);
+	add(&t,
+	    (struct record){ .sk = { .state = TCPDIAG_LISTEN,
+				     .inode = 1,
+				     .mptcp = true,
+				     .rqueue = 101,
+				     .wqueue = 50 } },
+	    9);
 
-	ck_assert_uint_eq(t.sockets, 8);
+	ck_assert_uint_eq(t.sockets, 10);
 	ck_assert_uint_eq(t.state[TCPDIAG_ESTABLISHED], 2);
 	ck_assert_uint_eq(t.state[TCPDIAG_CLOSE_WAIT], 2);
-	ck_assert_uint_eq(t.attachment[TCPDIAG_HELD], 5);
+	ck_assert_uint_eq(t.attachment[TCPDIAG_HELD], 7);
 	ck_assert_uint_eq(t.attachment[TCPDIAG_UNACCEPTED], 1);
 	ck_assert_uint_eq(t.attachment[TCPDIAG_ORPHAN], 1);
 	ck_assert_uint_eq(t.teardown[TCPDIAG_CLOSE_WAIT][TCPDIAG_HELD], 1);
@@ -207,7 +219,7 @@ START_TEST(test_sums)
 	ck_assert_uint_eq(t.older[TCPDIAG_CLOSE_WAIT], 1);
 	ck_assert_double_eq(t.oldest_seconds[TCPDIAG_ESTABLISHED], 400);
 	ck_assert_double_eq(t.oldest_seconds[TCPDIAG_SYN_SENT], 0);
-	ck_assert_uint_eq(t.close_rst_peer_open, 1);
+	ck_assert_uint_eq(t.close_rst_peer_open, 2);
 	ck_assert_uint_eq(t.close_rst_peer_finished, 1);
 	ck_assert_uint_eq(t.close[TCPDIAG_RULE_CLOSE_UNREAD][TCPDIAG_SEGMENT_RST], 2);
 	ck_assert_uint_eq(t.unread_bytes_peer_open, 510);

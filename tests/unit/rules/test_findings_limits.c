@@ -251,7 +251,8 @@ START_TEST(queue_drops_are_laid_to_who_was_half_full)
 	ck_assert_uint_eq(world_expect(world, QUEUE)->process, 1);
 	ck_assert_double_eq(world_expect(world, QUEUE)->evidence[EVIDENCE_OVERFLOWS_PER_SECOND], 2);
 	ck_assert_ptr_nonnull(strstr(world_text(world, world_expect(world, QUEUE)->summary),
-				     "120 connections dropped in the last minute"));
+				     "120 connections dropped by all listeners here in the "
+				     "last minute"));
 }
 END_TEST
 
