@@ -139,7 +139,11 @@ struct tcpdiag_socket {
 	bool v6only : 1;
 };
 
-/* The application has not read the peer's FIN: it counts as one byte of rqueue until then. */
+/*
+ * The application has not read the peer's FIN: it counts as one byte of rqueue until then. Read means that
+ * its sequence number was consumed: by a recv() that returned 0, or by the one that took the last data of
+ * the segment that carried the FIN.
+ */
 bool tcpdiag_fin_unread(const struct tcpdiag_socket *sk);
 
 /* Bytes that the application has not read, without the FIN; 0 for listeners and minisockets. */

@@ -9,8 +9,9 @@
  * Never accepted: peers that have given up in a listener's queue; the process that listens is blamed.
  *
  * Why is told by the queue (net/ipv4/tcp.c:tcp_recvmsg(): reading end of file takes the FIN's sequence
- * number): Recv-Q 0, end of file was read; 1, it was not; more, data was not read either. The age counts
- * from the last progress, so that a long answer to a half-closed client is no leak.
+ * number): Recv-Q 0, end of file was read, or was taken along with the last data of its segment; 1, it was
+ * not; more, data was not read either. The age counts from the last progress, so that a long answer to a
+ * half-closed client is no leak.
  */
 #include "rules/family.h"
 
@@ -178,7 +179,10 @@ static void why_held(struct sentence *s, const struct part *part)
 	if (part->eof_read) {
 		sentence_add(s, "%s ", separator);
 		sentence_number(s, part->eof_read);
-		sentence_add(s, " with end of file read and the descriptor forgotten (Recv-Q 0)");
+		sentence_add(
+			s,
+			" with everything read up to the end of file and the descriptor forgotten "
+			"(Recv-Q 0)");
 		separator = ";";
 	}
 	if (part->eof_unread) {
