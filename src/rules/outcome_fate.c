@@ -38,10 +38,11 @@ static int64_t shifted(int64_t value, int64_t shift, int64_t max)
 /* tcp_model_timeout() with rto_base TCP_RTO_MIN. */
 static int64_t model_timeout_ms(int64_t boundary, int64_t rto_max)
 {
-	int64_t threshold = 0;
+	/* How often the minimum doubles before it passes the maximum. */
+	int64_t threshold = rto_max < TCP_RTO_MIN_MS
+				    ? 0
+				    : 63 - __builtin_clzll((uint64_t)(rto_max / TCP_RTO_MIN_MS));
 
-	while (TCP_RTO_MIN_MS << (threshold + 1) <= rto_max)
-		threshold++;
 	if (boundary <= threshold)
 		return ((2LL << boundary) - 1) * TCP_RTO_MIN_MS;
 	return ((2LL << threshold) - 1) * TCP_RTO_MIN_MS + (boundary - threshold) * rto_max;
