@@ -86,9 +86,11 @@ def wait_for(condition, what, seconds=10, step=0.05):
 class Daemon:
     """tcpdiagd in this namespace, ready to answer; ended with the context."""
 
-    def __init__(self, *options, config=None, wait=True, env=None, prefix=()):
-        self.options = list(options)
+    def __init__(self, *options, config=None, wait=True, env=None, prefix=(), address=ADDRESS):
+        """prefix: a command that becomes the daemon (unshare, nsenter); address: where it answers."""
         self.prefix = list(prefix)
+        self.address = address
+        self.options = list(options)
         self.config = config
         self.wait = wait
         self.env = env
@@ -120,7 +122,7 @@ class Daemon:
         if self.process.poll() is not None:
             raise AssertionError(f"the daemon has ended: {self.process.returncode}\n{self.output()}")
         with contextlib.suppress(OSError, http.client.HTTPException):
-            return request("/-/ready").status == 200
+            return request("/-/ready", address=self.address).status == 200
 
     def output(self):
         self.log.flush()
