@@ -57,6 +57,7 @@ enum tcpdiag_environment_known {
 	TCPDIAG_ENV_MEMORY = 1U << 5, /* memory_pages and tcp_mem */
 	TCPDIAG_ENV_MIGRATE = 1U << 6, /* tcp_migrate_req */
 	TCPDIAG_ENV_SYNACK_RETRIES = 1U << 7, /* tcp_synack_retries */
+	TCPDIAG_ENV_MEMORY_PAGES = 1U << 8, /* memory_pages, whether tcp_mem is known or not */
 };
 
 /**

@@ -170,7 +170,7 @@ static bool read_settings(struct counters_reader *reader, struct settings *to)
 	uint32_t used = to->environment.known;
 	bool missing = false;
 
-	to->environment.known = 0;
+	to->environment.known = used & TCPDIAG_ENV_MEMORY_PAGES;
 	for (size_t i = 0; i < ARRAY_SIZE(settings); i++) {
 		ssize_t n = read_file(reader, reader->setting[i]);
 

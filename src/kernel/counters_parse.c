@@ -114,7 +114,8 @@ void counters_parse_sockstat(const char *text, size_t len, struct tcpdiag_enviro
 	} rows[] = {
 		{ "orphan", &environment->orphans, TCPDIAG_ENV_ORPHANS },
 		{ "tw", &environment->timewaits, TCPDIAG_ENV_TIMEWAITS },
-		{ "mem", &environment->memory_pages, TCPDIAG_ENV_MEMORY },
+		{ "mem", &environment->memory_pages,
+		  TCPDIAG_ENV_MEMORY | TCPDIAG_ENV_MEMORY_PAGES },
 	};
 	struct span rest = { text, len };
 	struct span line, word, number;

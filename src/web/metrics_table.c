@@ -47,7 +47,7 @@ VALUE(orphan_limit, (h->environment.known & TCPDIAG_ENV_ORPHANS) != 0,
       h->environment.tcp_max_orphans)
 VALUE(orphan_growth, h->orphans.count_known && h->orphans.growth_known,
       h->orphans.growth_per_second)
-VALUE(memory, (h->environment.known & TCPDIAG_ENV_MEMORY) != 0,
+VALUE(memory, (h->environment.known & TCPDIAG_ENV_MEMORY_PAGES) != 0,
       (double)h->environment.memory_pages *(double)sysconf(_SC_PAGESIZE))
 VALUE(queue_connections, true, h->totals.listener_waiting)
 VALUE(queue_ratio, true, h->totals.listener_ratio_max)

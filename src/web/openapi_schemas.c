@@ -195,8 +195,8 @@ static const struct schema_member summary[] = {
 
 static const struct schema_member memory[] = {
 	{ "bytes", INTEGER, "In use.", false },
-	{ "limits", "{\"type\":\"object\",\"additionalProperties\":" INTEGER "}",
-	  "tcp_mem in bytes: low, pressure, high.", false },
+	{ "limits", "{\"type\":[\"object\",\"null\"],\"additionalProperties\":" INTEGER "}",
+	  "tcp_mem in bytes: low, pressure, high; null: not known in this namespace.", false },
 	{ 0 },
 };
 

@@ -15,7 +15,7 @@ struct walk {
 	const struct snapshot *snapshot;
 	struct owner *rows;
 	uint32_t *row_of; /* by process */
-	uint32_t count;
+	uint32_t count, strangers, strangers_rst;
 };
 
 struct unit_key {
@@ -110,7 +110,10 @@ static void count_record(struct walk *walk, const struct record *record)
 	const struct snapshot *snapshot = walk->snapshot;
 	struct owner *owner;
 
-	if (record->sk.attachment == TCPDIAG_HELD) {
+	if (record->sk.attachment == TCPDIAG_HELD && !record->holders) {
+		walk->strangers += !record->sk.mptcp_subflow;
+		walk->strangers_rst += record->close_segment == TCPDIAG_SEGMENT_RST;
+	} else if (record->sk.attachment == TCPDIAG_HELD) {
 		owner = sole_owner(walk, record);
 		if (owner)
 			count_held(owner, record);
@@ -143,8 +146,7 @@ int owners_count(const struct snapshot *snapshot, struct owners *ret)
 		free(walk.rows);
 		return r;
 	}
-	ret->rows = walk.rows;
-	ret->count = walk.count;
+	*ret = (struct owners){ walk.rows, walk.count, walk.strangers, walk.strangers_rst };
 	return 0;
 }
 

@@ -29,6 +29,8 @@ struct owner {
 struct owners {
 	struct owner *rows; /* owned */
 	uint32_t count;
+	uint32_t strangers; /* sockets whose holders could not be seen */
+	uint32_t strangers_rst; /* of these, close() resets */
 };
 
 /* Walks all records. Return: 0, -ENOMEM. */

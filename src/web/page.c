@@ -72,6 +72,11 @@ void page_text(struct page *page, const char *text, unsigned int gap)
 	page_text_n(page, text, strlen(text), gap);
 }
 
+void page_phrase(struct page *page, const char *text, unsigned int gap)
+{
+	word(page, text, strlen(text), gap);
+}
+
 void page_printf(struct page *page, unsigned int gap, const char *format, ...)
 {
 	va_list arguments;

@@ -24,6 +24,8 @@ void page_begin(struct page *page, const char *mark, unsigned int indent);
 void page_text(struct page *page, const char *text, unsigned int gap);
 /* The same of the first @len bytes. */
 void page_text_n(struct page *page, const char *text, size_t len, unsigned int gap);
+/* A text of one line that wraps as a whole: a command that is to be copied. */
+void page_phrase(struct page *page, const char *text, unsigned int gap);
 void page_printf(struct page *page, unsigned int gap, const char *format, ...) PRINTF(3, 4);
 void page_end(struct page *page);
 /* An empty line. */

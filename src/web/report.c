@@ -284,6 +284,9 @@ static void print_limits(struct report *report)
 			    bytes_text(e->memory_pages * unit, used),
 			    bytes_text(e->tcp_mem[2] * unit, max),
 			    bytes_text(e->tcp_mem[1] * unit, pressure));
+	else if (e->known & TCPDIAG_ENV_MEMORY_PAGES)
+		page_printf(page, 3, "memory %s (limit not known)",
+			    bytes_text(e->memory_pages * unit, used));
 	else
 		page_text(page, "memory not known", 3);
 	if (h->port_range[1] && report->sockets_known)
@@ -300,12 +303,12 @@ static void print_next(struct report *report)
 
 	page_begin(page, "Next", 10);
 	if (report->snapshot->finding_count)
-		page_text(page, "curl localhost:19293/findings", 0);
+		page_phrase(page, "curl localhost:19293/findings", 0);
 	if (report->states.total[TCPDIAG_CLOSE_WAIT] && !report->calm)
-		page_text(page, "curl 'localhost:19293/sockets?state=close-wait&group=unit'", 4);
+		page_phrase(page, "curl 'localhost:19293/sockets?state=close-wait&group=unit'", 4);
 	else
-		page_text(page, "curl 'localhost:19293/sockets?closes_with=rst&format=text'", 4);
-	page_text(page, "curl localhost:19293/summary", 4);
+		page_phrase(page, "curl 'localhost:19293/sockets?closes_with=rst&format=text'", 4);
+	page_phrase(page, "curl localhost:19293/summary", 4);
 	page_end(page);
 }
 
@@ -328,7 +331,7 @@ void report_print(struct buffer *buffer, const struct snapshot *snapshot, unsign
 	else
 		page_break(page);
 	if (report.sockets_known) {
-		report_stop_now(page, snapshot, report.calm);
+		report_stop_now(page, snapshot);
 		if (report.calm) {
 			report_states_line(page, snapshot, &report.states);
 		} else {

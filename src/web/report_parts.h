@@ -20,5 +20,5 @@ void report_states(struct page *page, const struct snapshot *snapshot,
 /* The same in one line, for a host where nothing is wrong. */
 void report_states_line(struct page *page, const struct snapshot *snapshot,
 			const struct state_table *table);
-/* What ending a process or unit now would do. @calm: one line where all is clean. */
-void report_stop_now(struct page *page, const struct snapshot *snapshot, bool calm);
+/* What ending a process or unit now would do. One line where all is clean. */
+void report_stop_now(struct page *page, const struct snapshot *snapshot);

@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <inttypes.h>
+#include <string.h>
 
 #include "web/metrics.h"
 #include "web/owners.h"
@@ -127,6 +128,8 @@ static void stop_row(struct page *page, const struct snapshot *snapshot, const s
 	cells[1] = cell(owner->rst_live, text[0]);
 	cells[2] = cell(owner->rst_done, text[1]);
 	cells[3] = cell(owner->fin, text[2]);
+	if (owner->uncertain && owner->fin)
+		strncat(text[2], "*", sizeof(text[2]) - strlen(text[2]) - 1);
 	cells[4] = owner->lost_bytes ? bytes_text(owner->lost_bytes, text[3]) : "-";
 	cells[5] = cell(owner->waiting, text[4]);
 	cells[6] = trouble(owner) ? "no" : owner->uncertain ? "yes*" : "yes";
@@ -134,7 +137,8 @@ static void stop_row(struct page *page, const struct snapshot *snapshot, const s
 }
 
 static void stop_table(struct page *page, const struct snapshot *snapshot,
-		       const struct owners *owners, uint32_t troubled, uint32_t holding)
+		       const struct owners *owners, uint32_t troubled, uint32_t holding,
+		       bool uncertain)
 {
 	static const struct page_column columns[] = {
 		{ "Stop now", 28 },   { "RST live", 9 },      { "RST done", 9 }, { "FIN", 9 },
@@ -151,7 +155,8 @@ static void stop_table(struct page *page, const struct snapshot *snapshot,
 		page_printf(page, 0, "%s more would reset something.",
 			    number_text(troubled - shown, number));
 	if (holding > troubled)
-		page_printf(page, 1, "%s more would not.", number_text(holding - troubled, number));
+		page_printf(page, 1, "%s more would not%s.",
+			    number_text(holding - troubled, number), uncertain ? "*" : "");
 	page_text(page,
 		  "RST live: the peer is still open; RST done: it has finished, and has all of "
 		  "ours.",
@@ -159,11 +164,45 @@ static void stop_table(struct page *page, const struct snapshot *snapshot,
 	page_end(page);
 }
 
-void report_stop_now(struct page *page, const struct snapshot *snapshot, bool calm)
+static void stop_nothing(struct page *page, const struct snapshot *snapshot,
+			 const struct owners *owners, uint32_t holding, bool uncertain)
+{
+	const char *mark = uncertain ? " (*)" : "";
+	char number[NUMBER_MAX];
+
+	page_begin(page, "Stop now", 10);
+	/* The one that holds something is sorted to the front. */
+	if (holding > 1)
+		page_printf(page, 0, "ending any of %s units and programs resets nothing%s.",
+			    number_text(holding, number), mark);
+	else if (holding)
+		page_printf(page, 0, "ending %s, the only holder of sockets %s, resets nothing%s.",
+			    owner_name(snapshot, &owners->rows[0]),
+			    owners->strangers ? "that is seen" : "of its own", mark);
+	else
+		page_text(page, "no unit or program is seen to hold a socket of its own.", 0);
+	page_end(page);
+}
+
+/* Sockets in nobody's row: whoever holds them is not told that all is well. */
+static void stop_strangers(struct page *page, const struct owners *owners)
+{
+	char number[NUMBER_MAX], rst[NUMBER_MAX];
+
+	if (!owners->strangers)
+		return;
+	page_begin(page, "", 10);
+	page_printf(page, 0, "Not in this: %s %s whose holder is not seen; %s would be reset.",
+		    number_text(owners->strangers, number),
+		    owners->strangers == 1 ? "socket" : "sockets",
+		    owners->strangers_rst ? number_text(owners->strangers_rst, rst) : "none");
+	page_end(page);
+}
+
+void report_stop_now(struct page *page, const struct snapshot *snapshot)
 {
 	uint32_t troubled = 0, holding = 0, uncertain = 0, i;
 	struct owners owners;
-	char number[NUMBER_MAX];
 
 	if (!metrics_source_works(snapshot, SOURCE_PROCESSES)) {
 		page_begin(page, "Stop now", 10);
@@ -181,20 +220,12 @@ void report_stop_now(struct page *page, const struct snapshot *snapshot, bool ca
 		uncertain += owners.rows[i].uncertain;
 	}
 	qsort(owners.rows, owners.count, sizeof(*owners.rows), most_trouble);
-	if (troubled) {
-		stop_table(page, snapshot, &owners, troubled, holding);
-	} else {
-		page_begin(page, "Stop now", 10);
-		if (holding)
-			page_printf(page, 0,
-				    "ending any of %s units and programs resets nothing%s.",
-				    number_text(holding, number), uncertain ? " (*)" : "");
-		else
-			page_text(page, "no unit or program is seen to hold a socket of its own.",
-				  0);
-		page_end(page);
-	}
-	if (uncertain && (calm || troubled)) {
+	if (troubled)
+		stop_table(page, snapshot, &owners, troubled, holding, uncertain);
+	else
+		stop_nothing(page, snapshot, &owners, holding, uncertain);
+	stop_strangers(page, &owners);
+	if (uncertain) {
 		page_begin(page, "", 10);
 		page_text(page, "* as far as known: SO_LINGER is not seen, and taken to be off.",
 			  0);

@@ -173,16 +173,21 @@ static void memory(struct emitter *j, const struct tcpdiag_environment *environm
 	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
 	size_t i;
 
-	if (!(environment->known & TCPDIAG_ENV_MEMORY)) {
+	if (!(environment->known & TCPDIAG_ENV_MEMORY_PAGES)) {
 		emit_null(j, "memory");
 		return;
 	}
 	emit_object(j, "memory");
 	emit_u64(j, "bytes", environment->memory_pages * page);
-	emit_object(j, "limits");
-	for (i = 0; i < ARRAY_SIZE(levels); i++)
-		emit_u64(j, levels[i], environment->tcp_mem[i] * page);
-	emit_end(j, '}');
+	/* tcp_mem stands in the machine's first namespace only. */
+	if (environment->known & TCPDIAG_ENV_MEMORY) {
+		emit_object(j, "limits");
+		for (i = 0; i < ARRAY_SIZE(levels); i++)
+			emit_u64(j, levels[i], environment->tcp_mem[i] * page);
+		emit_end(j, '}');
+	} else {
+		emit_null(j, "limits");
+	}
 	emit_end(j, '}');
 }
 

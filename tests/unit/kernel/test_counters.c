@@ -72,7 +72,8 @@ START_TEST(sockstat_text)
 	ck_assert_uint_eq(environment.timewaits, 42);
 	ck_assert_uint_eq(environment.memory_pages, 248);
 	ck_assert_uint_eq(environment.known,
-			  TCPDIAG_ENV_ORPHANS | TCPDIAG_ENV_TIMEWAITS | TCPDIAG_ENV_MEMORY);
+			  TCPDIAG_ENV_ORPHANS | TCPDIAG_ENV_TIMEWAITS | TCPDIAG_ENV_MEMORY |
+				  TCPDIAG_ENV_MEMORY_PAGES);
 }
 END_TEST
 
@@ -115,7 +116,10 @@ START_TEST(namespace_of_the_test)
 	ck_assert_uint_ne(environment.known & TCPDIAG_ENV_FIN_TIMEOUT, 0);
 	ck_assert_uint_ne(environment.known & TCPDIAG_ENV_ORPHAN_RETRIES, 0);
 	ck_assert_uint_ne(environment.known & TCPDIAG_ENV_TIMEWAITS, 0);
-	/* The machine's alone. */
+	/* The machine's alone; what is used up is told everywhere. */
+	ck_assert_uint_ne(environment.known & TCPDIAG_ENV_MEMORY_PAGES, 0);
+	if (access("/proc/sys/net/ipv4/tcp_mem", F_OK) < 0)
+		ck_assert_uint_eq(environment.known & TCPDIAG_ENV_MEMORY, 0);
 	if (access("/proc/sys/net/ipv4/tcp_max_orphans", F_OK) < 0)
 		ck_assert_uint_eq(environment.known & TCPDIAG_ENV_ORPHANS, 0);
 	ck_assert(KNOWS(before, COUNTER_OUT_RSTS) && KNOWS(before, COUNTER_ABORT_ON_CLOSE));

@@ -207,7 +207,7 @@ static inline void fixture_begin(struct fixture *f)
 						   .passes = 7 };
 	h->environment = (struct tcpdiag_environment){
 		.known = TCPDIAG_ENV_FIN_TIMEOUT | TCPDIAG_ENV_ORPHAN_RETRIES |
-			 TCPDIAG_ENV_ORPHANS | TCPDIAG_ENV_MEMORY,
+			 TCPDIAG_ENV_ORPHANS | TCPDIAG_ENV_MEMORY | TCPDIAG_ENV_MEMORY_PAGES,
 		.tcp_fin_timeout = 60,
 		.tcp_max_orphans = 131072,
 		.memory_pages = 10,

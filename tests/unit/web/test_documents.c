@@ -81,6 +81,16 @@ START_TEST(summary_growing)
 	ck_assert(json_real_value(fixture_at(json, "ports.used_ratio_max")) == 0.03);
 	json_decref(json);
 	fixture_done(&f);
+
+	/* In a container: how much is known, the limits are not. */
+	fixture_begin(&f);
+	f.w.header->environment.known &= ~(uint32_t)TCPDIAG_ENV_MEMORY;
+	fixture_seal(&f);
+	json = fixture_get_json(&f, summary_route, "");
+	ck_json_int(json, "memory.bytes", 10 * sysconf(_SC_PAGESIZE));
+	ck_json_null(json, "memory.limits");
+	json_decref(json);
+	fixture_done(&f);
 }
 END_TEST
 

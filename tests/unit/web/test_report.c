@@ -252,6 +252,61 @@ START_TEST(unknown)
 }
 END_TEST
 
+/* What nobody is seen to hold is in no row, and that is said. */
+START_TEST(strangers)
+{
+	struct record *records;
+	uint32_t count;
+	char *text;
+
+	fixture_begin(&f);
+	records = snapshot_writer_records(&f.w, &count);
+	records[R_DONE].holders = 0;
+	f.w.header->environment.known &= ~(uint32_t)TCPDIAG_ENV_MEMORY;
+	fixture_seal(&f);
+	text = print(100);
+	ck_assert_ptr_nonnull(
+		strstr(text, "Not in this: 1 socket whose holder is not seen; 1 would be reset."));
+	ck_assert_ptr_nonnull(strstr(text, " (limit not known)"));
+	free(text);
+	fixture_done(&f);
+
+	calm_host();
+	records = snapshot_writer_records(&f.w, &count);
+	records[R_LIVE].holders = records[R_LISTENER].holders = 0;
+	records[R_SHARED].sk.mptcp_subflow = true;
+	records[R_SHARED].holders = 0;
+	fixture_seal(&f);
+	text = print(100);
+	ck_assert_ptr_nonnull(
+		strstr(text, "the only holder of sockets that is seen, resets nothing"));
+	ck_assert_ptr_nonnull(strstr(
+		text, "Not in this: 2 sockets whose holder is not seen; none would be reset."));
+	free(text);
+	fixture_done(&f);
+}
+END_TEST
+
+/* A command is copied in one piece: it wraps as a whole. */
+START_TEST(commands_stay_whole)
+{
+	unsigned int columns;
+
+	for (columns = 75; columns <= 200; columns++) {
+		char *text;
+
+		fixture_begin(&f);
+		fixture_finding(&f, TCPDIAG_RULE_CLOSE_WAIT_LEAK, SEVERITY_WARNING, 2);
+		fixture_seal(&f);
+		text = print(columns);
+		ck_assert_ptr_nonnull(
+			strstr(text, "curl 'localhost:19293/sockets?state=close-wait&group=unit'"));
+		free(text);
+		fixture_done(&f);
+	}
+}
+END_TEST
+
 /* What several owners share survives the end of each; what is known is not in doubt. */
 START_TEST(stop_now)
 {
@@ -357,6 +412,8 @@ Suite *suite(void)
 	tcase_add_loop_test(t, calm_at_once, 0, 2);
 	tcase_add_test(t, unknown);
 	tcase_add_test(t, stop_now);
+	tcase_add_test(t, strangers);
+	tcase_add_test(t, commands_stay_whole);
 	tcase_add_test(t, stretched);
 	tcase_add_loop_test(t, columns_parameter, 0, 6);
 	tcase_add_test(t, numbers);
