@@ -151,6 +151,9 @@ class Daemon:
         try:
             if self.process:
                 self.stop()
+            found = [line for line in self.output().splitlines() if "runtime error: " in line or "Sanitizer" in line]
+            if found and not kind:
+                raise AssertionError("\n".join(found))
             if kind:
                 print(f"-- the daemon's log --\n{self.output()}", file=sys.stderr)
         finally:
