@@ -4,9 +4,9 @@
  * its sockets is; then MHD_run() does what can be done without waiting.
  *
  * Its epoll is edge-triggered inside, so what it could not finish is not announced again: MHD_get_timeout()
- * says when to come back, in milliseconds from now, 0 for at once. The timer is only ever moved to
- * an earlier time; one that fires too early asks again, which is cheaper than setting it after each
- * request.
+ * says when to come back, in milliseconds from now, 0 for at once, that is when the other events have
+ * had their turn. The timer is only ever moved to an earlier time; one that fires too early asks again,
+ * which is cheaper than setting it after each request.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -33,7 +33,7 @@ struct service {
 	struct listener *listener;
 	struct service *next;
 	struct MHD_Daemon *daemon;
-	sd_event_source *io, *timer;
+	sd_event_source *io, *timer, *again;
 	uint64_t wakeup_usec; /* of the timer, UINT64_MAX: off */
 	uint32_t connections;
 	bool retired; /* accepts no more */
@@ -149,6 +149,7 @@ static struct service *service_free(struct service *service)
 		return NULL;
 	service->io = sd_event_source_disable_unref(service->io);
 	service->timer = sd_event_source_disable_unref(service->timer);
+	service->again = sd_event_source_disable_unref(service->again);
 	if (service->daemon) {
 		/* Else the library would close the socket, and another daemon may be using it. */
 		if (!service->retired)
@@ -195,7 +196,12 @@ static int run(struct service *service)
 		reap(service->listener);
 		return 0;
 	}
-	return timed ? set_wakeup(service, timeout) : 0;
+	if (!timed)
+		return 0;
+	/* Not by the timer: it fires up to a millisecond late, and half a megabyte could have gone. */
+	if (!timeout)
+		return sd_event_source_set_enabled(service->again, SD_EVENT_ONESHOT);
+	return set_wakeup(service, timeout);
 }
 
 static int is_readable(sd_event_source *source, int fd, uint32_t events, void *service)
@@ -203,6 +209,13 @@ static int is_readable(sd_event_source *source, int fd, uint32_t events, void *s
 	(void)source;
 	(void)fd;
 	(void)events;
+	return run(service);
+}
+
+/* Everybody else has had a turn. */
+static int goes_on(sd_event_source *source, void *service)
+{
+	(void)source;
 	return run(service);
 }
 
@@ -277,6 +290,12 @@ static int service_new(struct listener *listener, const struct limits *limits, s
 	if (r < 0)
 		goto fail;
 	r = sd_event_source_set_enabled(service->timer, SD_EVENT_OFF);
+	if (r < 0)
+		goto fail;
+	r = sd_event_add_defer(event, &service->again, goes_on, service);
+	if (r < 0)
+		goto fail;
+	r = sd_event_source_set_enabled(service->again, SD_EVENT_OFF);
 	if (r < 0)
 		goto fail;
 	*ret = service;
