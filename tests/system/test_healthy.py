@@ -254,31 +254,28 @@ class Healthy(unittest.TestCase):
         stop, served, failed = threading.Event(), [], []
 
         def load(keep):
-            connection = None
+            """Asks until the end, over one connection, or over a new one each time."""
+            connection = http.client.HTTPConnection("127.0.0.1", 8081, timeout=10)
             while not stop.is_set():
                 try:
-                    connection = connection or http.client.HTTPConnection("127.0.0.1", 8081, timeout=10)
                     for path in ("/", "/big", "/"):
                         connection.request("GET", path)
                         served.append(len(connection.getresponse().read()))
                 except (OSError, http.client.HTTPException) as error:
                     failed.append(error)
-                    keep_this = False
-                else:
-                    keep_this = keep
-                if not keep_this:
                     connection.close()
-                    connection = None
+                if not keep:
+                    connection.close()  # the next request connects
                 time.sleep(0.02)
+            connection.close()
 
         def listening():
             with contextlib.suppress(OSError):
-                socket_connection = http.client.HTTPConnection("127.0.0.1", 8081, timeout=1)
-                socket_connection.connect()
-                socket_connection.close()
-                return True
+                with contextlib.closing(http.client.HTTPConnection("127.0.0.1", 8081, timeout=1)) as connection:
+                    connection.connect()
+                    return True
 
-        lib.wait_for(listening, f"nginx listens; {pathlib.Path(folder, 'error.log')}", 10)
+        lib.wait_for(listening, "nginx listens", 10)
         threads = [threading.Thread(target=load, args=(i % 2,)) for i in range(4)]
         for thread in threads:
             thread.start()

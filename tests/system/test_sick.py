@@ -280,8 +280,8 @@ class Sick(unittest.TestCase):
 
     def test_accused_of_nothing_else(self):
         wanted = {name: {"close-wait-leak"} for name in self.actors}
-        wanted |= {"does-not-read": {"rst-on-close"}, "paused": {"rst-on-close"}, "waits-for-fin": {"fin-wait-2-stuck"},
-                   "full-queue": {"listener-queue-at-risk"},
+        wanted |= {"does-not-read": {"rst-on-close"}, "paused": {"rst-on-close"},
+                   "waits-for-fin": {"fin-wait-2-stuck"}, "full-queue": {"listener-queue-at-risk"},
                    "full-of-dead": {"close-wait-leak", "listener-queue-at-risk"}}
         lib.wait_for(lambda: len(scenes.findings()) >= len(self.actors), "they have all been found", 20)
         for row in scenes.findings():
@@ -323,7 +323,8 @@ class Orphans(unittest.TestCase):
             row = self.raised(0.35, "warning")[0]
             self.assertEqual(row["scope"], "host")
             self.assertGreaterEqual(row["count"], self.COUNT)
-            self.assertRegex(row["summary"], rf"^[\d,]+ orphaned sockets of [\d,]+ \(3\d %\) \(FIN-WAIT-1 {self.COUNT}")
+            self.assertRegex(row["summary"],
+                             rf"^[\d,]+ orphaned sockets of [\d,]+ \(3\d %\) \(FIN-WAIT-1 {self.COUNT}")
             self.assertIn("too many orphaned sockets", row["cause"])
             self.assertIn(f"Created mostly by orphan-maker (pid {actor.pid}", row["cause"])
             self.assertIn(f"100 % of {self.COUNT} that were seen", row["cause"])
