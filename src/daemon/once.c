@@ -67,7 +67,7 @@ static int print(const struct snapshot *snapshot, enum option_format format)
 	};
 
 	if (format == FORMAT_TEXT)
-		return terminal_print_report(snapshot, 0);
+		return terminal_print_report(snapshot, 0, NULL);
 	return print_document(snapshot, queries[format]);
 }
 

@@ -80,7 +80,7 @@ static void print_first_report(struct daemon *d, const struct snapshot *snapshot
 	    now - d->started_ns < FIRST_REPORT_WAIT)
 		return;
 	d->terminal = false;
-	terminal_print_report(snapshot, FIRST_REPORT_LINES);
+	terminal_print_report(snapshot, FIRST_REPORT_LINES, &d->listeners);
 }
 
 static void tell_poll(struct daemon *d, int result)

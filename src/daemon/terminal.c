@@ -24,12 +24,20 @@ unsigned int terminal_columns(void)
 }
 
 /* What to write in a URL for an address that means all of them. */
-static void print_url(const char *address)
+static void url_host(const char *address, char *ret, size_t size)
 {
 	if (!strncmp(address, "0.0.0.0:", 8) || !strncmp(address, "[::]:", 5))
-		printf("http://localhost%s", strrchr(address, ':'));
+		snprintf(ret, size, "localhost%s", strrchr(address, ':'));
 	else
-		printf("http://%s", address);
+		snprintf(ret, size, "%s", address);
+}
+
+static void print_url(const char *address)
+{
+	char host[CHANNEL_ADDRESS_MAX + 16];
+
+	url_host(address, host, sizeof(host));
+	printf("http://%s", host);
 }
 
 void terminal_print_addresses(const struct listeners *listeners)
@@ -52,14 +60,21 @@ void terminal_print_addresses(const struct listeners *listeners)
 	fflush(stdout);
 }
 
-int terminal_print_report(const struct snapshot *snapshot, unsigned int lines)
+int terminal_print_report(const struct snapshot *snapshot, unsigned int lines,
+			  const struct listeners *listeners)
 {
+	char where[CHANNEL_ADDRESS_MAX + 16] = "localhost:19293";
 	struct buffer b = {};
 	size_t len;
 	int r;
 
+	for (size_t i = 0; listeners && i < listeners->count; i++)
+		if (!listeners->items[i].local) {
+			url_host(listeners->items[i].address, where, sizeof(where));
+			break;
+		}
 	errno = 0;
-	report_print(&b, snapshot, terminal_columns());
+	report_print(&b, snapshot, terminal_columns(), where);
 	r = b.error;
 	len = b.len;
 	for (size_t i = 0; lines && i < b.len; i++)

@@ -13,5 +13,6 @@ unsigned int terminal_columns(void);
 /* "serving http://127.0.0.1:19293 (try: curl -s http://127.0.0.1:19293)", a line an address. */
 void terminal_print_addresses(const struct listeners *listeners);
 
-/* The report, at most @lines of it; 0: all. Return: 0, -ENOMEM, -EIO. */
-int terminal_print_report(const struct snapshot *snapshot, unsigned int lines);
+/* The report, at most @lines of it; 0: all. @listeners: what serves, or NULL. Return: 0, -ENOMEM, -EIO. */
+int terminal_print_report(const struct snapshot *snapshot, unsigned int lines,
+			  const struct listeners *listeners);

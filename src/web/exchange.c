@@ -358,6 +358,8 @@ static int answer(struct exchange *e, const char *method, const char *version)
 	if (!request.accept)
 		request.accept = "";
 	context.accept = request.accept;
+	if (!e->listen->local)
+		request.host = e->host ? e->host : header(e, "Host");
 	r = produce(e, &request, method, version, &document, &problem);
 	if (r == 1)
 		return answer_again(e);

@@ -297,22 +297,33 @@ static void print_limits(struct report *report)
 	page_end(page);
 }
 
-static void print_next(struct report *report)
+/* A command that is to be copied: it wraps as a whole. */
+static void print_curl(struct page *page, const char *where, const char *rest, unsigned int gap)
+{
+	const char *quote = strpbrk(rest, "?&") ? "'" : "";
+	char text[512];
+
+	snprintf(text, sizeof(text), "curl %s%s%s%s", quote, where, rest, quote);
+	page_phrase(page, text, gap);
+}
+
+static void print_next(struct report *report, const char *where)
 {
 	struct page *page = &report->page;
 
 	page_begin(page, "Next", 10);
 	if (report->snapshot->finding_count)
-		page_phrase(page, "curl localhost:19293/findings", 0);
+		print_curl(page, where, "/findings", 0);
 	if (report->states.total[TCPDIAG_CLOSE_WAIT] && !report->calm)
-		page_phrase(page, "curl 'localhost:19293/sockets?state=close-wait&group=unit'", 4);
+		print_curl(page, where, "/sockets?state=close-wait&group=unit", 4);
 	else
-		page_phrase(page, "curl 'localhost:19293/sockets?closes_with=rst&format=text'", 4);
-	page_phrase(page, "curl localhost:19293/summary", 4);
+		print_curl(page, where, "/sockets?closes_with=rst&format=text", 4);
+	print_curl(page, where, "/summary", 4);
 	page_end(page);
 }
 
-void report_print(struct buffer *buffer, const struct snapshot *snapshot, unsigned int columns)
+void report_print(struct buffer *buffer, const struct snapshot *snapshot, unsigned int columns,
+		  const char *where)
 {
 	struct report report;
 	struct page *page = &report.page;
@@ -341,6 +352,6 @@ void report_print(struct buffer *buffer, const struct snapshot *snapshot, unsign
 		}
 	}
 	print_limits(&report);
-	print_next(&report);
+	print_next(&report, where ? where : "localhost:19293");
 	free(report.findings);
 }

@@ -10,5 +10,9 @@
 #include "model/snapshot.h"
 #include "web/buffer.h"
 
-/* Appends the report; failures (-ENOMEM) stay in the buffer. */
-void report_print(struct buffer *buffer, const struct snapshot *snapshot, unsigned int columns);
+/*
+ * Appends the report; failures (-ENOMEM) stay in the buffer. @where: the host and port that its commands
+ * for curl name, NULL: the default address.
+ */
+void report_print(struct buffer *buffer, const struct snapshot *snapshot, unsigned int columns,
+		  const char *where);

@@ -48,6 +48,7 @@ struct request {
 	const struct query *query;
 	const char *query_text; /* as it came, for `next` links; never NULL */
 	const char *accept; /* header, never NULL */
+	const char *host; /* header, checked; NULL where there is none, or the socket is AF_UNIX */
 	const struct snapshot
 		*snapshot; /* NULL before the first; then routes with ROUTE_DATA get a 503 */
 	const struct web_statistics *statistics;
