@@ -123,6 +123,16 @@ static inline void record_prefetch(const struct record *record)
 		__builtin_prefetch(bytes + i);
 }
 
+/* The same for one that is about to be written. It may lie behind the buffer: nothing is read. */
+static inline void record_prefetch_write(const struct record *record)
+{
+	const char *bytes = (const char *)record;
+	size_t i;
+
+	for (i = 0; i < sizeof(*record); i += 64)
+		__builtin_prefetch(bytes + i, 1);
+}
+
 /* The walk meets sockets of all kinds and namespaces, and some of them several times. */
 static inline uint32_t max_holders(const struct collector_settings *settings)
 {

@@ -114,6 +114,7 @@ static int sweep_dump(struct poll *p, int protocol)
 		record = snapshot_add(&p->w);
 		if (!record)
 			return -ENOMEM;
+		record_prefetch_write(record + AHEAD);
 		r = sock_diag_next(c->diag, &record->sk);
 		if (r <= 0) {
 			snapshot_drop(&p->w);
@@ -204,6 +205,7 @@ static int sweep_mptcp(struct poll *p)
 static int sweep(struct poll *p)
 {
 	struct record *records;
+	uint32_t plain;
 	int r;
 
 	r = join_begin(&p->c->join, p->before.records, p->before.record_count, NULL, 0);
@@ -212,13 +214,14 @@ static int sweep(struct poll *p)
 	r = sweep_dump(p, IPPROTO_TCP);
 	if (r < 0)
 		return r;
+	snapshot_writer_records(&p->w, &plain);
 	r = sweep_mptcp(p);
 	if (r < 0)
 		return r;
 	forget_unseen(p);
 	settle_fresh(p);
 	records = snapshot_writer_records(&p->w, &p->appended);
-	return subflows_mark(records, p->appended);
+	return p->appended > plain ? subflows_mark(records, p->appended) : 0;
 }
 
 /* ---- the fast lane ---- */
