@@ -37,18 +37,23 @@ else
 WARNINGS += -Wno-gnu-zero-variadic-macro-arguments -Wno-gnu-binary-literal -Wno-pedantic
 endif
 
+# Without optimization it does nothing but warn; the user's own level would be a redefinition.
+FORTIFY = $(if $(SAN)$(filter -O0,$(CFLAGS))$(findstring _FORTIFY_SOURCE,$(CFLAGS) $(CPPFLAGS)),,-D_FORTIFY_SOURCE=2)
+
 BASE_CFLAGS = -std=gnu17 -O2 -g -fno-strict-aliasing -fstack-protector-strong -fPIE \
-	$(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer,-D_FORTIFY_SOURCE=2) \
+	$(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer) $(FORTIFY) \
 	$(WARNINGS) $(if $(WERROR),-Werror)
 BASE_CPPFLAGS = -D_GNU_SOURCE -DTCPDIAGD_VERSION='"$(VERSION)"' -Iinclude -Isrc
 BASE_LDFLAGS = -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(if $(SAN),-fsanitize=$(SAN))
 
-# The user's flags come last; none of them is needed.
+# The user's flags come last; none of them is needed. Some of them (-flto, -fsanitize) must be seen at
+# the link, too.
 COMPILE = $(CC) $(BASE_CPPFLAGS) $(CPPFLAGS) $(BASE_CFLAGS) $(CFLAGS) -MMD -MP
-LINK = $(CC) $(BASE_LDFLAGS) $(LDFLAGS)
+LINK = $(CC) $(BASE_LDFLAGS) $(CFLAGS) $(LDFLAGS)
 
 Q = $(if $(V),,@)
-say = $(if $(V),,@printf '  %-6s %s\n' $(1) $(2);)
+# Silent with make -s, the command itself with V=1.
+say = $(if $(V),,@$(if $(findstring s,$(firstword -$(MAKEFLAGS))),,printf '  %-6s %s\n' $(1) $(2);))
 
 # A change of compiler or flags rebuilds everything: objects depend on this file.
 STAMP = $(O)/.flags
@@ -72,10 +77,15 @@ $(O)/lib$(1).a: $(call objects,$(call sources,$(1)))
 endef
 $(foreach f,$(FLOORS),$(eval $(call floor_rule,$(f))))
 
-# The public library: states, sockets, the oracle, the catalogue; libc only.
+# The public library: states, sockets, the oracle, the catalogue; libc only. One object, so that no name but
+# the public ones gets in the way of a program that links it; what -flto makes is no object yet.
 LIBTCPDIAG_SOURCES = src/model/state.c src/model/socket.c $(wildcard src/rules/outcome*.c src/rules/catalogue*.c)
+define one_object
+ld -r -o $(O)/obj/tcpdiag.o $^ && \
+	objcopy --wildcard --keep-global-symbol='tcpdiag_*' $(O)/obj/tcpdiag.o && ar rcsD $@ $(O)/obj/tcpdiag.o
+endef
 $(O)/libtcpdiag.a: $(call objects,$(LIBTCPDIAG_SOURCES))
-	$(call say,AR,$@)rm -f $@ && ar rcsD $@ $^
+	$(call say,AR,$@)rm -f $@ && $(if $(findstring -flto,$(CFLAGS)),ar rcsD $@ $^,$(one_object))
 
 $(O)/tcpdiagd: $(O)/obj/src/daemon/main.o $(call floor_archives,daemon)
 	$(call say,LD,$@)$(LINK) -o $@ $^ $(sort $(call floor_libs,daemon))

@@ -10,8 +10,13 @@ DEPS_TEST = $(DEPS_BUILD) check clang clang-format clang-tidy cppcheck libclang-
 # Unpacked only: they come with services.
 DEPS_UNPACK = prometheus nginx nginx-common
 
-# What was built belongs to whoever called sudo.
-AS_USER = $(if $(and $(filter 0,$(shell id -u)),$(filter-out root,$(SUDO_USER))),sudo -u $(SUDO_USER),)
+# What is built belongs to whoever called sudo, where that user may write here at all. setpriv, not sudo,
+# keeps make's own variables and its job server.
+as_user = setpriv --reuid=$(1) --regid=$(shell id -g $(1)) --init-groups env HOME='$(shell getent passwd $(1) | cut -d: -f6)'
+may_write = $(shell $(call as_user,$(1)) test -w . -a \( ! -e $(O) -o -w $(O) \) && echo yes)
+BEHIND_SUDO := $(if $(filter 0,$(shell id -u)),$(filter-out root,$(SUDO_USER)))
+BEHIND_SUDO := $(if $(BEHIND_SUDO),$(if $(call may_write,$(BEHIND_SUDO)),$(BEHIND_SUDO)))
+AS_USER := $(if $(BEHIND_SUDO),$(call as_user,$(BEHIND_SUDO)))
 
 missing = $(shell for p in $(1); do dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q '^install ok installed' || echo $$p; done)
 
@@ -34,10 +39,8 @@ deps-test: $(O)/tools/.unpacked
 # apt-get as root drops to its own user for the download, which must be able to write there.
 $(O)/tools/.unpacked: config/make/deps.mk
 	$(AS_USER) mkdir -p $(O)/tools
-	@dir=$$(mktemp -d) && chmod 755 $$dir && cd $$dir && \
-		{ apt-get -qq -o APT::Sandbox::User=root download $(DEPS_UNPACK) || \
-			{ [ "$$(id -u)" != 0 ] || apt-get -qq update; \
-			  apt-get -qq -o APT::Sandbox::User=root download $(DEPS_UNPACK); }; } && \
-		cd $(CURDIR) && for deb in $$dir/*.deb; do dpkg-deb -x $$deb $(O)/tools; done; \
-		status=$$?; rm -rf $$dir; [ $$status = 0 ] && touch $@ && \
-		{ [ -z "$(AS_USER)" ] || chown -R $(SUDO_USER): $(O)/tools; }
+	@dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT && chmod 755 "$$dir" && \
+		download() { (cd "$$dir" && apt-get -qq -o APT::Sandbox::User=root download $(DEPS_UNPACK)); } && \
+		{ download || { { [ "$$(id -u)" != 0 ] || apt-get -qq update; } && download; }; } && \
+		for deb in "$$dir"/*.deb; do dpkg-deb -x "$$deb" $(O)/tools || exit 1; done && \
+		touch $@ && { [ -z "$(BEHIND_SUDO)" ] || chown -R $(BEHIND_SUDO): $(O)/tools; }

@@ -14,7 +14,7 @@ MODULESDIR = $(LIBDIR)/modules-load.d
 CONFDIR = $(SYSCONFDIR)/tcpdiagd
 
 INSTALL_HEADERS = $(sort $(wildcard include/tcpdiag/*.h))
-INSTALL_DOCS = $(sort $(wildcard README.md docs/*.md docs/*.yaml docs/*.conf)) LICENSE LICENSE.GPL-2
+INSTALL_DOCS = $(sort $(wildcard README.md LICENSE* docs/*.md docs/*.yaml docs/*.conf))
 
 # The default file needs no option; it may then be absent, too.
 SERVICE_ARGUMENTS = $(if $(filter /etc,$(SYSCONFDIR)),, --config $(CONFDIR)/tcpdiagd.yaml)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 
-C_FILES = $(sort $(shell git ls-files '*.c' '*.h' 2>/dev/null))
+C_FILES := $(sort $(shell git ls-files '*.c' '*.h' 2>/dev/null || find include src tests -name '*.[ch]'))
 C_SOURCES = $(filter src/%.c,$(C_FILES))
 TIDY_CHECKED = $(patsubst %.c,$(O)/tidy/%.ok,$(C_SOURCES))
 

@@ -3,6 +3,9 @@
 # tests/unit/FLOOR/test_X.c is one program that links FLOOR and what is below it. tests/fuzz/fuzz_X.c is a
 # libFuzzer target, linked here with a small main() that replays its corpus.
 
+# Tests that run as root leave nothing in the user's checkout.
+export PYTHONDONTWRITEBYTECODE = 1
+
 CHECK_LIBS = $(call pkg_libs,check)
 
 unit_sources = $(sort $(wildcard tests/unit/$(1)/test_*.c))
