@@ -220,7 +220,8 @@ class Sick(unittest.TestCase):
 
     def test_close_wait_end_of_file_forgotten(self):
         self.check("eof-forgotten", "close-wait-leak", "info", 8, ["8 sockets in CLOSE-WAIT, inbound"],
-                   ["8 with everything read up to the end of file and the descriptor forgotten (Recv-Q 0)"], eof_read=8, eof_unread=0)
+                   ["8 with everything read up to the end of file and the descriptor forgotten (Recv-Q 0)"],
+                   eof_read=8, eof_unread=0)
         self.clears("eof-forgotten", "close-wait-leak")
 
     def test_close_wait_data_unread(self):
