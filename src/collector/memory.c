@@ -105,16 +105,24 @@ static int64_t state_bound(const struct memory *memory, const struct tcpdiag_soc
 	if (sk->kind == TCPDIAG_KIND_FULL && sk->known & TCPDIAG_KNOWS_INFO &&
 	    (sk->state == TCPDIAG_FIN_WAIT2 || sk->state == TCPDIAG_CLOSE_WAIT))
 		return ago(memory, sk->last_ack_recv_ms);
+	/* Both are set when the handshake ends: tcp_finish_connect(), tcp_create_openreq_child(), tcp_ack(). */
+	if (sk->kind == TCPDIAG_KIND_FULL && sk->known & TCPDIAG_KNOWS_INFO &&
+	    sk->state == TCPDIAG_ESTABLISHED)
+		return ago(memory, MAX(sk->last_data_sent_ms, sk->last_ack_recv_ms));
 	return memory->now_ns;
 }
 
-/* The change of state happened between two looks that were near enough to each other. */
-static bool change_is_exact(const struct memory *memory, uint8_t state, int64_t seen_ns)
+/* The last look that would have shown the state, and did not. */
+static int64_t look_before(const struct memory *memory, uint8_t state, int64_t seen_ns)
 {
-	bool fast = is_fast(state);
-	int64_t look = fast ? MAX(seen_ns, memory->fast_ns) : seen_ns;
+	return is_fast(state) ? MAX(seen_ns, memory->fast_ns) : seen_ns;
+}
 
-	return memory->now_ns - look <= (fast ? memory->fast_reach_ns : memory->sweep_reach_ns);
+/* The change of state happened between two looks that were near enough to each other. */
+static bool change_is_exact(const struct memory *memory, uint8_t state, int64_t look_ns)
+{
+	return memory->now_ns - look_ns <=
+	       (is_fast(state) ? memory->fast_reach_ns : memory->sweep_reach_ns);
 }
 
 static void carry_owners(const struct memory *memory, struct record *new, const struct record *old)
@@ -145,8 +153,10 @@ void memory_carry(const struct memory *memory, struct record *new, const struct 
 		new->state_since_ns = old->state_since_ns;
 		new->flags |= old->flags &RECORD_STATE_EXACT;
 	} else {
-		new->state_since_ns = memory->now_ns;
-		if (change_is_exact(memory, new->sk.state, old->seen_ns))
+		int64_t look = look_before(memory, new->sk.state, old->seen_ns);
+
+		new->state_since_ns = MAX(state_bound(memory, &new->sk), look);
+		if (change_is_exact(memory, new->sk.state, look))
 			new->flags |= RECORD_STATE_EXACT;
 	}
 	new->read_since_ns = read_since(memory, &new->sk, old);
@@ -157,13 +167,14 @@ void memory_carry(const struct memory *memory, struct record *new, const struct 
 
 void memory_first(const struct memory *memory, struct record *new)
 {
-	new->seen_ns = new->born_ns = memory->now_ns;
+	new->seen_ns = memory->now_ns;
 	new->state_since_ns = state_bound(memory, &new->sk);
 	/* It was in no sweep before: born since. */
 	if (memory->sweep_ns && memory->now_ns - memory->sweep_ns <= memory->sweep_reach_ns) {
 		new->flags |= RECORD_BORN_SEEN | RECORD_STATE_EXACT;
 		new->state_since_ns = MAX(new->state_since_ns, memory->sweep_ns);
 	}
+	new->born_ns = new->state_since_ns;
 	new->read_since_ns = read_since(memory, &new->sk, NULL);
 	new->ack_since_ns = ack_since(memory, &new->sk, NULL);
 	new->data_since_ns = data_since(memory, &new->sk);

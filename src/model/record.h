@@ -32,7 +32,7 @@ struct record {
 	struct tcpdiag_socket sk;
 
 	int64_t seen_ns; /* when the kernel was asked */
-	int64_t born_ns; /* first seen */
+	int64_t born_ns; /* at the latest; not before the last look without it */
 	int64_t state_since_ns; /* in this state at least since then */
 	int64_t read_since_ns; /* unread, and no byte taken by the application, since; 0: nothing unread */
 	int64_t ack_since_ns; /* unacknowledged, and no progress, since; 0: nothing outstanding */

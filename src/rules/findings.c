@@ -261,8 +261,10 @@ static bool owner_pending(const struct round *round, const struct record *record
 		return false;
 	if (record->sk.attachment == TCPDIAG_UNACCEPTED && listener_of(round, record))
 		record = listener_of(round, record);
+	/* Born may be as early as the sweep before the one that showed it, and accepted later. */
 	return input->owners_pending ||
-	       (input->owners_asked_ns && record->born_ns > input->owners_asked_ns);
+	       (input->owners_asked_ns &&
+		record->born_ns + input->sweep_interval_ns > input->owners_asked_ns);
 }
 
 static int consider(struct round *round, const struct family *family, uint32_t row)

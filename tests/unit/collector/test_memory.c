@@ -89,8 +89,17 @@ static const struct {
 	{ "CLOSE-WAIT without tcp_info",
 	  { .state = TCPDIAG_CLOSE_WAIT, .last_ack_recv_ms = 7000 },
 	  0 },
-	{ "ESTABLISHED: no bound",
+	{ "ESTABLISHED: nothing sent since the handshake",
+	  { .state = TCPDIAG_ESTABLISHED,
+	    .known = KNOWN,
+	    .last_ack_recv_ms = 7000,
+	    .last_data_sent_ms = 9000 },
+	  9000 },
+	{ "ESTABLISHED: its last acknowledgement",
 	  { .state = TCPDIAG_ESTABLISHED, .known = KNOWN, .last_ack_recv_ms = 7000 },
+	  7000 },
+	{ "ESTABLISHED without tcp_info",
+	  { .state = TCPDIAG_ESTABLISHED, .last_ack_recv_ms = 7000 },
 	  0 },
 	{ "LAST-ACK: no bound",
 	  { .state = TCPDIAG_LAST_ACK, .known = KNOWN, .last_ack_recv_ms = 7000 },
@@ -165,6 +174,27 @@ START_TEST(test_change_of_state)
 	ck_assert_int_eq(c.state_since_ns, 1064 * S);
 	ck_assert_uint_eq(c.flags & RECORD_STATE_EXACT, 0);
 	ck_assert_uint_ne(c.flags & RECORD_BORN_SEEN, 0);
+}
+END_TEST
+
+/* What the kernel's own clocks tell, but not before the look that did not show it. */
+START_TEST(test_change_is_dated)
+{
+	struct tcpdiag_socket sk = { .state = TCPDIAG_ESTABLISHED, .known = KNOWN, .inode = 9 };
+	struct record a = first(&sk), b;
+
+	memory.fast_ns = 1003 * S;
+	sk.state = TCPDIAG_CLOSE_WAIT;
+	sk.last_ack_recv_ms = 600;
+	b = later(&a, &sk, 4);
+	ck_assert_int_eq(b.state_since_ns, 1004 * S - 600 * NSEC_PER_MSEC);
+	a = b;
+	sk = (struct tcpdiag_socket){ .state = TCPDIAG_TIME_WAIT,
+				      .kind = TCPDIAG_KIND_TIMEWAIT,
+				      .timer = TCPDIAG_TIMER_TIMEWAIT,
+				      .expires_ms = 50000 };
+	b = later(&a, &sk, 4);
+	ck_assert_int_eq(b.state_since_ns, 1004 * S);
 }
 END_TEST
 
@@ -477,6 +507,7 @@ Suite *suite(void)
 
 	tcase_add_checked_fixture(tc, setup, NULL);
 	tcase_add_test(tc, test_first_sight);
+	tcase_add_test(tc, test_change_is_dated);
 	tcase_add_loop_test(tc, test_bounds, 0, ARRAY_SIZE(bounds));
 	tcase_add_test(tc, test_state_goes_on);
 	tcase_add_test(tc, test_change_of_state);
