@@ -66,7 +66,8 @@ static bool grow(struct port_usage *usage)
 		if (usage->slots[i])
 			*slot_of(&more, usage->slots[i] & ~COUNT_MAX) = usage->slots[i];
 	free(usage->slots);
-	*usage = more;
+	usage->slots = more.slots;
+	usage->room = more.room;
 	return true;
 }
 
@@ -133,6 +134,8 @@ double port_usage_ratio(struct port_usage *usage)
 
 void port_usage_done(struct port_usage *usage)
 {
-	free(usage->slots);
+	uint64_t *slots = usage->slots;
+
 	*usage = (struct port_usage){};
+	free(slots);
 }
