@@ -128,6 +128,17 @@ static void print_header(struct report *report)
 	page_end(page);
 }
 
+/* A line of @missing begins with the source's name. */
+static bool is_named(const char *missing, const char *name)
+{
+	size_t len = strlen(name);
+
+	for (; *missing; missing += strcspn(missing, "\n"), missing += *missing == '\n')
+		if (!strncmp(missing, name, len) && missing[len] == ':')
+			return true;
+	return false;
+}
+
 /* What a source lacks, unless a line of @missing says it already. */
 static void print_source(struct page *page, const struct snapshot *snapshot,
 			 const struct source *source, const char *missing)
@@ -135,7 +146,8 @@ static void print_source(struct page *page, const struct snapshot *snapshot,
 	const char *reason = snapshot_text(snapshot, source->reason);
 	const char *name = source_name(source->id);
 
-	if (!name || source->state == SOURCE_OK || (*reason && strstr(missing, reason)))
+	if (!name || source->state == SOURCE_OK ||
+	    (*reason ? strstr(missing, reason) != NULL : is_named(missing, name)))
 		return;
 	if (page->column)
 		page_text(page, ";", 0);
@@ -233,7 +245,10 @@ static void print_calm(struct report *report)
 		page_end(page);
 		return;
 	}
-	page_text(page, report->severity[SEVERITY_INFO] ? "No warning." : "Nothing is wrong.", 0);
+	page_printf(page, 0, "%s%s%s.",
+		    report->severity[SEVERITY_INFO] ? "No warning" : "Nothing is wrong",
+		    once ? " at first sight" : "",
+		    *snapshot_text(report->snapshot, h->missing) ? " in what could be seen" : "");
 	if (once)
 		page_text(page, "Checked once:", 1);
 	else

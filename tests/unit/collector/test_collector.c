@@ -115,6 +115,12 @@ static struct snapshot poll_now(enum lane lane)
 	return s;
 }
 
+static int32_t pid_of(const struct process *process)
+{
+	ck_assert_ptr_nonnull(process);
+	return process->pid;
+}
+
 static const struct record *find(const struct snapshot *s, uint16_t local, uint16_t remote)
 {
 	const struct record *found = NULL;
@@ -176,7 +182,8 @@ START_TEST(test_sweep)
 	ck_assert_uint_eq(record->close_segment, TCPDIAG_SEGMENT_RST);
 	ck_assert_int_gt(record->read_since_ns, 0);
 	ck_assert_uint_eq(record->holders, 1);
-	ck_assert_int_eq(snapshot_owner(&s, record)->pid, getpid());
+	ck_assert_int_eq(pid_of(snapshot_owner(&s, record)), getpid());
+	ck_assert_ptr_nonnull(snapshot_holders(&s, record, &(uint32_t){ 0 }));
 	ck_assert_int_eq(snapshot_holders(&s, record, &(uint32_t){ 0 })->fd, ends[1]);
 
 	record = need(&s, port, PORT);
@@ -236,7 +243,7 @@ START_TEST(test_a_life)
 	ck_assert_uint_eq(one->direction, DIRECTION_OUTBOUND);
 	ck_assert_uint_ne(one->flags & RECORD_STATE_EXACT, 0);
 	ck_assert_uint_eq(one->holders, 0);
-	ck_assert_int_eq(snapshot_process(&s, one->creator)->pid, getpid());
+	ck_assert_int_eq(pid_of(snapshot_process(&s, one->creator)), getpid());
 	ck_assert_uint_eq(server->sk.state, TCPDIAG_CLOSE_WAIT);
 	ck_assert_uint_eq(server->direction, DIRECTION_INBOUND);
 	ck_assert_uint_eq(server->holders, 1);
@@ -255,7 +262,7 @@ START_TEST(test_a_life)
 	ck_assert_uint_eq(one->sk.state, TCPDIAG_TIME_WAIT);
 	ck_assert_int_eq(one->born_ns, born);
 	ck_assert_uint_eq(one->direction, DIRECTION_OUTBOUND);
-	ck_assert_int_eq(snapshot_process(&s, one->creator)->pid, getpid());
+	ck_assert_int_eq(pid_of(snapshot_process(&s, one->creator)), getpid());
 	ck_assert_uint_eq(one->close_rule, TCPDIAG_RULE_NONE);
 }
 END_TEST
@@ -289,7 +296,7 @@ START_TEST(test_creator_outlives)
 	ck_assert_int_ge(server, 0);
 	ck_assert_int_eq(collector_walk_owners(collector), 0);
 	s = poll_now(LANE_SWEEP);
-	ck_assert_int_eq(snapshot_owner(&s, need(&s, port, PORT))->pid, pid);
+	ck_assert_int_eq(pid_of(snapshot_owner(&s, need(&s, port, PORT))), pid);
 
 	ck_assert_int_eq((int)write(go[1], "x", 1), 1);
 	ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
@@ -297,7 +304,7 @@ START_TEST(test_creator_outlives)
 	s = poll_now(LANE_FAST);
 	record = need(&s, port, PORT);
 	ck_assert_uint_eq(record->sk.attachment, TCPDIAG_TIMEWAIT);
-	ck_assert_int_eq(snapshot_process(&s, record->creator)->pid, pid);
+	ck_assert_int_eq(pid_of(snapshot_process(&s, record->creator)), pid);
 	for (int i = 0; i < 4; i++) {
 		ck_assert_int_eq(collector_walk_owners(collector), 0);
 		s = poll_now(i % 2 ? LANE_FAST : LANE_SWEEP);
@@ -306,7 +313,7 @@ START_TEST(test_creator_outlives)
 		ck_assert_ptr_nonnull(creator);
 		ck_assert_int_eq(creator->pid, pid);
 		ck_assert_uint_eq(creator->sockets[TCPDIAG_FIN_WAIT2], 0);
-		ck_assert_int_eq(snapshot_owner(&s, need(&s, PORT, port))->pid, getpid());
+		ck_assert_int_eq(pid_of(snapshot_owner(&s, need(&s, PORT, port))), getpid());
 	}
 }
 END_TEST
@@ -361,7 +368,7 @@ START_TEST(test_unheld)
 	s = poll_now(LANE_SWEEP);
 	record = need(&s, PORT, port);
 	ck_assert_uint_eq(record->sk.attachment, clean ? TCPDIAG_UNHELD : TCPDIAG_HELD);
-	ck_assert_int_eq(snapshot_process(&s, record->creator)->pid, getpid());
+	ck_assert_int_eq(pid_of(snapshot_process(&s, record->creator)), getpid());
 	s = poll_now(LANE_SWEEP);
 	record = need(&s, PORT, port);
 	ck_assert_uint_eq(record->sk.attachment, clean ? TCPDIAG_UNHELD : TCPDIAG_HELD);
@@ -405,7 +412,7 @@ START_TEST(test_processes_off_and_on)
 	s = poll_now(LANE_FAST);
 	record = need(&s, PORT, port_of(ends[0]));
 	ck_assert_uint_eq(record->holders, 1);
-	ck_assert_int_eq(snapshot_owner(&s, record)->pid, getpid());
+	ck_assert_int_eq(pid_of(snapshot_owner(&s, record)), getpid());
 }
 END_TEST
 
@@ -553,7 +560,7 @@ START_TEST(test_event_loop)
 	ck_assert_uint_eq(s.record_count, 3);
 	/* The names came by themselves. */
 	ck_assert_uint_ge(s.header->lanes[LANE_OWNERS].passes, 1);
-	ck_assert_int_eq(snapshot_owner(&s, need(&s, PORT, port_of(ends[0])))->pid, getpid());
+	ck_assert_int_eq(pid_of(snapshot_owner(&s, need(&s, PORT, port_of(ends[0])))), getpid());
 	collector = collector_free(collector);
 	sd_event_unref(seen.event);
 }

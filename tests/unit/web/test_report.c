@@ -208,7 +208,7 @@ START_TEST(calm_at_once)
 		f.w.header->started_ns = FIXTURE_NOW - NSEC_PER_SEC;
 	fixture_seal(&f);
 	text = print(400);
-	ck_assert_ptr_nonnull(strstr(text, "Checked once:"));
+	ck_assert_ptr_nonnull(strstr(text, "Nothing is wrong at first sight. Checked once:"));
 	ck_assert_ptr_nonnull(strstr(text, "a daemon that goes on watching"));
 	ck_assert_ptr_null(strstr(text, "Checked since"));
 	free(text);
@@ -241,12 +241,17 @@ START_TEST(unknown)
 
 	calm_host();
 	fixture_source(&f, SOURCE_PROCESSES)->state = SOURCE_OFF;
-	f.w.header->missing = fixture_string(&f, "half of it\nthe other half");
+	fixture_source(&f, SOURCE_NAMESPACES)->state = SOURCE_STARTING;
+	f.w.header->missing = fixture_string(&f, "half of it\nthe other half\n"
+						 "namespaces: has not answered yet");
 	fixture_seal(&f);
 	text = print(100);
 	ck_assert_ptr_nonnull(strstr(text, "NOT SEEN  half of it\nNOT SEEN  the other half\n"));
 	ck_assert_ptr_nonnull(strstr(text, "Stop now  not known"));
+	ck_assert_ptr_nonnull(strstr(text, "Nothing is wrong in what could be seen."));
 	ck_assert_ptr_null(strstr(text, "resets nothing"));
+	/* Said once. */
+	ck_assert_ptr_null(strstr(text, "namespaces (starting)"));
 	free(text);
 	fixture_done(&f);
 }
