@@ -94,7 +94,7 @@ void port_usage_begin(struct port_usage *usage, const uint16_t range[2])
 	/* What the last poll needed, give or take, is what this one needs. */
 	if (usage->room > ROOM_MIN && usage->used < usage->room / 16)
 		port_usage_done(usage);
-	if (usage->used)
+	else if (usage->used)
 		memset(usage->slots, 0, usage->room * sizeof(*usage->slots));
 	memset(usage->waiting, 0, sizeof(usage->waiting));
 	memcpy(usage->range, range, sizeof(usage->range));
