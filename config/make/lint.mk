@@ -18,12 +18,12 @@ lint-cppcheck:
 		--enable=warning,performance,portability --suppressions-list=config/cppcheck.txt \
 		-D_GNU_SOURCE -D__x86_64__ -DTCPDIAGD_VERSION='"x"' -Iinclude -Isrc src
 
-# One result a file, so that only what changed is looked at again.
+# One result a file, so that only what changed is looked at again, or all of it after a header did.
 lint-tidy: $(TIDY_CHECKED)
-$(O)/tidy/%.ok: %.c .clang-tidy $(C_FILES)
+$(O)/tidy/%.ok: %.c .clang-tidy $(filter %.h,$(C_FILES))
 	@mkdir -p $(@D)
-	$(call say,TIDY,$<)clang-tidy --quiet --warnings-as-errors='*' $< -- $(BASE_CPPFLAGS) -std=gnu17 2>$(O)/tidy/.log || \
-		{ cat $(O)/tidy/.log >&2; exit 1; }
+	$(call say,TIDY,$<)clang-tidy --quiet --warnings-as-errors='*' $< -- $(BASE_CPPFLAGS) -std=gnu17 2>$(@:.ok=.log) || \
+		{ cat $(@:.ok=.log) >&2; exit 1; }
 	@touch $@
 
 lint-rest:

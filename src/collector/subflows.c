@@ -39,6 +39,8 @@ static bool is_asked_for(const struct tcpdiag_socket *sk)
 
 int subflows_mark(struct record *records, uint32_t count)
 {
+	/* Of a pointer: the array is sorted and searched, not the records. */
+	const size_t size = sizeof(const struct tcpdiag_socket *);
 	_cleanup_free_ const struct tcpdiag_socket **masters = NULL;
 	uint32_t master_count = 0, asked = 0, i;
 
@@ -48,18 +50,17 @@ int subflows_mark(struct record *records, uint32_t count)
 	}
 	if (!master_count || !asked)
 		return 0;
-	masters = calloc(master_count, sizeof(*masters));
+	masters = calloc(master_count, size);
 	if (!masters)
 		return -ENOMEM;
 	for (i = 0, master_count = 0; i < count; i++)
 		if (records[i].sk.mptcp)
 			masters[master_count++] = &records[i].sk;
-	qsort(masters, master_count, sizeof(*masters), compare);
+	qsort(masters, master_count, size, compare);
 	for (i = 0; i < count; i++) {
 		const struct tcpdiag_socket *sk = &records[i].sk;
 
-		if (!is_asked_for(sk) ||
-		    !bsearch(&sk, masters, master_count, sizeof(*masters), compare))
+		if (!is_asked_for(sk) || !bsearch(&sk, masters, master_count, size, compare))
 			continue;
 		records[i].sk.mptcp_subflow = true;
 		records[i].flags &= (uint8_t)~RECORD_JUDGED;

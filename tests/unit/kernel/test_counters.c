@@ -71,9 +71,8 @@ START_TEST(sockstat_text)
 	ck_assert_uint_eq(environment.orphans, 23);
 	ck_assert_uint_eq(environment.timewaits, 42);
 	ck_assert_uint_eq(environment.memory_pages, 248);
-	ck_assert_uint_eq(environment.known,
-			  TCPDIAG_ENV_ORPHANS | TCPDIAG_ENV_TIMEWAITS | TCPDIAG_ENV_MEMORY |
-				  TCPDIAG_ENV_MEMORY_PAGES);
+	ck_assert_uint_eq(environment.known, TCPDIAG_ENV_ORPHANS | TCPDIAG_ENV_TIMEWAITS |
+						     TCPDIAG_ENV_MEMORY | TCPDIAG_ENV_MEMORY_PAGES);
 }
 END_TEST
 
