@@ -113,6 +113,7 @@ static void finding_cursor(const struct snapshot *snapshot, uint32_t row, char r
 
 static const struct list_type findings_type = {
 	.word = "findings",
+	.schema = "Finding",
 	.json = finding_json,
 	.heading = "Severity  Rule                        Count  Seconds     PID  "
 		   "Unit                      Summary",
@@ -279,7 +280,7 @@ int findings_route(const struct request *request, struct document **ret, struct 
 	uint64_t after[ARRAY_SIZE(cursor_parts)] = { 0 };
 	int r;
 
-	r = list_options_parse(request->query, &options, problem);
+	r = list_options_parse(request->query, &findings_type, &options, problem);
 	if (r < 0)
 		return r;
 	r = filters_check(request->query, problem);

@@ -8,6 +8,7 @@
 
 #include "web/envelope.h"
 #include "web/list.h"
+#include "web/select.h"
 
 struct list {
 	struct document document;
@@ -15,6 +16,8 @@ struct list {
 	const struct snapshot *snapshot;
 	struct list_options options;
 	uint32_t *rows; /* owned */
+	char *fields; /* owned, or NULL */
+	struct buffer whole; /* a row before its members are selected */
 	uint32_t count; /* of this page */
 	uint32_t matched;
 	uint32_t next; /* to be printed */
@@ -33,6 +36,8 @@ static void list_free(struct document *document)
 	struct list *list = list_of(document);
 
 	free(list->rows);
+	free(list->fields);
+	buffer_done(&list->whole);
 	free(list);
 }
 
@@ -67,7 +72,18 @@ int query_number(const struct parameter *parameter, uint64_t max, uint64_t *ret,
 	return 0;
 }
 
-int list_options_parse(const struct query *query, struct list_options *ret, struct problem *problem)
+static int check_fields(const struct list_options *options, const struct list_type *type,
+			struct problem *problem)
+{
+	if (!type || !options->fields)
+		return 0;
+	if (options->format == LIST_TEXT)
+		return problem_set(problem, 400, "fields", "fields goes with json and ndjson");
+	return select_check(options->fields, type->schema, problem);
+}
+
+int list_options_parse(const struct query *query, const struct list_type *type,
+		       struct list_options *ret, struct problem *problem)
 {
 	static const char *const formats[] = {
 		[LIST_JSON] = "json", [LIST_NDJSON] = "ndjson", [LIST_TEXT] = "text"
@@ -88,6 +104,8 @@ int list_options_parse(const struct query *query, struct list_options *ret, stru
 			options.limit = (uint32_t)limit;
 		} else if (!strcmp(p->name, "after")) {
 			options.after = p->value;
+		} else if (!strcmp(p->name, "fields")) {
+			options.fields = p->value;
 		} else if (!strcmp(p->name, "format")) {
 			for (f = 0; f < ARRAY_SIZE(formats); f++)
 				if (!strcmp(p->value, formats[f]))
@@ -99,6 +117,9 @@ int list_options_parse(const struct query *query, struct list_options *ret, stru
 			options.format = f;
 		}
 	}
+	r = check_fields(&options, type, problem);
+	if (r < 0)
+		return r;
 	*ret = options;
 	return 0;
 }
@@ -138,6 +159,19 @@ static void begin(struct list *list, struct buffer *b)
 	}
 }
 
+static void selected_row(struct list *list, struct buffer *b, uint32_t index)
+{
+	struct emitter j = { .b = &list->whole };
+
+	list->whole.len = 0;
+	list->type->json(&j, list->snapshot, index);
+	if (list->options.format == LIST_JSON && list->next > 0)
+		buffer_char(b, ',');
+	select_print(b, list->whole.data, list->whole.len, list->fields);
+	if (list->whole.error)
+		b->error = list->whole.error;
+}
+
 static void row(struct list *list, struct buffer *b)
 {
 	struct emitter j = { .b = b, .more = list->options.format == LIST_JSON && list->next > 0 };
@@ -147,7 +181,10 @@ static void row(struct list *list, struct buffer *b)
 		list->type->text(b, list->snapshot, index);
 		buffer_char(b, '\n');
 	} else {
-		list->type->json(&j, list->snapshot, index);
+		if (list->fields)
+			selected_row(list, b, index);
+		else
+			list->type->json(&j, list->snapshot, index);
 		if (list->options.format == LIST_NDJSON)
 			buffer_char(b, '\n');
 	}
@@ -243,6 +280,14 @@ int list_new(const struct request *request, const struct list_type *type,
 	list->snapshot = request->snapshot;
 	list->now_ns = request->now_ns;
 	list->options = *options;
+	if (options->fields) {
+		list->fields = strdup(options->fields);
+		if (!list->fields) {
+			list_free(&list->document);
+			free(rows);
+			return -ENOMEM;
+		}
+	}
 	list->rows = rows;
 	list->count = options->limit && options->limit < count ? options->limit : count;
 	list->matched = matched;

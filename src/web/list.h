@@ -15,6 +15,7 @@
 /* A page may begin behind a row that is gone meanwhile: cursors are compared, not searched. */
 struct list_type {
 	const char *word; /* "findings": the route's last word */
+	const char *schema; /* of a row, in /openapi.json */
 	/* One object. */
 	void (*json)(struct emitter *j, const struct snapshot *snapshot, uint32_t row);
 	/* The first line of the text format, and one line a row. */
@@ -29,6 +30,7 @@ struct list_options {
 	enum list_format format;
 	uint32_t limit; /* 0: all */
 	const char *after; /* borrowed from the query, or NULL */
+	const char *fields; /* the same */
 };
 
 /* The parameters that every list takes; rows of a struct route_parameter table. */
@@ -37,13 +39,15 @@ struct list_options {
 	  "One JSON document (default), one object a line, or columns for people.", false }, \
 		{ "limit", "{\"type\":\"integer\",\"minimum\":0,\"default\":1000}", \
 		  "At most so many rows; 0 for all.", false }, \
+		{ "fields", "{\"type\":\"string\"}", \
+		  "Members of each row that are wanted, as in a,b.c; not for text.", false }, \
 	{ \
 		"after", "{\"type\":\"string\"}", "The `next` of the page before.", false \
 	}
 
-/* Return: 0; -EINVAL with @problem. */
-int list_options_parse(const struct query *query, struct list_options *ret,
-		       struct problem *problem);
+/* @type: NULL where the route has its own `fields`. Return: 0; -EINVAL with @problem. */
+int list_options_parse(const struct query *query, const struct list_type *type,
+		       struct list_options *ret, struct problem *problem);
 
 /* A cursor is numbers with '-' between them. */
 struct list_part {

@@ -115,6 +115,7 @@ static void listener_cursor(const struct snapshot *snapshot, uint32_t row,
 
 static const struct list_type listeners_type = {
 	.word = "listeners",
+	.schema = "Listener",
 	.json = listener_json,
 	.heading = "   Queue    Limit   Resets  Local                        Holder",
 	.text = listener_text,
@@ -248,7 +249,7 @@ int listeners_route(const struct request *request, struct document **ret, struct
 	int64_t count;
 	int r;
 
-	r = list_options_parse(request->query, &options, problem);
+	r = list_options_parse(request->query, &listeners_type, &options, problem);
 	if (r < 0)
 		return r;
 	r = filters_check(request->query, problem);

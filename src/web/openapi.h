@@ -14,5 +14,8 @@ struct schema_member {
 	bool optional;
 };
 
+/* Whether "evidence.count" is a member of a schema below: one that is described elsewhere has them all. */
+bool openapi_has_member(const char *schema, const char *path, size_t len);
+
 /* Members of #/components/schemas: every document except those of sockets. */
 void openapi_schemas(struct emitter *j);

@@ -436,3 +436,52 @@ void openapi_schemas(struct emitter *j)
 	for (i = 0; i < ARRAY_SIZE(words); i++)
 		vocabulary(j, i);
 }
+
+static const struct schema_member *find_member(const struct schema_member *members,
+					       const char *name, size_t len)
+{
+	for (; members->name; members++)
+		if (strlen(members->name) == len && !memcmp(members->name, name, len))
+			return members;
+	return NULL;
+}
+
+static bool is_word(size_t row, const char *name, size_t len)
+{
+	int i;
+
+	for (i = words[row].first; i < words[row].end; i++) {
+		const char *word = words[row].word(i);
+
+		if (word && strlen(word) == len && !memcmp(word, name, len))
+			return true;
+	}
+	return false;
+}
+
+bool openapi_has_member(const char *schema, const char *path, size_t len)
+{
+	static const char reference[] = "#/components/schemas/";
+	const struct schema_member *member = NULL;
+	size_t first = strcspn(path, ".,"), i;
+	char next[64];
+
+	first = first < len ? first : len;
+	for (i = 0; i < ARRAY_SIZE(words); i++)
+		if (!strcmp(words[i].name, schema))
+			return words[i].member && is_word(i, path, len);
+	for (i = 0; i < ARRAY_SIZE(objects); i++)
+		if (!strcmp(objects[i].name, schema))
+			break;
+	if (i == ARRAY_SIZE(objects))
+		return len > 0;
+	member = find_member(objects[i].members, path, first);
+	if (!member || first == len)
+		return member;
+	schema = strstr(member->schema, reference);
+	if (!schema)
+		return false;
+	schema += strlen(reference);
+	snprintf(next, sizeof(next), "%.*s", (int)strcspn(schema, "\""), schema);
+	return openapi_has_member(next, path + first + 1, len - first - 1);
+}

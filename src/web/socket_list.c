@@ -40,7 +40,7 @@ int socket_options_parse(const struct query *query, struct socket_options *ret,
 	size_t i;
 	int r;
 
-	r = list_options_parse(query, &options.list, problem);
+	r = list_options_parse(query, NULL, &options.list, problem);
 	if (r < 0)
 		return r;
 	options.group = query_get(query, "group");

@@ -141,6 +141,12 @@ START_TEST(findings_refused)
 		{ "after=1", "after" },
 		{ "after=1-zz", "after" },
 		{ "after=1-1-1", "after" },
+		{ "fields=", "fields" },
+		{ "fields=id,", "fields" },
+		{ "fields=nonsense", "fields" },
+		{ "fields=evidence.nonsense", "fields" },
+		{ "fields=id.id", "fields" },
+		{ "fields=id&format=text", "fields" },
 	};
 
 	/* Also where there is nothing to filter. */
@@ -277,6 +283,41 @@ START_TEST(text_is_plain)
 	ck_assert_ptr_nonnull(strstr(text, "?]0;owned? ??? gr??"));
 	ck_assert_ptr_nonnull(strstr(text, "evil??.service"));
 	free(text);
+	fixture_done(&f);
+}
+END_TEST
+
+/* Members, members of members and of what stands in arrays, in the row's own order. */
+START_TEST(selected)
+{
+	static const struct {
+		route_fn *handler;
+		const char *query, *want;
+	} cases[] = {
+		{ findings_route, "fields=rule&limit=1&format=ndjson",
+		  "{\"rule\":\"orphan-accumulation\"}\n" },
+		{ findings_route,
+		  "fields=count,evidence.growth_per_second,process.pid,id&pid=200&severity=warning&"
+		  "format=ndjson",
+		  "{\"id\":\"f-1f\",\"process\":{\"pid\":200},\"count\":1,"
+		  "\"evidence\":{\"growth_per_second\":0.25}}\n" },
+		{ findings_route, "fields=process.pid,rule&limit=1&format=ndjson",
+		  "{\"rule\":\"orphan-accumulation\",\"process\":null}\n" },
+		{ listeners_route, "fields=local.port,holders.fd&limit=1&format=ndjson",
+		  "{\"local\":{\"port\":443},\"holders\":[{\"fd\":6},{\"fd\":6}]}\n" },
+	};
+	json_t *json;
+	char *text;
+
+	fixture_default(&f);
+	text = fixture_get(&f, cases[_i].handler, cases[_i].query, NULL, NULL);
+	ck_assert_str_eq(text, cases[_i].want);
+	free(text);
+	json = fixture_get_json(&f, findings_route, "fields=summary,evidence");
+	ck_json_int(json, "returned", 3);
+	ck_assert_uint_eq(json_object_size(fixture_at(json, "findings.1")), 2);
+	ck_assert_uint_eq(json_object_size(fixture_at(json, "findings.1.evidence")), 2);
+	json_decref(json);
 	fixture_done(&f);
 }
 END_TEST
@@ -434,11 +475,12 @@ Suite *suite(void)
 	tcase_add_test(t, finding_fields);
 	tcase_add_loop_test(t, finding_filters, 0, 11);
 	tcase_add_loop_test(t, finding_units, 0, 8);
-	tcase_add_loop_test(t, findings_refused, 0, 15);
+	tcase_add_loop_test(t, findings_refused, 0, 21);
 	tcase_add_test(t, finding_pages);
 	tcase_add_test(t, link_header);
 	tcase_add_test(t, formats);
 	tcase_add_test(t, text_is_plain);
+	tcase_add_loop_test(t, selected, 0, 4);
 	tcase_add_test(t, listener_fields);
 	tcase_add_loop_test(t, listener_filters, 0, 11);
 	tcase_add_loop_test(t, listeners_refused, 0, 6);
