@@ -284,6 +284,10 @@ static void put_header(struct poll *p, const struct orphans *orphans, const stru
 	header->kernel = put_text(p, c->self.kernel);
 	header->missing = missing(p);
 	header->netns = c->self.netns;
+	header->other_namespaces = c->walk.owners && owners_result_ns(c->walk.owners)
+					   ? (int64_t)owners_other_namespaces(c->walk.owners,
+									      c->self.netns)
+					   : -1;
 	header->web_restarts = c->web_restarts;
 	memcpy(header->lanes, c->lane_states, sizeof(header->lanes));
 	put_limits(c, header->limits);

@@ -206,6 +206,7 @@ struct snapshot_header {
 		missing; /* strings: lines of what is not complete, '\n' between them; empty: complete */
 
 	uint32_t netns; /* the collector's own */
+	int64_t other_namespaces; /* that processes live in and nobody reads; -1: not known */
 	uint32_t web_restarts;
 	struct lane_state lanes[LANE_MAX];
 	uint64_t limits[LIMIT_MAX];

@@ -246,6 +246,24 @@ static void print_json(const struct groups *groups, const struct group *group, s
 	buffer_char(b, '}');
 }
 
+/* For people: no quotation marks, and a dash where nothing is known. */
+static void print_plain(const struct groups *groups, const struct group *group, size_t i,
+			struct buffer *b)
+{
+	size_t start = b->len, len;
+
+	if (!group->known[i]) {
+		buffer_char(b, '-');
+		return;
+	}
+	print_value(groups, group, i, b);
+	len = b->len - start;
+	if (b->error || len < 2 || b->data[start] != '"' || memchr(b->data + start, '\\', len))
+		return;
+	memmove(b->data + start, b->data + start + 1, len - 2);
+	b->len -= 2;
+}
+
 static void print_text(const struct groups *groups, const struct group *group, struct buffer *b)
 {
 	size_t i;
@@ -258,7 +276,7 @@ static void print_text(const struct groups *groups, const struct group *group, s
 		buffer_printf(b, "%10s", "-");
 	for (i = 0; i < groups->key_count; i++) {
 		buffer_literal(b, "  ");
-		print_value(groups, group, i, b);
+		print_plain(groups, group, i, b);
 	}
 	buffer_char(b, '\n');
 }

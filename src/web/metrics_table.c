@@ -127,8 +127,10 @@ static void network_namespaces(struct scrape *s)
 {
 	uint32_t count[SOURCE_STATE_MAX] = { 0 }, i;
 
-	if (!s->snapshot->namespace_count)
+	/* Containers that nobody has looked for are not none. */
+	if (!s->snapshot->namespace_count || s->snapshot->header->other_namespaces < 0)
 		return;
+	count[SOURCE_OFF] = (uint32_t)s->snapshot->header->other_namespaces;
 	for (i = 0; i < s->snapshot->namespace_count; i++)
 		if (s->snapshot->namespaces[i].state < SOURCE_STATE_MAX)
 			count[s->snapshot->namespaces[i].state]++;
@@ -340,7 +342,8 @@ static const struct metric metrics[] = {
 	  "The interval in force, which stretches when polls would cost too much.", NULL,
 	  poll_interval },
 	{ "tcpdiag_network_namespaces", GAUGE, SOURCE_MAX, NULL, "state",
-	  "Network namespaces by how well they can be read.", NULL, network_namespaces },
+	  "Network namespaces by how well they are read; off: not at all.", NULL,
+	  network_namespaces },
 	{ "tcpdiag_sockets", GAUGE, SOURCE_SOCK_DIAG, NULL, "state", "TCP sockets by state.", NULL,
 	  sockets },
 	{ "tcpdiag_sockets_attachment", GAUGE, SOURCE_SOCK_DIAG, NULL, "attachment",

@@ -86,7 +86,8 @@ static void lane_age(struct page *page, const struct snapshot_header *h, enum la
 	const struct lane_state *state = &h->lanes[lane];
 	char age[NUMBER_MAX], interval[NUMBER_MAX];
 
-	if (!state->last_ns)
+	/* How old a file is it does not tell. */
+	if (!state->last_ns || h->replay)
 		return;
 	page_printf(page, gap, "%s %s old", what,
 		    seconds_text((double)(h->now_ns - state->last_ns) / 1e9, age));

@@ -267,6 +267,24 @@ START_TEST(failed_source)
 	ck_assert_uint_eq(series_of("tcpdiag_listener_overflows_total"), 0);
 	ck_assert_uint_gt(series_of("tcpdiag_sockets"), 0);
 	fixture_done(&f);
+
+	/* Containers are counted as what they are, and not as none while nobody has looked for them. */
+	fixture_begin(&f);
+	ck_assert_ptr_nonnull(
+		snapshot_section(&f.w, SECTION_NAMESPACES, 1, sizeof(struct namespace)));
+	f.w.header->other_namespaces = 7;
+	fixture_seal(&f);
+	scrape(true);
+	ck_assert(series("tcpdiag_network_namespaces{state=\"off\"}") == 1 + 7);
+	fixture_done(&f);
+	fixture_begin(&f);
+	ck_assert_ptr_nonnull(
+		snapshot_section(&f.w, SECTION_NAMESPACES, 1, sizeof(struct namespace)));
+	f.w.header->other_namespaces = -1;
+	fixture_seal(&f);
+	scrape(true);
+	ck_assert_uint_eq(series_of("tcpdiag_network_namespaces"), 0);
+	fixture_done(&f);
 }
 END_TEST
 

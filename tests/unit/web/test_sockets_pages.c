@@ -409,7 +409,7 @@ START_TEST(text_of_groups)
 
 	ck_assert_ptr_nonnull(strstr(body, "Oldest  unit\n"));
 	ck_assert_ptr_nonnull(
-		strstr(body, "\n       2           24        400  \"app.service\"\n"));
+		strstr(body, "\n       2           24        400  app.service\n"));
 }
 END_TEST
 
