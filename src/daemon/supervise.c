@@ -287,7 +287,7 @@ static int open_listeners(struct daemon *d)
 				  listener->address);
 	}
 	if (d->terminal)
-		terminal_print_addresses(&d->listeners);
+		terminal_print_addresses(&d->listeners, d->options->expose_api);
 	return 0;
 }
 

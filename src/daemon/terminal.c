@@ -40,7 +40,7 @@ static void print_url(const char *address)
 	printf("http://%s", host);
 }
 
-void terminal_print_addresses(const struct listeners *listeners)
+void terminal_print_addresses(const struct listeners *listeners, bool expose_api)
 {
 	for (size_t i = 0; i < listeners->count; i++) {
 		const struct listener *listener = &listeners->items[i];
@@ -55,7 +55,10 @@ void terminal_print_addresses(const struct listeners *listeners)
 		printf("%s   try: curl -s ",
 		       listener->loopback ? "" : " (every address it stands for)");
 		print_url(listener->address);
-		putchar('\n');
+		/* What is tried has to work. */
+		puts(listener->loopback || expose_api
+			     ? ""
+			     : "/metrics   (--web.expose-api opens the rest)");
 	}
 	fflush(stdout);
 }

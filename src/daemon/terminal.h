@@ -11,7 +11,7 @@
 unsigned int terminal_columns(void);
 
 /* "serving http://127.0.0.1:19293 (try: curl -s http://127.0.0.1:19293)", a line an address. */
-void terminal_print_addresses(const struct listeners *listeners);
+void terminal_print_addresses(const struct listeners *listeners, bool expose_api);
 
 /* The report, at most @lines of it; 0: all. @listeners: what serves, or NULL. Return: 0, -ENOMEM, -EIO. */
 int terminal_print_report(const struct snapshot *snapshot, unsigned int lines,

@@ -351,8 +351,10 @@ class Addresses(unittest.TestCase):
             self.assertIn("web.expose-api", daemon.output())
 
     def test_all_addresses_are_not_loopback(self):
-        with lib.Daemon("--web.listen-address", ":19293"):
+        with lib.Daemon("--web.listen-address", ":19293") as daemon:
             self.assertEqual(lib.request("/sockets").status, 403)
+            # What it says to try is what works.
+            self.assertIn("try: curl -s http://localhost:19293/metrics ", daemon.output())
 
     def test_ipv6_loopback(self):
         with lib.Daemon("--web.listen-address", "[::1]:19293", wait=False):

@@ -408,8 +408,7 @@ START_TEST(text_of_groups)
 	_cleanup_free_ char *body = fixture_body(&machine, "format=text&group=unit");
 
 	ck_assert_ptr_nonnull(strstr(body, "Oldest  unit\n"));
-	ck_assert_ptr_nonnull(
-		strstr(body, "\n       2           24        400  app.service\n"));
+	ck_assert_ptr_nonnull(strstr(body, "\n       2           24        400  app.service\n"));
 }
 END_TEST
 
