@@ -249,11 +249,11 @@ class Server(unittest.TestCase):
             stack.enter_context(lib.Daemon("--sweep-interval", "1s"))
             folder = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="prometheus-")))
             config = folder / "prometheus.yml"
-            # As the README has it, only faster.
+            # As the README has it, only faster, and without a name that a minimal system may not know.
             config.write_text("global: { scrape_interval: 1s, scrape_timeout: 1s }\n"
                               "scrape_configs:\n"
                               "  - job_name: tcpdiagd\n"
-                              "    static_configs: [{ targets: ['localhost:19293'] }]\n")
+                              "    static_configs: [{ targets: ['127.0.0.1:19293'] }]\n")
             log = stack.enter_context(open(folder / "log", "w+", encoding="utf-8"))
             server = subprocess.Popen([PROMETHEUS, f"--config.file={config}", f"--storage.tsdb.path={folder}/data",
                                        "--web.listen-address=127.0.0.1:9090", "--log.level=warn"],
