@@ -30,13 +30,16 @@ ATTACHMENTS = ["held", "unaccepted", "orphan", "timewait", "request", "unheld", 
 RULES = ["rst-on-close", "fin-wait-2-stuck", "close-wait-leak", "orphan-accumulation", "listener-queue-at-risk"]
 SOURCES = ["sock_diag", "mptcp_diag", "counters", "processes"]
 
+# What only the walk over the processes tells.
+WALKED = {
+    "network_namespaces": {"state": ["ok", "failed"]},
+}
 # Family: its labels, each with the values that must be there from the first scrape; None: some value.
 FAMILIES = {
     "build_info": {"version": None, "kernel": None},
     "snapshot_timestamp_seconds": {},
     "collector_success": {"collector": SOURCES},
     "poll_interval_seconds": {"lane": ["fast", "sweep"]},
-    "network_namespaces": {"state": ["ok", "failed"]},
     "sockets": {"state": STATES},
     "sockets_attachment": {"attachment": ATTACHMENTS},
     "teardown_sockets": {"state": TEARDOWN, "attachment": ATTACHMENTS},
@@ -129,6 +132,7 @@ class Scrape(Families):
         client.sendall(b"x" * 11)
         client.shutdown(socket.SHUT_WR)
         lib.wait_socket("state=close-wait&min_unread=11", "the socket that resets when it is closed")
+        lib.wait_for(lambda: "tcpdiag_network_namespaces" in lib.get("/metrics"), "the processes have been walked")
 
     @classmethod
     def tearDownClass(cls):
@@ -161,6 +165,7 @@ class Scrape(Families):
     def test_families_and_labels(self):
         samples = parse(self.scrape().text)
         self.check(samples, FAMILIES)
+        self.check(samples, WALKED)
         self.check(samples, COUNTED)
         self.check_absent(samples, ABSENT)
         for name in PROCESS:
@@ -203,6 +208,7 @@ class Sources(Families):
         with lib.Daemon("--no-collector.processes"):
             samples = parse(lib.get("/metrics"))
         self.check(samples, FAMILIES)
+        self.check_absent(samples, WALKED)
         key = frozenset({("collector", "processes")})
         self.assertEqual(samples["tcpdiag_collector_success", key], 0)
         self.assertNotIn(("tcpdiag_collector_duration_seconds", key), samples)
@@ -217,6 +223,7 @@ class Sources(Families):
             document = lib.get("/status")
         self.check_absent(samples, COUNTED)
         self.check_absent(samples, OF_THE_MACHINE)
+        self.check_absent(samples, WALKED)
         self.check(samples, FAMILIES)
         for source, works in (("counters", 0), ("processes", 0), ("sock_diag", 1)):
             self.assertEqual(samples["tcpdiag_collector_success", frozenset({("collector", source)})], works, source)
