@@ -451,7 +451,10 @@ const struct field socket_fields[] = {
 	FIELD_WORDS("protocol", BOTH, protocol_get, &protocol_words, "tcp or mptcp."),
 	FIELD_WORDS("state", BOTH_NULL, state_get, &state_words,
 		    "The state, as `ss state` spells it."),
-	FIELD_WORDS("attachment", BOTH_NULL, attachment_get, &attachment_words, "Who has it."),
+	FIELD_WORDS(
+		"attachment", BOTH_NULL, attachment_get, &attachment_words,
+		"Who has it. A socket with a file is held until two walks over all processes have "
+		"found nobody: then it is unheld."),
 	FIELD_WORDS("direction", BOTH_NULL, direction_get, &direction_words,
 		    "inbound: its local port has or had a listener here."),
 	FIELD_CHILDREN("local", FIELD_OBJECT, BOTH, always, local_fields, "This end."),
@@ -482,7 +485,7 @@ const struct field socket_fields[] = {
 	FIELD("unacked_bytes", FIELD_INTEGER, BOTH_NULL, unacked_get,
 	      "Sent and not acknowledged, without a SYN or FIN."),
 	FIELD("bytes_received", FIELD_INTEGER, BOTH_NULL, bytes_received_get,
-	      "In the life of the connection."),
+	      "In the life of the connection; the peer's FIN counts as one, as in ss."),
 	FIELD("bytes_sent", FIELD_INTEGER, BOTH_NULL, bytes_sent_get,
 	      "In the life of the connection, with retransmissions."),
 	FIELD("idle_seconds", FIELD_SECONDS, BOTH_NULL, idle_get,
