@@ -144,6 +144,21 @@ static inline void world_unread(const struct world *world, struct record *record
 	record->read_since_ns = world->now_ns;
 }
 
+/* Connections whose peers have finished; more than 1 in @rqueue is data that nobody reads. */
+static inline void world_close_waits(struct world *world, uint32_t process, int count,
+				     enum direction direction, uint32_t rqueue)
+{
+	while (count--) {
+		struct record *record = world_socket(world, TCPDIAG_CLOSE_WAIT, process);
+
+		record->direction = (uint8_t)direction;
+		record->sk.rqueue = rqueue;
+		record->sk.sk_shutdown = TCPDIAG_RCV_SHUTDOWN;
+		if (rqueue > 1)
+			record->read_since_ns = world->now_ns;
+	}
+}
+
 static inline struct record *world_listener(struct world *world, uint32_t process, uint32_t limit)
 {
 	struct record *record = world_socket(world, TCPDIAG_LISTEN, process);
