@@ -54,7 +54,9 @@ struct finding {
 	uint8_t severity; /* enum severity */
 	uint8_t scope; /* enum scope */
 	uint32_t socket; /* record of the worst example */
-	uint32_t process; /* row in SECTION_PROCESSES */
+	uint32_t process; /* row in SECTION_PROCESSES; NONE once it holds no socket any more */
+	int32_t pid; /* of the process, 0: not known */
+	uint32_t comm; /* in SECTION_STRINGS */
 	uint32_t netns; /* inode number; 0: the whole machine */
 	uint32_t unit; /* in SECTION_STRINGS */
 	uint32_t count;

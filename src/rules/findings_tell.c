@@ -100,6 +100,8 @@ static void tell(const struct round *round, const struct tally *tally, struct fi
 		.severity = tally_severity(tally),
 		.scope = (uint8_t)tally_scope(family, tally),
 		.process = tally->process,
+		.pid = tally->key.kind == TALLY_PROCESS ? (int32_t)tally->key.a : 0,
+		.comm = snapshot_string(round->w, tally->comm, strlen(tally->comm)),
 		.netns = tally->netns,
 		.unit = snapshot_string(round->w, tally->unit, strlen(tally->unit)),
 	};

@@ -33,6 +33,22 @@ static const struct finding *finding_at(const struct snapshot *snapshot, uint32_
 	return &snapshot->findings[row];
 }
 
+/* The process to blame; as it was called, where it holds no socket any more and so has no row. */
+static const struct process *finding_process(const struct snapshot *snapshot,
+					     const struct finding *finding, struct process *named)
+{
+	const struct process *process = snapshot_process(snapshot, finding->process);
+
+	if (process || !finding->pid)
+		return process;
+	*named = (struct process){
+		.pid = finding->pid,
+		.comm = finding->comm,
+		.unit = finding->unit,
+	};
+	return named;
+}
+
 static const char *finding_unit(const struct snapshot *snapshot, const struct finding *finding)
 {
 	const struct process *process = snapshot_process(snapshot, finding->process);
@@ -53,6 +69,7 @@ static void finding_json(struct emitter *j, const struct snapshot *snapshot, uin
 {
 	const struct finding *finding = finding_at(snapshot, row);
 	const char *rule = tcpdiag_rule_id(finding->rule);
+	struct process named;
 	char text[128];
 	int e;
 
@@ -69,7 +86,7 @@ static void finding_json(struct emitter *j, const struct snapshot *snapshot, uin
 	else
 		*text = '\0';
 	emit_text(j, "socket", text);
-	emit_process(j, "process", snapshot, snapshot_process(snapshot, finding->process), -1);
+	emit_process(j, "process", snapshot, finding_process(snapshot, finding, &named), -1);
 	emit_text(j, "unit", finding_unit(snapshot, finding));
 	emit_u64_known(j, "netns", finding->netns, finding->netns);
 	emit_u64(j, "count", finding->count);
@@ -89,7 +106,8 @@ static void finding_json(struct emitter *j, const struct snapshot *snapshot, uin
 static void finding_text(struct buffer *b, const struct snapshot *snapshot, uint32_t row)
 {
 	const struct finding *finding = finding_at(snapshot, row);
-	const struct process *process = snapshot_process(snapshot, finding->process);
+	struct process named;
+	const struct process *process = finding_process(snapshot, finding, &named);
 	const char *unit = finding_unit(snapshot, finding);
 	char pid[12] = "-";
 
@@ -201,7 +219,8 @@ static bool match_scope(const struct snapshot *snapshot __attribute__((unused)),
 static bool match_pid(const struct snapshot *snapshot, const struct finding *finding,
 		      const char *value)
 {
-	const struct process *process = snapshot_process(snapshot, finding->process);
+	struct process named;
+	const struct process *process = finding_process(snapshot, finding, &named);
 
 	return process && (unsigned long)process->pid == strtoul(value, NULL, 10);
 }

@@ -207,8 +207,14 @@ class Sick(unittest.TestCase):
         self.assertEqual(len(standing), 1)
         actor.go()
         self.assertEqual(actor.read(), ["closed"])
-        lib.wait_for(lambda: not standing & {row["id"] for row in scenes.findings()}, f"{rule} of {name} has cleared",
-                     20, 0.1)
+
+        def cleared():
+            # To its last look it is a finding of that process, which holds none of its sockets any more.
+            rows = [row for row in scenes.findings() if row["id"] in standing]
+            self.assertEqual([row["process"]["pid"] for row in rows], [actor.pid] * len(rows))
+            return not rows
+
+        lib.wait_for(cleared, f"{rule} of {name} has cleared", 20, 0.1)
         self.assertIsNone(actor.process.poll())
         raised = re.search(rf'tcpdiag_findings_raised_total{{rule="{rule}"}} (\d+)', lib.get("/metrics"))
         self.assertGreaterEqual(int(raised[1]), 1)

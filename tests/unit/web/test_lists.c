@@ -121,6 +121,30 @@ START_TEST(finding_units)
 }
 END_TEST
 
+/* While it clears its process may hold none of its sockets, and so has no row: it is named all the same. */
+START_TEST(finding_of_a_process_without_sockets)
+{
+	struct finding *finding;
+	json_t *json;
+
+	fixture_begin(&f);
+	finding = fixture_finding(&f, TCPDIAG_RULE_CLOSE_WAIT_LEAK, SEVERITY_INFO, 1);
+	finding->process = RECORD_NONE;
+	finding->pid = 4711;
+	finding->comm = fixture_string(&f, "crawler");
+	finding->unit = fixture_string(&f, "crawler.service");
+	fixture_seal(&f);
+	json = fixture_get_json(&f, findings_route, "pid=4711&unit=crawler");
+	ck_json_int(json, "matched", 1);
+	ck_json_int(json, "findings.0.process.pid", 4711);
+	ck_json_text(json, "findings.0.process.comm", "crawler");
+	ck_json_text(json, "findings.0.process.unit", "crawler.service");
+	ck_json_null(json, "findings.0.process.container");
+	json_decref(json);
+	fixture_done(&f);
+}
+END_TEST
+
 START_TEST(findings_refused)
 {
 	static const struct {
@@ -475,6 +499,7 @@ Suite *suite(void)
 	tcase_add_test(t, finding_fields);
 	tcase_add_loop_test(t, finding_filters, 0, 11);
 	tcase_add_loop_test(t, finding_units, 0, 8);
+	tcase_add_test(t, finding_of_a_process_without_sockets);
 	tcase_add_loop_test(t, findings_refused, 0, 21);
 	tcase_add_test(t, finding_pages);
 	tcase_add_test(t, link_header);
