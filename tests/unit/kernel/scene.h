@@ -27,6 +27,7 @@
 #include "model/macro.h"
 
 #define SCENE_NETNS 4242U
+#define SCENE_NOT_LISTENING (TCPDIAG_STATES_ALL & ~TCPDIAG_STATE_BIT(TCPDIAG_LISTEN))
 
 /* Ends the test as done, or as failed where nothing may be left out. */
 static inline void scene_skip(const char *why)
@@ -195,8 +196,7 @@ static inline struct tcpdiag_socket scene_find(struct sock_diag *diag, uint16_t 
 					       uint16_t remote)
 {
 	struct tcpdiag_socket sk = {};
-	int found = scene_count(diag, TCPDIAG_STATES_ALL & ~TCPDIAG_STATE_BIT(TCPDIAG_LISTEN),
-				IPPROTO_TCP, local, remote, &sk);
+	int found = scene_count(diag, SCENE_NOT_LISTENING, IPPROTO_TCP, local, remote, &sk);
 
 	ck_assert_int_eq(found, 1);
 	return sk;
