@@ -5,7 +5,7 @@
 
 DEPS_BUILD = gcc make pkg-config libc6-dev libmicrohttpd-dev libjansson-dev libmnl-dev libsystemd-dev \
 	libyaml-dev libseccomp-dev libcap-dev zlib1g-dev
-DEPS_TEST = $(DEPS_BUILD) check clang clang-format clang-tidy cppcheck libclang-rt-14-dev valgrind shellcheck \
+DEPS_TEST = $(DEPS_BUILD) check clang clang-format clang-tidy cppcheck libclang-rt-14-dev shellcheck \
 	mandoc python3 iproute2 nftables curl openssl systemd procps
 # Unpacked only: they come with services.
 DEPS_UNPACK = prometheus nginx nginx-common
