@@ -112,7 +112,18 @@ struct tcpdiag_otherwise {
 	struct tcpdiag_result result;
 };
 
-#define TCPDIAG_OTHERWISE_MAX 6
+#define TCPDIAG_OTHERWISE_MAX 8
+
+/* What still refers to the file when one descriptor of it is closed; bits. */
+enum tcpdiag_holding {
+	TCPDIAG_HOLDING_PROCESS = 1U << 0, /* another process: a forked child, or it was passed */
+	TCPDIAG_HOLDING_DUPLICATE = 1U << 1, /* another descriptor of the same process */
+	/*
+	 * A reference that is no descriptor: a thread inside recv(), poll() or select(), a message under
+	 * way (SCM_RIGHTS), io_uring. Normal for blocking clients, so said after two readings that agree.
+	 */
+	TCPDIAG_HOLDING_CALL = 1U << 2,
+};
 
 /**
  * struct tcpdiag_outcome - the oracle's answer
@@ -121,6 +132,8 @@ struct tcpdiag_outcome {
 	struct tcpdiag_result
 		result; /* unknown inputs at their defaults: linger off, linger2 0, no repair */
 	bool peer_finished; /* a RST then hurts hardly anyone */
+	bool holding_known; /* descriptors and references are known */
+	uint8_t holding; /* of close(): enum tcpdiag_holding, then one close() is not the last; 0: it is */
 	bool certain; /* no unknown input could change the result */
 	uint8_t unknown; /* enum tcpdiag_input: those that could */
 	uint8_t otherwise_count;

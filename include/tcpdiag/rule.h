@@ -92,6 +92,8 @@ struct tcpdiag_rule_info {
 	const char *counter; /* in /proc/net/netstat or snmp: "TCPAbortOnClose" */
 	const char *reset_reason; /* enum sk_rst_reason, as in events: "tcp-abort-on-close" */
 	const char *log_line; /* what the kernel prints */
+	const char *example; /* how to see it: a few lines of a program, or of ss */
+	const char *older; /* what kernels did that have not some feature, and which feature */
 	const char *remedy; /* what to do */
 };
 

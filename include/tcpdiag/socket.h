@@ -67,6 +67,11 @@ enum tcpdiag_known {
 	TCPDIAG_KNOWS_INTERFACE = 1U << 14, /* ifindex != 0 */
 	TCPDIAG_KNOWS_UID = 1U << 15, /* uid: not for minisockets */
 	TCPDIAG_KNOWS_CHILDREN = 1U << 16, /* children */
+	TCPDIAG_KNOWS_USER_TIMEOUT = 1U << 17, /* user_timeout_ms */
+	TCPDIAG_KNOWS_ERROR = 1U << 18, /* sk_err, soft_error */
+	TCPDIAG_KNOWS_DESCRIPTORS = 1U << 19, /* descriptors, processes: every process was read */
+	TCPDIAG_KNOWS_SIBLINGS = 1U << 20, /* siblings: of a listener, or of a child's listener */
+	TCPDIAG_KNOWS_SUBFLOW = 1U << 21, /* mptcp_subflow, whether or not KNOWS_ULP */
 };
 
 #define TCPDIAG_LINGER_FOREVER INT64_MAX
@@ -118,7 +123,16 @@ struct tcpdiag_socket {
 	/* What sock_diag does not tell and another reader may. */
 	int64_t sk_lingertime_ms; /* TCPDIAG_LINGER_FOREVER, or milliseconds; counts when @linger */
 	int64_t linger2_ms; /* TCP_LINGER2: -1 no FIN_WAIT2 at all, 0 the sysctl, else milliseconds */
-	uint32_t references; /* references to its file */
+	uint32_t user_timeout_ms; /* TCP_USER_TIMEOUT, 0: none */
+	uint32_t
+		references; /* references to its file; 0: its last close() is under way right now */
+	uint32_t
+		steady_references; /* the smaller of the last two readings; 0: there was one only */
+	uint16_t descriptors; /* that refer to its file, in all processes; saturates */
+	uint16_t processes; /* that these belong to; saturates */
+	uint16_t siblings; /* other listeners that would take the queue over (SO_REUSEPORT) */
+	uint16_t
+		sk_err; /* errno that the next call gets: ECONNRESET of a dead connection; 0: none */
 	uint32_t children; /* of a listener: waiting connections that still live */
 
 	uint8_t state; /* enum tcpdiag_state */
@@ -137,6 +151,8 @@ struct tcpdiag_socket {
 	bool repair : 1; /* TCP_REPAIR on */
 	bool out_of_order : 1; /* data waits behind a gap */
 	bool v6only : 1;
+	bool soft_error : 1; /* sk_err_soft: an ICMP error since the last progress */
+	bool inherited : 1; /* linger and linger2 are those of its listener: it had no reader of its own */
 };
 
 /*
@@ -167,6 +183,20 @@ bool tcpdiag_peer_finished(const struct tcpdiag_socket *sk);
  * Return: the attachment.
  */
 enum tcpdiag_attachment tcpdiag_attachment_guess(const struct tcpdiag_socket *sk);
+
+/* Why a socket has an inode and no process that holds it. */
+enum tcpdiag_unheld {
+	TCPDIAG_UNHELD_UNKNOWN = 0,
+	TCPDIAG_UNHELD_CLOSING, /* its last close() is under way: it lingers */
+	TCPDIAG_UNHELD_PASSED, /* a reference without descriptor: a message under way (SCM_RIGHTS), io_uring, a thread still inside recv() */
+	TCPDIAG_UNHELD_MAX
+};
+
+/* By @references; UNKNOWN where those are not known, or it is not TCPDIAG_UNHELD. */
+enum tcpdiag_unheld tcpdiag_unheld_reason(const struct tcpdiag_socket *sk);
+
+/* "close-in-progress", "passed", "unknown"; NULL out of range. */
+const char *tcpdiag_unheld_name(enum tcpdiag_unheld reason);
 
 /* "held", "unaccepted"...; NULL where @attachment is out of range. */
 const char *tcpdiag_attachment_name(enum tcpdiag_attachment attachment);

@@ -303,7 +303,8 @@ static int fast_dump(struct poll *p, uint32_t states)
 	while (r >= 0) {
 		struct record row = { .holder = RECORD_NONE,
 				      .creator = RECORD_NONE,
-				      .listener = RECORD_NONE };
+				      .listener = RECORD_NONE,
+				      .peer = RECORD_NONE };
 
 		r = sock_diag_next(p->c->diag, &row.sk);
 		if (r <= 0)

@@ -25,7 +25,7 @@ int walk_open(struct collector *c)
 			"network namespaces; this version reads its own only");
 		return 0;
 	}
-	r = owners_new("/proc", c->settings.max_processes, max_holders(&c->settings),
+	r = owners_new("/proc", c->settings.max_processes, max_holders(&c->settings), NULL,
 		       &walk->owners);
 	if (r < 0) {
 		sources_failed(&c->sources, SOURCE_PROCESSES, -r, "/proc cannot be walked", "");

@@ -51,11 +51,13 @@ static int64_t clock_ns(void)
 	return ts.tv_sec * NSEC_PER_SEC + ts.tv_nsec;
 }
 
-int owners_new(const char *proc, uint32_t max_processes, uint32_t max_holders, struct owners **ret)
+int owners_new(const char *proc, uint32_t max_processes, uint32_t max_holders,
+	       struct bpf_reader *bpf, struct owners **ret)
 {
 	struct owners *owners = calloc(1, sizeof(*owners));
 	int r;
 
+	(void)bpf;
 	if (!owners)
 		return -ENOMEM;
 	owners->folder = -1;
@@ -370,4 +372,18 @@ uint32_t owners_other_namespaces(const struct owners *owners, uint32_t own)
 struct owners_cut owners_cut(const struct owners *owners)
 {
 	return owners->cut;
+}
+
+const struct socket_settings *owners_settings(const struct owners *owners, uint32_t row)
+{
+	(void)owners;
+	(void)row;
+	return NULL;
+}
+
+uint32_t owners_closed(const struct owners *owners, const struct tcpdiag_socket **ret)
+{
+	(void)owners;
+	*ret = NULL;
+	return 0;
 }

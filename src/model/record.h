@@ -37,11 +37,14 @@ struct record {
 	int64_t read_since_ns; /* unread, and no byte taken by the application, since; 0: nothing unread */
 	int64_t ack_since_ns; /* unacknowledged, and no progress, since; 0: nothing outstanding */
 	int64_t data_since_ns; /* last payload either way; 0: not known */
+	int64_t settings_ns; /* when linger, linger2, references... were read; 0: never */
 
 	uint32_t holder; /* first of its rows in SECTION_HOLDERS */
 	uint32_t creator; /* row in SECTION_PROCESSES: last known holder; for what has no holder */
 	uint32_t
 		listener; /* record of the listener in whose queue it waits, or that owns its port */
+	uint32_t
+		peer; /* record of the other end, on this machine; RECORD_NONE: not here, or not looked for */
 	uint32_t
 		findings; /* bit (rule - TCPDIAG_RULE_FINDING_FIRST) of each finding it belongs to */
 	uint16_t holders; /* how many */

@@ -78,7 +78,7 @@ struct record *snapshot_add(struct snapshot_writer *w)
 	section = &w->header->sections[SECTION_RECORDS];
 	record = (struct record *)((char *)w->header + w->used);
 	memset(record, 0, sizeof(*record));
-	record->holder = record->creator = record->listener = RECORD_NONE;
+	record->holder = record->creator = record->listener = record->peer = RECORD_NONE;
 	w->used += sizeof(*record);
 	section->count++;
 	return record;

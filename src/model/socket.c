@@ -118,3 +118,21 @@ const char *tcpdiag_attachment_name(enum tcpdiag_attachment attachment)
 
 	return attachment < TCPDIAG_ATTACHMENT_MAX ? names[attachment] : NULL;
 }
+
+enum tcpdiag_unheld tcpdiag_unheld_reason(const struct tcpdiag_socket *sk)
+{
+	if (sk->attachment != TCPDIAG_UNHELD || !(sk->known & TCPDIAG_KNOWS_REFERENCES))
+		return TCPDIAG_UNHELD_UNKNOWN;
+	return sk->references ? TCPDIAG_UNHELD_PASSED : TCPDIAG_UNHELD_CLOSING;
+}
+
+const char *tcpdiag_unheld_name(enum tcpdiag_unheld reason)
+{
+	static const char *const names[TCPDIAG_UNHELD_MAX] = {
+		[TCPDIAG_UNHELD_UNKNOWN] = "unknown",
+		[TCPDIAG_UNHELD_CLOSING] = "close-in-progress",
+		[TCPDIAG_UNHELD_PASSED] = "passed",
+	};
+
+	return (unsigned int)reason < TCPDIAG_UNHELD_MAX ? names[reason] : NULL;
+}

@@ -90,7 +90,7 @@ static void setup(void)
 	limits = (struct attach_limits){ .max_processes = 100, .max_holders = 1000 };
 	pass = 0;
 	now = 1000;
-	ck_assert_int_eq(owners_new(root, 100, 1000, &owners), 0);
+	ck_assert_int_eq(owners_new(root, 100, 1000, NULL, &owners), 0);
 	ck_assert_int_eq(attach_new(&attach), 0);
 	ck_assert_int_eq(gone_new(&gone), 0);
 }

@@ -106,7 +106,7 @@ static int run_pass(int64_t budget_ns, int64_t now_ns)
 
 static void begin(uint32_t max_processes, uint32_t max_holders)
 {
-	ck_assert_int_eq(owners_new(root, max_processes, max_holders, &owners), 0);
+	ck_assert_int_eq(owners_new(root, max_processes, max_holders, NULL, &owners), 0);
 }
 
 START_TEST(facts_of_a_process)
@@ -271,7 +271,7 @@ END_TEST
 
 START_TEST(no_such_proc)
 {
-	ck_assert_int_eq(owners_new("/nonexistent", 1, 1, &owners), -ENOENT);
+	ck_assert_int_eq(owners_new("/nonexistent", 1, 1, NULL, &owners), -ENOENT);
 	ck_assert_ptr_null(owners);
 }
 END_TEST
@@ -314,7 +314,7 @@ START_TEST(the_real_proc)
 	ck_assert_int_ge(fd, 0);
 	copy = fcntl(fd, F_DUPFD_CLOEXEC, 500);
 	ck_assert_int_ge(copy, 500);
-	ck_assert_int_eq(owners_new("/proc", 100000, 1000000, &owners), 0);
+	ck_assert_int_eq(owners_new("/proc", 100000, 1000000, NULL, &owners), 0);
 	start = run_pass(NSEC_PER_MSEC, 1);
 	ck_assert_int_ge(start, 1);
 	ck_assert_uint_eq(owners_find(owners, scene_inode(fd), &found), 2);

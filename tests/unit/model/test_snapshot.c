@@ -91,7 +91,8 @@ START_TEST(test_records_are_blank)
 	const struct record *record = snapshot_add(&w);
 	struct record blank = { .holder = RECORD_NONE,
 				.creator = RECORD_NONE,
-				.listener = RECORD_NONE };
+				.listener = RECORD_NONE,
+				.peer = RECORD_NONE };
 
 	ck_assert_mem_eq(record, &blank, sizeof(blank));
 }
