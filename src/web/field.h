@@ -33,7 +33,8 @@ enum field_flag {
 	FIELD_LIST = 1U << 0, /* stands in lists and in detail */
 	FIELD_DETAIL = 1U << 1, /* stands in detail=full and /sockets/{id} */
 	FIELD_NULLABLE = 1U << 2,
-	FIELD_OMITTED = 1U << 3, /* left out where get() has nothing; last of its siblings */
+	FIELD_OMITTED = 1U << 3, /* object or FIELD_OTHER: left out where get() has nothing; not the
+				  * first of its siblings */
 };
 
 struct value {
@@ -53,6 +54,7 @@ struct view {
 	struct tcpdiag_then fate;
 	enum tcpdiag_rule fate_rule;
 	struct tcpdiag_outcome outcome; /* of the operation at hand */
+	uint8_t operation; /* enum tcpdiag_operation: that one */
 };
 
 struct field;
@@ -81,7 +83,13 @@ struct field {
 };
 
 extern const struct vocabulary state_words, attachment_words, direction_words, family_words;
-extern const struct vocabulary protocol_words, segment_words, end_words;
+extern const struct vocabulary protocol_words, segment_words, end_words, unheld_words;
+extern const struct vocabulary linger_words; /* of enum linger_kind */
+
+enum linger_kind { LINGER_OFF, LINGER_ZERO, LINGER_POSITIVE, LINGER_ENDLESS, LINGER_KIND_MAX };
+
+/* What SO_LINGER makes of a close(), where it is known. */
+enum linger_kind linger_kind(const struct tcpdiag_socket *sk);
 
 /* The number of a word, or -1. */
 int vocabulary_find(const struct vocabulary *words, const char *text, size_t len);

@@ -25,6 +25,7 @@ GETTER(outcomes_get)
 
 static GETTER(outcome_get)
 {
+	view->operation = field->argument;
 	return tcpdiag_outcome(&view->record->sk, field->argument, view_environment(view),
 			       &view->outcome) == 0;
 }

@@ -150,29 +150,38 @@ static bool certain_get(struct view *view, const struct field *field, struct val
 	return true;
 }
 
-static void unknown_print(struct view *view, struct buffer *b)
+/* A bit, and its name in quotes. */
+struct word {
+	unsigned int bit;
+	const char *name;
+};
+
+static void print_words(struct buffer *b, const struct word *words, size_t count, unsigned int bits)
 {
-	static const struct {
-		enum tcpdiag_input input;
-		const char *name;
-	} inputs[] = {
-		{ TCPDIAG_INPUT_LINGER, "\"linger\"" },	  { TCPDIAG_INPUT_LINGER2, "\"linger2\"" },
-		{ TCPDIAG_INPUT_REPAIR, "\"repair\"" },	  { TCPDIAG_INPUT_MPTCP, "\"mptcp\"" },
-		{ TCPDIAG_INPUT_SIBLING, "\"sibling\"" },
-	};
 	bool more = false;
 	size_t i;
 
 	buffer_char(b, '[');
-	for (i = 0; i < ARRAY_SIZE(inputs); i++) {
-		if (!(view->outcome.unknown & inputs[i].input))
+	for (i = 0; i < count; i++) {
+		if (!(bits & words[i].bit))
 			continue;
 		if (more)
 			buffer_char(b, ',');
-		buffer_text(b, inputs[i].name);
+		buffer_text(b, words[i].name);
 		more = true;
 	}
 	buffer_char(b, ']');
+}
+
+static void unknown_print(struct view *view, struct buffer *b)
+{
+	static const struct word words[] = {
+		{ TCPDIAG_INPUT_LINGER, "\"linger\"" },	  { TCPDIAG_INPUT_LINGER2, "\"linger2\"" },
+		{ TCPDIAG_INPUT_REPAIR, "\"repair\"" },	  { TCPDIAG_INPUT_MPTCP, "\"mptcp\"" },
+		{ TCPDIAG_INPUT_SIBLING, "\"sibling\"" },
+	};
+
+	print_words(b, words, ARRAY_SIZE(words), view->outcome.unknown);
 }
 
 static void print_word(struct buffer *b, const char *word)
@@ -288,6 +297,42 @@ static void otherwise_print(struct view *view, struct buffer *b)
 	buffer_char(b, ']');
 }
 
+/* `last` and `held_by` are about close(): a shutdown() takes effect at once, an exit takes all. */
+static bool of_close_get(struct view *view, const struct field *field, struct value *ret)
+{
+	(void)field;
+	(void)ret;
+	return view->operation == TCPDIAG_OP_CLOSE;
+}
+
+/* What one holds on is enough; that nothing does takes having looked at all. */
+static bool holding_known(const struct tcpdiag_outcome *outcome)
+{
+	return outcome->holding || outcome->holding_known;
+}
+
+static void last_print(struct view *view, struct buffer *b)
+{
+	if (holding_known(&view->outcome))
+		buffer_text(b, view->outcome.holding ? "false" : "true");
+	else
+		buffer_literal(b, "null");
+}
+
+static void held_by_print(struct view *view, struct buffer *b)
+{
+	static const struct word words[] = {
+		{ TCPDIAG_HOLDING_PROCESS, "\"process\"" },
+		{ TCPDIAG_HOLDING_DUPLICATE, "\"duplicate\"" },
+		{ TCPDIAG_HOLDING_CALL, "\"call\"" },
+	};
+
+	if (holding_known(&view->outcome))
+		print_words(b, words, ARRAY_SIZE(words), view->outcome.holding);
+	else
+		buffer_literal(b, "null");
+}
+
 #define BOTH (FIELD_LIST | FIELD_DETAIL)
 
 static const struct field discards_fields[] = {
@@ -394,6 +439,25 @@ const struct field outcome_fields[] = {
 	  .get = then_get,
 	  .children = then_fields,
 	  .text = "What is left behind; null for nothing." },
+	{ .name = "last",
+	  .type = FIELD_OTHER,
+	  .flags = BOTH | FIELD_OMITTED,
+	  .get = of_close_get,
+	  .print = last_print,
+	  .schema = "\"type\":[\"boolean\",\"null\"]",
+	  .text = "Of close() only: whether one close() of one descriptor is the last reference, "
+		  "so "
+		  "that this happens; false: nothing happens yet; null where it is not known." },
+	{ .name = "held_by",
+	  .type = FIELD_OTHER,
+	  .flags = BOTH | FIELD_OMITTED,
+	  .get = of_close_get,
+	  .print = held_by_print,
+	  .schema = "\"type\":[\"array\",\"null\"],\"items\":{\"type\":\"string\","
+		    "\"enum\":[\"process\",\"duplicate\",\"call\"]}",
+	  .text = "Of close() only: what would hold on after it: another process, another "
+		  "descriptor of the same process, a call that sleeps (recv, poll, select), a "
+		  "message under way or io_uring; null where it is not known." },
 	{ .name = "certain",
 	  .type = FIELD_BOOL,
 	  .flags = BOTH,

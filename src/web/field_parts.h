@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include "web/envelope.h"
 #include "web/field.h"
 
 /* A getter; whatever it does not look at may stay unused. */
@@ -38,6 +39,23 @@
 		.text = text_ \
 	}
 
+static inline bool knows(const struct view *view, uint32_t bit)
+{
+	return view->record->sk.known & bit;
+}
+
+static inline bool is_mini(const struct view *view)
+{
+	return view->record->sk.kind != TCPDIAG_KIND_FULL;
+}
+
+/* How long ago an instant of CLOCK_MONOTONIC was, in milliseconds; 0 is no instant. */
+static inline bool age_of(const struct view *view, int64_t then_ns, struct value *ret)
+{
+	ret->number = snapshot_age(view->snapshot, then_ns) / NSEC_PER_MSEC;
+	return then_ns != 0;
+}
+
 enum process_text { PROCESS_COMM, PROCESS_UNIT, PROCESS_CONTAINER, PROCESS_CGROUP };
 
 /* field_owner.c */
@@ -48,7 +66,12 @@ field_get owner_text_get, owner_pid_get, creator_get;
 extern const struct field outcomes_fields[], fate_fields[];
 field_get closes_with_get, outcomes_get, fate_get;
 
+/* field_settings.c */
+extern const struct field linger_fields[], fin_timeout_fields[];
+field_get linger_get, fin_timeout_get, references_get, unheld_get, error_get, settings_age_get;
+field_get repair_get, user_timeout_get, out_of_order_get, soft_error_get, siblings_get;
+
 /* field_tcp.c */
 extern const struct field memory_fields[], tcp_fields[];
 field_get memory_get, tcp_get;
-field_print listener_print;
+field_print listener_print, peer_print;

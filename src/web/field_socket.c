@@ -13,23 +13,6 @@
 #include "web/field_parts.h"
 #include "web/sockets.h"
 
-/* How long ago an instant of CLOCK_MONOTONIC was, in milliseconds; 0 is no instant. */
-static bool age_of(const struct view *view, int64_t then_ns, struct value *ret)
-{
-	ret->number = snapshot_age(view->snapshot, then_ns) / NSEC_PER_MSEC;
-	return then_ns != 0;
-}
-
-static bool knows(const struct view *view, uint32_t bit)
-{
-	return view->record->sk.known & bit;
-}
-
-static bool is_mini(const struct view *view)
-{
-	return view->record->sk.kind != TCPDIAG_KIND_FULL;
-}
-
 /*
  * Its receive queue counts bytes of this stream: not of a listener, nor where MPTCP keeps the data
  * elsewhere (a subflow) or counts memory (the MPTCP socket) unless that is empty.
@@ -257,42 +240,6 @@ static GETTER(shutdown_bit_get)
 	return true;
 }
 
-static GETTER(linger_get)
-{
-	return knows(view, TCPDIAG_KNOWS_LINGER);
-}
-
-static GETTER(linger_on_get)
-{
-	ret->number = view->record->sk.linger;
-	return true;
-}
-
-static GETTER(linger_seconds_get)
-{
-	ret->number = view->record->sk.sk_lingertime_ms;
-	return true;
-}
-
-static GETTER(fin_timeout_get)
-{
-	return !is_mini(view);
-}
-
-static GETTER(linger2_get)
-{
-	ret->number = view->record->sk.linger2_ms;
-	if (ret->number < 0)
-		ret->number = -1000;
-	return knows(view, TCPDIAG_KNOWS_LINGER2);
-}
-
-static GETTER(lifetime_get)
-{
-	ret->number = tcpdiag_fin_wait2_ms(&view->record->sk, view_environment(view));
-	return ret->number >= 0;
-}
-
 static const char *timer_word(int number)
 {
 	static const char *const names[] = { "off",	 "retransmit", "keepalive",
@@ -328,12 +275,6 @@ static GETTER(timer_retransmits_get)
 	return true;
 }
 
-static GETTER(references_get)
-{
-	ret->number = view->record->sk.references;
-	return knows(view, TCPDIAG_KNOWS_REFERENCES);
-}
-
 static GETTER(state_since_get)
 {
 	ret->number = snapshot_wall(view->snapshot, view->record->state_since_ns);
@@ -354,11 +295,6 @@ static GETTER(state_exact_get)
 static GETTER(seen_get)
 {
 	return age_of(view, view->record->seen_ns, ret);
-}
-
-static GETTER(nothing)
-{
-	return false;
 }
 
 static void findings_print(struct view *view, struct buffer *b)
@@ -400,22 +336,6 @@ static const struct field shutdown_fields[] = {
 		       "RCV_SHUTDOWN."),
 	FIELD_ARGUMENT("send", FIELD_BOOL, BOTH, shutdown_bit_get, TCPDIAG_SEND_SHUTDOWN,
 		       "SEND_SHUTDOWN."),
-	{},
-};
-
-static const struct field linger_fields[] = {
-	FIELD("on", FIELD_BOOL, BOTH, linger_on_get, "SO_LINGER is on."),
-	FIELD("seconds", FIELD_SECONDS, BOTH, linger_seconds_get,
-	      "For how long; 0 with on: close() resets."),
-	{},
-};
-
-static const struct field fin_timeout_fields[] = {
-	FIELD("linger2_seconds", FIELD_SECONDS, BOTH_NULL, linger2_get,
-	      "TCP_LINGER2: 0 the sysctl tcp_fin_timeout, -1 no FIN-WAIT-2 at all; null where it "
-	      "is not known."),
-	FIELD("lifetime_seconds", FIELD_SECONDS, BOTH_NULL, lifetime_get,
-	      "How long its FIN-WAIT-2 orphan really lives; null where an input is not known."),
 	{},
 };
 
@@ -495,13 +415,24 @@ const struct field socket_fields[] = {
 	FIELD_CHILDREN("shutdown", FIELD_OBJECT, BOTH_NULL, shutdown_get, shutdown_fields,
 		       "Directions shut; null for minisockets."),
 	FIELD_CHILDREN("linger", FIELD_OBJECT, BOTH_NULL, linger_get, linger_fields,
-		       "SO_LINGER; null where it is not known."),
+		       "SO_LINGER; null where it is not known: see missing, and the source bpf in "
+		       "/status."),
 	FIELD_CHILDREN("fin_timeout", FIELD_OBJECT, BOTH_NULL, fin_timeout_get, fin_timeout_fields,
 		       "Of FIN-WAIT-2; null for minisockets."),
 	FIELD_CHILDREN("timer", FIELD_OBJECT, BOTH, always, timer_fields, "The kernel's timer."),
 	FIELD("references", FIELD_INTEGER, BOTH_NULL, references_get,
 	      "References to its file; more than descriptors is normal while a call sleeps in poll "
-	      "or recv."),
+	      "or recv; 0: its last close() is under way; null where it is not known."),
+	FIELD_WORDS("unheld_because", BOTH_NULL, unheld_get, &unheld_words,
+		    "Why no process holds it: its last close() lingers, or a message, a sleeping "
+		    "call or io_uring has the reference; null unless it is unheld."),
+	FIELD("error", FIELD_WORD, BOTH_NULL, error_get,
+	      "Name of the errno that the next call gets, of a dead connection; null for none, and "
+	      "where settings_seconds is null."),
+	FIELD("settings_seconds", FIELD_SECONDS, BOTH_NULL, settings_age_get,
+	      "How old linger, references and what else BPF reads is, at snapshot.time; null: "
+	      "never "
+	      "read."),
 	FIELD_CHILDREN("holders", FIELD_ARRAY, BOTH, always, holder_fields,
 		       "Every descriptor that refers to it."),
 	FIELD_CHILDREN("creator", FIELD_OBJECT, BOTH_NULL, creator_get, holder_fields,
@@ -525,9 +456,10 @@ const struct field socket_fields[] = {
 	FIELD("seen_seconds", FIELD_SECONDS, BOTH_NULL, seen_get,
 	      "How old what is shown was at snapshot.time."),
 	{ .name = "peer",
-	  .type = FIELD_TEXT,
+	  .type = FIELD_OTHER,
 	  .flags = BOTH_NULL,
-	  .get = nothing,
+	  .print = peer_print,
+	  .schema = "\"type\":[\"string\",\"null\"]",
 	  .text = "Id of the other end when it is on this machine; null where that is not known." },
 	{ .name = "listener",
 	  .type = FIELD_OTHER,
@@ -535,6 +467,17 @@ const struct field socket_fields[] = {
 	  .print = listener_print,
 	  .schema = "\"type\":[\"string\",\"null\"]",
 	  .text = "Id of the listener in whose queue it waits, or of its port." },
+	FIELD("repair", FIELD_BOOL, DETAIL_NULL, repair_get,
+	      "TCP_REPAIR is on; null where it is not known."),
+	FIELD("user_timeout_seconds", FIELD_SECONDS, DETAIL_NULL, user_timeout_get,
+	      "TCP_USER_TIMEOUT, 0 for none; null where it is not known."),
+	FIELD("out_of_order", FIELD_BOOL, DETAIL_NULL, out_of_order_get,
+	      "Data waits behind a gap; null where it is not known."),
+	FIELD("soft_error", FIELD_BOOL, DETAIL_NULL, soft_error_get,
+	      "An ICMP error has come since the last progress; null where it is not known."),
+	FIELD("siblings", FIELD_INTEGER, DETAIL_NULL, siblings_get,
+	      "Other listeners that would take the queue over (SO_REUSEPORT); null where it is not "
+	      "known."),
 	FIELD_CHILDREN("memory", FIELD_OBJECT, DETAIL_NULL, memory_get, memory_fields,
 		       "Kernel memory, from INET_DIAG_SKMEMINFO."),
 	FIELD_CHILDREN("tcp", FIELD_OBJECT, DETAIL_NULL, tcp_get, tcp_fields,

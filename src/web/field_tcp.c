@@ -5,19 +5,22 @@
 #include "web/field_parts.h"
 #include "web/sockets.h"
 
-static bool knows(const struct view *view, uint32_t bit)
+static void record_print(struct view *view, uint32_t row, struct buffer *b)
 {
-	return view->record->sk.known & bit;
-}
-
-void listener_print(struct view *view, struct buffer *b)
-{
-	uint32_t row = view->record->listener;
-
 	if (row < view->snapshot->record_count)
 		sockets_print_id(b, &view->snapshot->records[row]);
 	else
 		buffer_literal(b, "null");
+}
+
+void listener_print(struct view *view, struct buffer *b)
+{
+	record_print(view, view->record->listener, b);
+}
+
+void peer_print(struct view *view, struct buffer *b)
+{
+	record_print(view, view->record->peer, b);
 }
 
 GETTER(memory_get)

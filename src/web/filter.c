@@ -21,7 +21,7 @@ typedef bool process_fn(const struct snapshot *snapshot, const struct process *p
 
 struct filter_row {
 	const char *name;
-	read_fn *read;
+	read_fn *read; /* NULL: one of the words */
 	match_fn *match;
 	process_fn *process; /* of a parameter about processes, instead of read() */
 	const struct vocabulary *words; /* what is allowed, for the problem... */
@@ -50,41 +50,6 @@ static int read_word(const struct vocabulary *words, const char *text, size_t le
 		return -EINVAL;
 	ret->number = 1ULL << number;
 	return 0;
-}
-
-static int read_attachment(const struct filter *filter, const char *text, size_t len,
-			   struct filter_value *ret)
-{
-	(void)filter;
-	return read_word(&attachment_words, text, len, ret);
-}
-
-static int read_direction(const struct filter *filter, const char *text, size_t len,
-			  struct filter_value *ret)
-{
-	(void)filter;
-	return read_word(&direction_words, text, len, ret);
-}
-
-static int read_family(const struct filter *filter, const char *text, size_t len,
-		       struct filter_value *ret)
-{
-	(void)filter;
-	return read_word(&family_words, text, len, ret);
-}
-
-static int read_protocol(const struct filter *filter, const char *text, size_t len,
-			 struct filter_value *ret)
-{
-	(void)filter;
-	return read_word(&protocol_words, text, len, ret);
-}
-
-static int read_segment(const struct filter *filter, const char *text, size_t len,
-			struct filter_value *ret)
-{
-	(void)filter;
-	return read_word(&segment_words, text, len, ret);
 }
 
 static int read_finding(const struct filter *filter, const char *text, size_t len,
@@ -233,6 +198,13 @@ static bool match_segment(const struct filter *filter, const struct filter_test 
 {
 	(void)filter;
 	return record->close_rule && has_bit(test, record->close_segment);
+}
+
+static bool match_linger(const struct filter *filter, const struct filter_test *test,
+			 const struct record *record)
+{
+	(void)filter;
+	return record->sk.known & TCPDIAG_KNOWS_LINGER && has_bit(test, linger_kind(&record->sk));
 }
 
 static bool match_finding(const struct filter *filter, const struct filter_test *test,
@@ -394,12 +366,12 @@ static bool match_idle(const struct filter *filter, const struct filter_test *te
 
 static const struct filter_row rows[] = {
 	{ "state", read_state, match_state, .words = &state_words, .mask = true },
-	{ "attachment", read_attachment, match_attachment, .words = &attachment_words,
-	  .mask = true },
-	{ "direction", read_direction, match_direction, .words = &direction_words, .mask = true },
-	{ "family", read_family, match_family, .words = &family_words, .mask = true },
-	{ "protocol", read_protocol, match_protocol, .words = &protocol_words, .mask = true },
-	{ "closes_with", read_segment, match_segment, .words = &segment_words, .mask = true },
+	{ "attachment", NULL, match_attachment, .words = &attachment_words, .mask = true },
+	{ "direction", NULL, match_direction, .words = &direction_words, .mask = true },
+	{ "family", NULL, match_family, .words = &family_words, .mask = true },
+	{ "protocol", NULL, match_protocol, .words = &protocol_words, .mask = true },
+	{ "closes_with", NULL, match_segment, .words = &segment_words, .mask = true },
+	{ "linger", NULL, match_linger, .words = &linger_words, .mask = true },
 	{ "finding", read_finding, match_finding, .mask = true },
 	{ "netns", read_netns, match_netns,
 	  .allowed = "the inode number of a namespace, or the name of one that is known" },
@@ -420,21 +392,6 @@ static const struct filter_row rows[] = {
 	{ "min_idle", read_duration, match_idle,
 	  .allowed = "a duration with its unit (500ms, 30s, 1m30s)" },
 };
-
-static const struct filter_row *filter_row(const char *name)
-{
-	size_t i;
-
-	for (i = 0; i < ARRAY_SIZE(rows); i++)
-		if (!strcmp(rows[i].name, name))
-			return &rows[i];
-	return NULL;
-}
-
-bool filter_known(const char *name)
-{
-	return filter_row(name);
-}
 
 static void print_findings(struct buffer *b)
 {
@@ -490,17 +447,24 @@ static void mark_processes(const struct filter *filter, struct filter_test *test
 			test->processes[i] = true;
 }
 
+static int read_value(const struct filter *filter, const struct filter_row *row, const char *text,
+		      size_t len, struct filter_value *ret)
+{
+	if (row->read)
+		return row->read(filter, text, len, ret);
+	return row->words ? read_word(row->words, text, len, ret) : 0;
+}
+
 static int add_value(struct filter *filter, const struct filter_row *row, const char *text,
 		     size_t len, struct problem *problem)
 {
 	struct filter_test *test = filter_test(filter, row);
 	struct filter_value value = {};
 
-	if (!len || (row->read && row->read(filter, text, len, &value) < 0)) {
-		if (!len)
-			return problem_set(problem, 400, row->name, "%s needs a value", row->name);
+	if (!len)
+		return problem_set(problem, 400, row->name, "%s needs a value", row->name);
+	if (read_value(filter, row, text, len, &value) < 0)
 		return wrong_value(row, text, len, problem);
-	}
 	if (row->process) {
 		if (!test->processes)
 			test->processes = calloc(filter->snapshot->process_count + 1UL, 1);

@@ -49,6 +49,10 @@
 		  "Container of such a process: its id or the beginning of it.", true }, \
 		{ "creator.unit", FILTER_TEXT, "Unit of the last holder of what has none.", \
 		  true }, \
+		{ "linger", FILTER_LINGER, \
+		  "SO_LINGER: off, zero (close() resets), positive or forever (it blocks); never " \
+		  "matches where it is not known.", \
+		  true }, \
 		{ "finding", FILTER_TEXT, "Rule of a finding that it belongs to.", true }, \
 		{ "closes_with", FILTER_SEGMENT, \
 		  "What close() would send; never matches what no process can close.", true }, \
@@ -74,6 +78,7 @@
 #define FILTER_DIRECTION "{\"type\":\"string\",\"enum\":[\"unknown\",\"inbound\",\"outbound\"]}"
 #define FILTER_FAMILY "{\"type\":\"string\",\"enum\":[\"inet\",\"inet6\"]}"
 #define FILTER_PROTOCOL "{\"type\":\"string\",\"enum\":[\"tcp\",\"mptcp\"]}"
+#define FILTER_LINGER "{\"type\":\"string\",\"enum\":[\"off\",\"zero\",\"positive\",\"forever\"]}"
 #define FILTER_SEGMENT "{\"type\":\"string\",\"enum\":[\"none\",\"fin\",\"rst\"]}"
 
 /* One value of a parameter, compiled. */
@@ -117,9 +122,6 @@ int filter_compile(const struct query *query, const struct snapshot *snapshot, s
 void filter_done(struct filter *filter);
 
 bool filter_match(const struct filter *filter, const struct record *record);
-
-/* Whether a parameter of that name is a filter. */
-bool filter_known(const char *name);
 
 /* ---- reading values: filter_value.c ---- */
 

@@ -280,6 +280,8 @@ static void print_steps(const struct plan *plan, size_t i, size_t end, struct vi
 			print_value(step, view, b);
 			break;
 		case PLAN_OTHER:
+			if (field->flags & FIELD_OMITTED && !field->get(view, field, &value))
+				break;
 			print_key(step, b);
 			field->print(view, b);
 			break;

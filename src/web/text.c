@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "web/field.h"
 #include "web/pieces.h"
 #include "web/socket_list.h"
 
@@ -147,6 +148,44 @@ static void print_timer(const struct tcpdiag_socket *sk, struct buffer *b)
 	buffer_char(b, ')');
 }
 
+/* What ss has no words for: only what is out of the ordinary, and a question mark where it is not known. */
+static void print_linger(const struct record *record, struct buffer *b)
+{
+	const struct tcpdiag_socket *sk = &record->sk;
+
+	if (!(sk->known & TCPDIAG_KNOWS_LINGER)) {
+		if (record->close_rule && sk->state != TCPDIAG_LISTEN && !sk->mptcp_subflow)
+			buffer_literal(b, " linger:?");
+		return;
+	}
+	if (!sk->linger)
+		return;
+	buffer_literal(b, " linger:(");
+	if (linger_kind(sk) == LINGER_ENDLESS)
+		buffer_literal(b, "forever");
+	else if (linger_kind(sk) == LINGER_ZERO)
+		buffer_char(b, '0');
+	else
+		print_span(b, (uint32_t)MIN(sk->sk_lingertime_ms, (int64_t)UINT32_MAX));
+	buffer_text(b, sk->inherited ? ",inherited)" : ")");
+}
+
+static void print_settings(const struct record *record, struct buffer *b)
+{
+	const struct tcpdiag_socket *sk = &record->sk;
+	const char *error = sk->sk_err ? strerrorname_np(sk->sk_err) : NULL;
+
+	print_linger(record, b);
+	if (sk->known & TCPDIAG_KNOWS_REFERENCES && sk->references != record->holders) {
+		buffer_literal(b, " refs:");
+		buffer_u64(b, sk->references);
+	}
+	if (sk->known & TCPDIAG_KNOWS_ERROR && error) {
+		buffer_literal(b, " error:");
+		buffer_text(b, error);
+	}
+}
+
 static void print_fate(struct view *view, struct buffer *b)
 {
 	const struct record *record = view->record;
@@ -164,6 +203,11 @@ static void print_fate(struct view *view, struct buffer *b)
 	if (attachment && record->sk.attachment != TCPDIAG_HELD) {
 		buffer_char(b, ' ');
 		buffer_text(b, attachment);
+	}
+	if (record->sk.attachment == TCPDIAG_UNHELD) {
+		buffer_literal(b, ":(");
+		buffer_text(b, tcpdiag_unheld_name(tcpdiag_unheld_reason(&record->sk)));
+		buffer_char(b, ')');
 	}
 }
 
@@ -197,6 +241,7 @@ void text_row(struct view *view, struct buffer *b)
 	}
 	buffer_literal(b, " sk:");
 	buffer_hex(b, sk->cookie);
+	print_settings(view->record, b);
 	print_fate(view, b);
 	buffer_char(b, '\n');
 }

@@ -79,6 +79,7 @@ static inline struct record *fixture_add(struct fixture *f, uint64_t cookie,
 
 	ck_assert_ptr_nonnull(record);
 	sk = &record->sk;
+	record->peer = RECORD_NONE;
 	sk->cookie = cookie;
 	sk->netns = NETNS;
 	sk->state = state;

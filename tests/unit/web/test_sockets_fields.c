@@ -43,6 +43,9 @@ static const char *const promised[] = {
 	"timer.expires_seconds",
 	"timer.retransmits",
 	"references",
+	"unheld_because",
+	"error",
+	"settings_seconds",
 	"holders",
 	"unit",
 	"comm",
@@ -139,7 +142,8 @@ static void compare_with_table(json_t *object, const struct field *fields, unsig
 			continue;
 		}
 		count++;
-		if (json_is_null(value))
+		/* What is printed by a function of its own is null as its schema says. */
+		if (json_is_null(value) && field->type != FIELD_OTHER)
 			ck_assert_msg(field->flags & FIELD_NULLABLE, "%s is null", field->name);
 		if (field->type == FIELD_OBJECT)
 			compare_with_table(value, field->children, level);

@@ -214,6 +214,18 @@ START_TEST(too_many_values)
 }
 END_TEST
 
+/* An empty value is none of a filter's; other parameters are not looked at. */
+static bool is_filter(const char *name)
+{
+	struct query query = { .count = 1, .parameters = { { name, "" } } };
+	struct problem problem = {};
+	struct filter filter;
+	int r = filter_compile(&query, &machine.snapshot, &filter, &problem);
+
+	filter_done(&filter);
+	return r == -EINVAL && !strcmp(problem.parameter, name);
+}
+
 /* Each filter is a parameter of the route, and the route's list of parameters has no other filter. */
 START_TEST(parameters_are_the_filters)
 {
@@ -222,17 +234,15 @@ START_TEST(parameters_are_the_filters)
 	json_error_t error;
 	size_t i;
 
-	for (i = 0; i < ARRAY_SIZE(filters); i++) {
-		ck_assert_msg(filter_known(filters[i].name), "%s", filters[i].name);
+	for (i = 0; i < ARRAY_SIZE(filters); i++)
 		ck_assert_str_eq(sockets_parameters[i].name, filters[i].name);
-	}
 	for (p = sockets_parameters; p->name; p++) {
 		json_t *schema = json_loads(p->schema, 0, &error);
 
 		ck_assert_msg(schema != NULL, "%s: %s", p->name, error.text);
 		json_decref(schema);
 		ck_assert_uint_gt(strlen(p->text), 8);
-		ck_assert_msg(filter_known(p->name) == (p < sockets_parameters + i), "%s", p->name);
+		ck_assert_msg(is_filter(p->name) == (p < sockets_parameters + i), "%s", p->name);
 	}
 }
 END_TEST
