@@ -116,6 +116,8 @@ static int open_replay(struct collector *c, const char *path)
 		    "a dump file does not tell who holds a socket");
 	sources_set(&c->sources, SOURCE_NAMESPACES, SOURCE_OFF, "a dump file is of one namespace");
 	sources_set(&c->sources, SOURCE_MPTCP_DIAG, SOURCE_OFF, "a dump file has no MPTCP sockets");
+	sources_set(&c->sources, SOURCE_BPF, SOURCE_OFF,
+		    "a dump file tells nothing of SO_LINGER, TCP_LINGER2 and references");
 	return 0;
 }
 
@@ -192,6 +194,7 @@ int collector_new(const struct collector_settings *settings, struct collector **
 	if (!c->replay) {
 		open_diag(c);
 		open_counters(c);
+		reader_open(c);
 		walk_open(c);
 	}
 	*ret = c;
@@ -206,6 +209,7 @@ struct collector *collector_free(struct collector *c)
 	sock_diag_free(c->diag);
 	counters_free(c->counters_reader);
 	owners_free(c->walk.owners);
+	bpf_reader_free(c->bpf);
 	pool_free(c->pool);
 	findings_free(c->findings);
 	gone_free(c->gone);
@@ -223,7 +227,7 @@ struct collector *collector_free(struct collector *c)
 
 void collector_configure(struct collector *c, const struct collector_settings *settings)
 {
-	bool processes = c->settings.processes;
+	bool processes = c->settings.processes, bpf = c->settings.bpf;
 	uint32_t max_findings = c->settings.max_findings;
 	struct findings *findings = NULL;
 
@@ -237,8 +241,10 @@ void collector_configure(struct collector *c, const struct collector_settings *s
 		findings_free(c->findings);
 		c->findings = findings;
 	}
-	if (processes != settings->processes) {
+	if (processes != settings->processes || bpf != settings->bpf) {
 		walk_close(c);
+		reader_close(c);
+		reader_open(c);
 		walk_open(c);
 	}
 	collector_rearm(c);

@@ -30,6 +30,7 @@ struct collector_settings {
 	uint32_t max_findings;
 	uint32_t max_processes;
 	bool processes; /* the owners' walk */
+	bool bpf; /* what sock_diag does not tell */
 	const char *replay; /* NULL, or a file of `ss -D` instead of the kernel */
 	struct thresholds thresholds;
 };

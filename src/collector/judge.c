@@ -8,6 +8,7 @@
 #include <errno.h>
 
 #include "collector/private.h"
+#include "collector/settings.h"
 #include "collector/totals.h"
 #include "model/macro.h"
 
@@ -100,8 +101,8 @@ static int begin_attach(struct poll *p)
 		.max_holders = max_holders(&c->settings),
 	};
 
-	return attach_begin(c->attach, c->walk.owners, c->walk.result, c->walk.clean, &limits,
-			    c->gone);
+	return attach_begin(c->attach, c->settings.processes ? c->walk.owners : NULL,
+			    c->walk.result, c->walk.clean, &limits, c->gone);
 }
 
 static int judge(struct poll *p, struct record *records, uint32_t position, uint32_t count,
@@ -114,10 +115,13 @@ static int judge(struct poll *p, struct record *records, uint32_t position, uint
 		record_prefetch(&records[position + AHEAD]);
 	direct(p, records, record);
 	count_child(p, records, record);
+	if (!c->bpf)
+		settings_forget(record);
 	attach_record(c->attach, record);
-	if (turned || (record->seen_ns == p->now_ns && !(record->flags & RECORD_JUDGED)))
+	if (turned || record->flags & RECORD_UNJUDGED ||
+	    (record->seen_ns == p->now_ns && !(record->flags & RECORD_JUDGED)))
 		totals_judge(record, &c->environment);
-	record->flags &= (uint8_t)~RECORD_JUDGED;
+	record->flags &= (uint8_t) ~(RECORD_JUDGED | RECORD_UNJUDGED);
 	totals_add(&p->totals, record, &c->settings.thresholds, p->now_ns);
 	if (p->pass == PASS_SWEEP)
 		port_usage_add(&c->usage, record);

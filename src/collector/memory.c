@@ -8,6 +8,7 @@
  * least as old as tcpi_last_ack_recv (net/ipv4/tcp_input.c:tcp_ack()); and a TIME_WAIT timer starts at 60 s.
  */
 #include "collector/memory.h"
+#include "collector/settings.h"
 #include "model/macro.h"
 
 #define TIME_WAIT_MS 60000 /* include/net/tcp.h: TCP_TIMEWAIT_LEN */
@@ -163,6 +164,7 @@ void memory_carry(const struct memory *memory, struct record *new, const struct 
 	new->ack_since_ns = ack_since(memory, &new->sk, old);
 	new->data_since_ns = MAX(data_since(memory, &new->sk), old->data_since_ns);
 	carry_owners(memory, new, old);
+	settings_carry(new, old);
 }
 
 void memory_first(const struct memory *memory, struct record *new)

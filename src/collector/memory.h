@@ -18,6 +18,8 @@
 #define RECORD_ASK_OWNERS (1U << 7)
 /* Private to the collector, within a poll: what close() does has not changed since the last one. */
 #define RECORD_JUDGED (1U << 6)
+/* Private to the collector, within a poll: what close() does may have changed, whoever asked. */
+#define RECORD_UNJUDGED (1U << 5)
 
 struct memory {
 	int64_t now_ns; /* when this poll asked the kernel */

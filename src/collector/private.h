@@ -16,6 +16,7 @@
 #include "collector/pool.h"
 #include "collector/port_usage.h"
 #include "collector/sources.h"
+#include "kernel/bpf.h"
 #include "kernel/counters.h"
 #include "kernel/owners.h"
 #include "kernel/sock_diag.h"
@@ -41,6 +42,8 @@ struct collector_reload {
 /* The walk over the owners: in slices, with a budget of its own. */
 struct owners_lane {
 	struct owners *owners; /* NULL: switched off or not to be had */
+	struct bpf_reader *bpf; /* lists the descriptors; borrowed; NULL: /proc does */
+	uint32_t failures; /* in a row */
 	bool running; /* a pass has begun */
 	uint16_t begun; /* how many passes have, modulo 2^16 */
 	uint16_t result; /* number of the one in force */
@@ -59,6 +62,7 @@ struct collector {
 
 	struct sock_diag *diag;
 	struct counters_reader *counters_reader;
+	struct bpf_reader *bpf; /* NULL: switched off or not to be had */
 	struct pool *pool;
 	struct findings *findings;
 	struct gone *gone;
@@ -79,6 +83,7 @@ struct collector {
 	uint32_t environment_class;
 
 	uint64_t id; /* of the newest snapshot */
+	int64_t settings_ns; /* the walk whose settings the records have, 0: none */
 	int64_t fast_ns, sweep_ns; /* when the last complete pass began, 0: none */
 	uint32_t sweep_cut; /* sockets above the limit in the last sweep */
 	bool listeners_seen;
@@ -161,6 +166,12 @@ int poll_judge(struct poll *p);
 
 /* publish.c: everything behind the records, and the header. 0 or -ENOMEM. */
 int poll_seal(struct poll *p);
+
+/* reader.c: what BPF reads. */
+int reader_open(struct collector *c);
+void reader_close(struct collector *c);
+/* It has answered; @cost_ns: CPU time. */
+void reader_answered(struct collector *c, int64_t now_ns, int64_t cost_ns);
 
 /* walk.c: the owners. */
 int walk_open(struct collector *c);

@@ -162,9 +162,12 @@ static int put_namespaces(struct poll *p)
 }
 
 /* The first walk is under way, or about to begin; one that failed is not waited for. */
-static bool owners_pending(const struct owners_lane *walk)
+static bool owners_pending(const struct collector *c)
 {
-	return walk->owners && !owners_result_ns(walk->owners) && (walk->running || !walk->begun);
+	const struct owners_lane *walk = &c->walk;
+
+	return c->settings.processes && walk->owners && !owners_result_ns(walk->owners) &&
+	       (walk->running || !walk->begun);
 }
 
 /* When the newest complete walk began; 0 where the next one is overdue, so that nothing waits for ever. */
@@ -174,7 +177,8 @@ static int64_t owners_asked(const struct poll *p)
 	const struct owners_lane *walk = &p->c->walk;
 	int64_t patience = 2 * (lane->interval_ns + lane->wall_ns);
 
-	if (!walk->owners || !lane->passes || p->now_ns - lane->last_ns > patience)
+	if (!p->c->settings.processes || !walk->owners || !lane->passes ||
+	    p->now_ns - lane->last_ns > patience)
 		return 0;
 	return owners_result_ns(walk->owners);
 }
@@ -189,7 +193,7 @@ static int put_findings(struct poll *p, const struct orphans *orphans, const str
 		.listeners_interval_ns = c->lanes.passes[PASS_LISTENERS].interval_ns,
 		.fast_interval_ns = c->lanes.passes[PASS_FAST].interval_ns,
 		.sweep_interval_ns = c->lanes.passes[PASS_SWEEP].interval_ns,
-		.owners_pending = owners_pending(&c->walk),
+		.owners_pending = owners_pending(c),
 		.owners_asked_ns = owners_asked(p),
 		.processes = processes,
 		.process_count = process_count,

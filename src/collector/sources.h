@@ -9,7 +9,7 @@
 
 struct source_text {
 	struct source row; /* its reason is filled in at publication */
-	char reason[240];
+	char reason[480];
 };
 
 struct sources {

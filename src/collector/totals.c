@@ -35,6 +35,25 @@ void totals_judge(struct record *record, const struct tcpdiag_environment *env)
 	record->close_segment = result.segment;
 }
 
+/* What a reader may know without a difference to what close() does. */
+#define NO_INPUT \
+	((uint32_t)(TCPDIAG_KNOWS_MARK | TCPDIAG_KNOWS_INTERFACE | TCPDIAG_KNOWS_UID | \
+		    TCPDIAG_KNOWS_OFO | TCPDIAG_KNOWS_ERROR | TCPDIAG_KNOWS_USER_TIMEOUT | \
+		    TCPDIAG_KNOWS_REFERENCES | TCPDIAG_KNOWS_DESCRIPTORS))
+
+static bool is_closing(const struct tcpdiag_socket *sk)
+{
+	return sk->known & TCPDIAG_KNOWS_REFERENCES && !sk->references;
+}
+
+bool totals_same_settings(const struct tcpdiag_socket *a, const struct tcpdiag_socket *b)
+{
+	return !((a->known ^ b->known) & ~NO_INPUT) && a->linger2_ms == b->linger2_ms &&
+	       a->sk_lingertime_ms == b->sk_lingertime_ms && a->siblings == b->siblings &&
+	       a->mptcp_subflow == b->mptcp_subflow && a->linger == b->linger &&
+	       a->repair == b->repair && is_closing(a) == is_closing(b);
+}
+
 /*
  * What the kernel's decision hangs on (tests/unit/collector/test_totals.c asks the oracle whether that is
  * all). Times, rates and counts of bytes only change how long an orphan lives; but the retransmission
@@ -45,12 +64,10 @@ bool totals_same_verdict(const struct tcpdiag_socket *a, const struct tcpdiag_so
 	if (a->state == TCPDIAG_FIN_WAIT2 && a->rto_us != b->rto_us)
 		return false;
 	return a->state == b->state && a->kind == b->kind && a->attachment == b->attachment &&
-	       a->known == b->known && a->rqueue == b->rqueue && a->wqueue == b->wqueue &&
+	       a->rqueue == b->rqueue && a->wqueue == b->wqueue &&
 	       a->notsent_bytes == b->notsent_bytes && a->wmem_queued == b->wmem_queued &&
-	       a->linger2_ms == b->linger2_ms && a->sk_lingertime_ms == b->sk_lingertime_ms &&
 	       a->sk_shutdown == b->sk_shutdown && a->mptcp == b->mptcp &&
-	       a->mptcp_subflow == b->mptcp_subflow && a->linger == b->linger &&
-	       a->repair == b->repair;
+	       a->children == b->children && totals_same_settings(a, b);
 }
 
 static void add_close(struct totals *totals, const struct record *record)

@@ -17,5 +17,8 @@ void totals_judge(struct record *record, const struct tcpdiag_environment *env);
 void totals_add(struct totals *totals, const struct record *record,
 		const struct thresholds *thresholds, int64_t now_ns);
 
+/* The part of it that no dump tells: what the options and references say. */
+bool totals_same_settings(const struct tcpdiag_socket *a, const struct tcpdiag_socket *b);
+
 /* Whether close() does the same to both, in one environment: the verdict need not be asked for again. */
 bool totals_same_verdict(const struct tcpdiag_socket *a, const struct tcpdiag_socket *b);

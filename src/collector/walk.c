@@ -9,32 +9,48 @@
 #include "collector/private.h"
 #include "model/macro.h"
 
-int walk_open(struct collector *c)
-{
-	struct owners_lane *walk = &c->walk;
-	int r;
+#define FAILURES_MAX 3U
 
-	if (walk->owners || c->replay)
-		return 0;
-	if (!c->settings.processes) {
-		sources_set(&c->sources, SOURCE_PROCESSES, SOURCE_OFF,
-			    "switched off by --no-collector.processes: holders are not known");
+/* Nobody asks who holds a socket. With BPF the same pass reads the settings, so it may run all the same. */
+static void say_off(struct collector *c)
+{
+	sources_set(&c->sources, SOURCE_PROCESSES, SOURCE_OFF,
+		    "switched off by --no-collector.processes: holders are not known");
+	if (!c->bpf || !bpf_reader_has_descriptors(c->bpf))
 		sources_set(
 			&c->sources, SOURCE_NAMESPACES, SOURCE_DEGRADED,
 			"without the walk over the processes nobody knows whether there are other "
 			"network namespaces; this version reads its own only");
+}
+
+static int open_owners(struct collector *c, struct bpf_reader *bpf)
+{
+	struct owners_lane *walk = &c->walk;
+	int r;
+
+	if (!c->settings.processes && !bpf)
 		return 0;
-	}
-	r = owners_new("/proc", c->settings.max_processes, max_holders(&c->settings), NULL,
+	r = owners_new("/proc", c->settings.max_processes, max_holders(&c->settings), bpf,
 		       &walk->owners);
 	if (r < 0) {
 		sources_failed(&c->sources, SOURCE_PROCESSES, -r, "/proc cannot be walked", "");
 		return r;
 	}
-	*walk = (struct owners_lane){ .owners = walk->owners, .begun = walk->begun };
-	sources_set(&c->sources, SOURCE_PROCESSES, SOURCE_STARTING,
-		    "the first walk over the processes is not complete: holders are not known yet");
+	*walk = (struct owners_lane){ .owners = walk->owners, .bpf = bpf, .begun = walk->begun };
+	if (c->settings.processes)
+		sources_set(&c->sources, SOURCE_PROCESSES, SOURCE_STARTING,
+			    "the first walk over the processes is not complete: holders are not "
+			    "known yet");
 	return 0;
+}
+
+int walk_open(struct collector *c)
+{
+	if (c->walk.owners || c->replay)
+		return 0;
+	if (!c->settings.processes)
+		say_off(c);
+	return open_owners(c, c->bpf && bpf_reader_has_descriptors(c->bpf) ? c->bpf : NULL);
 }
 
 void walk_close(struct collector *c)
@@ -42,6 +58,8 @@ void walk_close(struct collector *c)
 	if (!c->walk.owners)
 		return;
 	c->walk.owners = owners_free(c->walk.owners);
+	c->walk.bpf = NULL;
+	c->settings_ns = 0;
 	attach_clear(c->attach, c->gone);
 }
 
@@ -60,17 +78,11 @@ static void judge_namespaces(struct collector *c)
 	sources_passed(&c->sources, SOURCE_NAMESPACES, owners_result_ns(c->walk.owners), 0);
 }
 
-static void complete(struct collector *c)
+static void say_complete(struct collector *c)
 {
 	struct owners_lane *walk = &c->walk;
 	uint32_t unreadable = owners_unreadable(walk->owners);
-	struct owners_cut cut = owners_cut(walk->owners);
-	struct lane_state *lane = &c->lane_states[LANE_OWNERS];
 
-	walk->running = false;
-	walk->result = walk->begun;
-	walk->clean = !unreadable && cut.processes == walk->cut.processes &&
-		      cut.holders == walk->cut.holders;
 	if (unreadable)
 		sources_set(&c->sources, SOURCE_PROCESSES, SOURCE_DEGRADED,
 			    "the descriptors of %u process%s cannot be read: CAP_SYS_PTRACE and "
@@ -84,12 +96,51 @@ static void complete(struct collector *c)
 		sources_set(&c->sources, SOURCE_PROCESSES, SOURCE_OK, NULL);
 	sources_passed(&c->sources, SOURCE_PROCESSES, owners_result_ns(walk->owners),
 		       (int64_t)walk->cost_ns);
+}
+
+static void complete(struct collector *c)
+{
+	struct owners_lane *walk = &c->walk;
+	struct owners_cut cut = owners_cut(walk->owners);
+	struct lane_state *lane = &c->lane_states[LANE_OWNERS];
+
+	walk->running = false;
+	walk->failures = 0;
+	walk->result = walk->begun;
+	walk->clean = !owners_unreadable(walk->owners) && cut.processes == walk->cut.processes &&
+		      cut.holders == walk->cut.holders;
+	if (c->settings.processes)
+		say_complete(c);
+	if (walk->bpf)
+		reader_answered(c, owners_result_ns(walk->owners),
+				c->settings.processes ? 0 : (int64_t)walk->cost_ns);
 	judge_namespaces(c);
 	lane->passes++;
 	lane->last_ns = clock_ns(CLOCK_MONOTONIC);
 	lane->cost_ns = (int64_t)walk->cost_ns;
 	lane->wall_ns = lane->last_ns - owners_result_ns(walk->owners);
 	lane->rows = owners_process_count(walk->owners);
+}
+
+/* A pass has broken off. Where BPF does it again and again, /proc still says who holds what. */
+static void fail(struct collector *c, int error)
+{
+	struct owners_lane *walk = &c->walk;
+
+	walk->running = false;
+	if (!walk->bpf) {
+		sources_failed(&c->sources, SOURCE_PROCESSES, -error, "/proc cannot be walked", "");
+		return;
+	}
+	sources_failed(&c->sources, SOURCE_BPF, -error, "the pass over the descriptors broke off",
+		       "");
+	if (c->settings.processes)
+		sources_failed(&c->sources, SOURCE_PROCESSES, -error,
+			       "the pass over the descriptors broke off", "");
+	if (error == -ENOMEM || ++walk->failures < FAILURES_MAX)
+		return;
+	walk_close(c);
+	open_owners(c, NULL);
 }
 
 int walk_step(struct collector *c, int64_t budget_ns)
@@ -108,10 +159,8 @@ int walk_step(struct collector *c, int64_t budget_ns)
 	}
 	r = owners_step(walk->owners, budget_ns, clock_ns(CLOCK_MONOTONIC));
 	walk->cost_ns += (double)(clock_ns(CLOCK_THREAD_CPUTIME_ID) - began);
-	if (r < 0) {
-		walk->running = false;
-		sources_failed(&c->sources, SOURCE_PROCESSES, -r, "/proc cannot be walked", "");
-	}
+	if (r < 0)
+		fail(c, r);
 	if (r == 1)
 		complete(c);
 	return r;

@@ -50,6 +50,9 @@ static const struct option_info table[] = {
 
 	{ "collector.processes", NULL, OPTION_SWITCH, AT(processes), "true",
 	  .text = "Find out which process, unit and container holds each socket." },
+	{ "collector.bpf", NULL, OPTION_SWITCH, AT(bpf), "true",
+	  .text = "Read with BPF what sock_diag does not tell: SO_LINGER, TCP_LINGER2, references, "
+		  "descriptors of dead connections." },
 
 	{ "web.listen-address", "ADDR", OPTION_ADDRESSES, AT(listen_addresses), "127.0.0.1:19293",
 	  .flags = OPTION_RESTART,

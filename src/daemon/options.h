@@ -72,7 +72,7 @@ struct options {
 
 	int64_t interval_ns, sweep_interval_ns;
 	double cpu_share; /* percent of a core */
-	bool processes;
+	bool processes, bpf;
 
 	struct option_list listen_addresses;
 	struct option_list allowed_hosts;

@@ -18,6 +18,7 @@ void settings_collector(const struct options *options, struct collector_settings
 		.max_findings = (uint32_t)options->max_findings,
 		.max_processes = (uint32_t)options->max_processes,
 		.processes = options->processes,
+		.bpf = options->bpf,
 		.replay = options->replay,
 		.thresholds = options->thresholds,
 	};

@@ -104,7 +104,7 @@ const char *source_name(enum source_id id)
 	static const char *const names[] = {
 		[SOURCE_SOCK_DIAG] = "sock_diag",   [SOURCE_MPTCP_DIAG] = "mptcp_diag",
 		[SOURCE_COUNTERS] = "counters",	    [SOURCE_PROCESSES] = "processes",
-		[SOURCE_NAMESPACES] = "namespaces",
+		[SOURCE_NAMESPACES] = "namespaces", [SOURCE_BPF] = "bpf",
 	};
 
 	return NAME(names, id);

@@ -74,6 +74,7 @@ enum source_id {
 	SOURCE_COUNTERS,
 	SOURCE_PROCESSES,
 	SOURCE_NAMESPACES,
+	SOURCE_BPF, /* what sock_diag does not tell: kernel/bpf.h */
 	SOURCE_MAX
 };
 

@@ -29,7 +29,7 @@ static struct tcpdiag_socket random_socket(void)
 	struct tcpdiag_socket sk = {
 		.state = (uint8_t)(1 + draw(TCPDIAG_STATE_MAX - 1)),
 		.kind = draw(4) ? TCPDIAG_KIND_FULL : (uint8_t)draw(3),
-		.known = draw(3) ? 0x3f : draw(1 << 16),
+		.known = (draw(3) ? 0x3f : draw(1 << 16)) | (draw(2) ? draw(1 << 22) : 0),
 		.inode = draw(3) ? 77 : 0,
 		.rqueue = sizes[draw(ARRAY_SIZE(sizes))],
 		.wqueue = sizes[draw(ARRAY_SIZE(sizes))],
@@ -39,6 +39,8 @@ static struct tcpdiag_socket random_socket(void)
 		.sk_lingertime_ms = draw(2) ? 0 : 5000,
 		.sk_shutdown = (uint8_t)draw(4),
 		.rto_us = draw(2) ? 204000 : draw(120000000),
+		.siblings = (uint16_t)(draw(4) ? 0 : 3),
+		.references = draw(3),
 		.linger = draw(4) == 0,
 		.repair = draw(8) == 0,
 		.mptcp = draw(8) == 0,
@@ -76,7 +78,23 @@ static void move_on(struct tcpdiag_socket *sk)
 	sk->bytes_acked = draw(1 << 30);
 	sk->bytes_received = draw(1 << 30);
 	sk->bytes_sent = draw(1 << 30);
-	sk->references = draw(4);
+	/* Whether there is one at all is an input. */
+	if (sk->references)
+		sk->references = 1 + draw(3);
+	sk->steady_references = draw(4);
+	sk->descriptors = (uint16_t)draw(4);
+	sk->processes = (uint16_t)draw(4);
+	sk->user_timeout_ms = draw(100000);
+	sk->sk_err = (uint16_t)draw(120);
+	sk->soft_error = draw(2);
+	sk->inherited = draw(2);
+	sk->known ^= draw(2) ? TCPDIAG_KNOWS_DESCRIPTORS : 0;
+	sk->known ^= draw(2) ? TCPDIAG_KNOWS_OFO : 0;
+	sk->known ^= draw(2) ? TCPDIAG_KNOWS_ERROR : 0;
+	sk->known ^= draw(2) ? TCPDIAG_KNOWS_USER_TIMEOUT : 0;
+	sk->known ^= draw(2) ? TCPDIAG_KNOWS_MARK : 0;
+	if (sk->references)
+		sk->known ^= draw(2) ? TCPDIAG_KNOWS_REFERENCES : 0;
 	sk->timer = (uint8_t)draw(5);
 	sk->retransmits = (uint8_t)draw(16);
 	sk->backoff = (uint8_t)draw(16);
@@ -149,6 +167,36 @@ START_TEST(test_same_class)
 		ck_assert_uint_eq(a.close_segment, b.close_segment);
 	}
 	ck_assert_uint_gt(same, 1000);
+}
+END_TEST
+
+/* Each of these can turn a verdict, so none may be taken for the same. */
+START_TEST(test_other_settings)
+{
+	const struct tcpdiag_socket sk = { .state = TCPDIAG_ESTABLISHED,
+					   .inode = 7,
+					   .attachment = TCPDIAG_HELD,
+					   .references = 1,
+					   .known = TCPDIAG_KNOWS_LINGER | TCPDIAG_KNOWS_LINGER2 |
+						    TCPDIAG_KNOWS_REPAIR |
+						    TCPDIAG_KNOWS_REFERENCES };
+	struct tcpdiag_socket others[] = { sk, sk, sk, sk, sk, sk, sk, sk, sk };
+	size_t i;
+
+	others[0].linger = true;
+	others[1].sk_lingertime_ms = 1;
+	others[2].linger2_ms = -1;
+	others[3].repair = true;
+	others[4].references = 0;
+	others[5].siblings = 1;
+	others[6].known &= ~(uint32_t)TCPDIAG_KNOWS_LINGER;
+	others[7].known |= TCPDIAG_KNOWS_SIBLINGS;
+	others[8].mptcp_subflow = true;
+	ck_assert(totals_same_verdict(&sk, &sk));
+	for (i = 0; i < ARRAY_SIZE(others); i++) {
+		ck_assert_msg(!totals_same_settings(&sk, &others[i]), "%zu", i);
+		ck_assert_msg(!totals_same_verdict(&sk, &others[i]), "%zu", i);
+	}
 }
 END_TEST
 
@@ -288,6 +336,7 @@ Suite *suite(void)
 	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, test_same_verdict);
 	tcase_add_test(tc, test_same_class);
+	tcase_add_test(tc, test_other_settings);
 	tcase_add_test(tc, test_sums);
 	tcase_add_test(tc, test_port_usage);
 	suite_add_tcase(s, tc);

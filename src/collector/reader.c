@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The BPF reader as a source: opened at the start and by a reload, and what is lost without it.
+ */
+#include "collector/private.h"
+#include "model/macro.h"
+
+int reader_open(struct collector *c)
+{
+	int r;
+
+	if (c->bpf || c->replay)
+		return 0;
+	if (!c->settings.bpf) {
+		sources_set(&c->sources, SOURCE_BPF, SOURCE_OFF,
+			    "switched off by --no-collector.bpf: SO_LINGER, TCP_LINGER2, "
+			    "references and descriptors of dead connections are not known");
+		return 0;
+	}
+	r = bpf_reader_new(&c->bpf);
+	if (r < 0) {
+		c->bpf = NULL;
+		sources_failed(&c->sources, SOURCE_BPF, -r,
+			       "SO_LINGER, TCP_LINGER2, references and descriptors of dead "
+			       "connections are not known",
+			       bpf_reader_lacks(NULL, r));
+		return r;
+	}
+	sources_set(&c->sources, SOURCE_BPF, SOURCE_STARTING,
+		    "SO_LINGER, TCP_LINGER2 and references have not been read yet");
+	return 0;
+}
+
+void reader_close(struct collector *c)
+{
+	c->bpf = bpf_reader_free(c->bpf);
+	c->settings_ns = 0;
+}
+
+void reader_answered(struct collector *c, int64_t now_ns, int64_t cost_ns)
+{
+	const char *lacks = bpf_reader_lacks(c->bpf, 0);
+
+	if (*lacks)
+		sources_set(&c->sources, SOURCE_BPF, SOURCE_DEGRADED, "%s", lacks);
+	else
+		sources_set(&c->sources, SOURCE_BPF, SOURCE_OK, NULL);
+	sources_passed(&c->sources, SOURCE_BPF, now_ns, cost_ns);
+}

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What BPF has read stays with the record from poll to poll, and no longer than it is true.
+ */
+#include "../harness.h"
+#include "collector/memory.h"
+#include "collector/settings.h"
+#include "model/macro.h"
+
+#define S NSEC_PER_SEC
+
+static struct memory memory;
+
+static void setup(void)
+{
+	memory = (struct memory){ .now_ns = 1000 * S,
+				  .fast_ns = 999 * S,
+				  .sweep_ns = 995 * S,
+				  .fast_reach_ns = 2 * S,
+				  .sweep_reach_ns = 10 * S };
+}
+
+/* A held connection with everything read at 990 s. */
+static struct record known(void)
+{
+	return (struct record){
+		.settings_ns = 990 * S,
+		.sk = { .cookie = 5,
+			.inode = 77,
+			.state = TCPDIAG_ESTABLISHED,
+			.attachment = TCPDIAG_HELD,
+			.known = SETTINGS_CARRIED | TCPDIAG_KNOWS_DESCRIPTORS,
+			.linger = true,
+			.sk_lingertime_ms = 5000,
+			.linger2_ms = -1,
+			.user_timeout_ms = 300,
+			.references = 2,
+			.steady_references = 1,
+			.siblings = 4,
+			.sk_err = 104,
+			.repair = true,
+			.out_of_order = true,
+			.soft_error = true },
+	};
+}
+
+static struct record next(const struct record *old, struct tcpdiag_socket sk)
+{
+	struct record record = { .sk = sk };
+
+	record.sk.cookie = old->sk.cookie;
+	record.sk.attachment = (uint8_t)tcpdiag_attachment_guess(&record.sk);
+	memory_carry(&memory, &record, old);
+	return record;
+}
+
+START_TEST(test_carried)
+{
+	const struct record old = known();
+	struct record now =
+		next(&old, (struct tcpdiag_socket){ .state = TCPDIAG_CLOSE_WAIT, .inode = 77 });
+
+	ck_assert_int_eq(now.settings_ns, 990 * S);
+	ck_assert_uint_eq(now.sk.known, SETTINGS_CARRIED & ~(uint32_t)TCPDIAG_KNOWS_SIBLINGS);
+	ck_assert(now.sk.linger && now.sk.repair && now.sk.out_of_order && now.sk.soft_error);
+	ck_assert_int_eq(now.sk.sk_lingertime_ms, 5000);
+	ck_assert_int_eq(now.sk.linger2_ms, -1);
+	ck_assert_uint_eq(now.sk.user_timeout_ms, 300);
+	ck_assert_uint_eq(now.sk.references, 2);
+	ck_assert_uint_eq(now.sk.steady_references, 1);
+	ck_assert_uint_eq(now.sk.sk_err, 104);
+	/* Who would take a queue over is a matter of listeners and of who waits there. */
+	ck_assert_uint_eq(now.sk.siblings, 0);
+}
+END_TEST
+
+START_TEST(test_listener_keeps_siblings)
+{
+	struct record old = known();
+	struct record now;
+
+	old.sk.state = TCPDIAG_LISTEN;
+	now = next(&old, (struct tcpdiag_socket){ .state = TCPDIAG_LISTEN, .inode = 77 });
+	ck_assert_uint_eq(now.sk.siblings, 4);
+	ck_assert_uint_eq(now.sk.known, SETTINGS_CARRIED);
+}
+END_TEST
+
+/* An orphan keeps its options, which nobody can change any more, and has no file. */
+START_TEST(test_orphan)
+{
+	const struct record old = known();
+	struct record now = next(&old,
+				 (struct tcpdiag_socket){ .state = TCPDIAG_FIN_WAIT1, .inode = 0 });
+
+	ck_assert_uint_eq(now.sk.attachment, TCPDIAG_ORPHAN);
+	ck_assert_uint_eq(now.sk.known & TCPDIAG_KNOWS_REFERENCES, 0);
+	ck_assert_uint_eq(now.sk.references, 0);
+	ck_assert_uint_eq(now.sk.steady_references, 0);
+	ck_assert_uint_ne(now.sk.known & TCPDIAG_KNOWS_LINGER2, 0);
+	ck_assert_int_eq(now.sk.linger2_ms, -1);
+	ck_assert(!settings_closing(&now.sk));
+}
+END_TEST
+
+START_TEST(test_minisocket)
+{
+	const struct record old = known();
+	struct record now = next(&old, (struct tcpdiag_socket){ .state = TCPDIAG_FIN_WAIT2,
+								.kind = TCPDIAG_KIND_TIMEWAIT });
+
+	ck_assert_uint_eq(now.sk.known, 0);
+	ck_assert_int_eq(now.settings_ns, 0);
+	ck_assert(!now.sk.linger);
+}
+END_TEST
+
+/* A reader that gives the socket and its settings at once: nothing old gets in. */
+START_TEST(test_own_reading)
+{
+	const struct record old = known();
+	struct record now = { .sk = old.sk, .settings_ns = 998 * S };
+
+	now.sk.state = TCPDIAG_CLOSE;
+	now.sk.linger = false;
+	now.sk.references = 3;
+	now.sk.steady_references = 0;
+	memory_carry(&memory, &now, &old);
+	ck_assert(!now.sk.linger);
+	ck_assert_uint_eq(now.sk.references, 3);
+	ck_assert_uint_eq(now.sk.steady_references, 2);
+	ck_assert_int_eq(now.settings_ns, 998 * S);
+
+	/* The same reading once more tells nothing new. */
+	now.sk.steady_references = 0;
+	now.settings_ns = old.settings_ns;
+	memory_carry(&memory, &now, &old);
+	ck_assert_uint_eq(now.sk.steady_references, 1);
+}
+END_TEST
+
+START_TEST(test_forget)
+{
+	struct record record = known();
+
+	record.sk.known |= TCPDIAG_KNOWS_INFO;
+	settings_forget(&record);
+	ck_assert_uint_eq(record.sk.known, TCPDIAG_KNOWS_INFO | TCPDIAG_KNOWS_DESCRIPTORS);
+	ck_assert_int_eq(record.settings_ns, 0);
+	ck_assert_int_eq(record.sk.linger2_ms, 0);
+	ck_assert_uint_eq(record.sk.references, 0);
+	ck_assert(!record.sk.linger && !record.sk.repair);
+	ck_assert_uint_ne(record.flags & RECORD_UNJUDGED, 0);
+
+	/* Nothing to forget, nothing to judge. */
+	record.flags = 0;
+	settings_forget(&record);
+	ck_assert_uint_eq(record.flags, 0);
+}
+END_TEST
+
+Suite *suite(void)
+{
+	Suite *s = suite_create("settings");
+	TCase *tc = tcase_create("settings");
+
+	tcase_add_checked_fixture(tc, setup, NULL);
+	tcase_add_test(tc, test_carried);
+	tcase_add_test(tc, test_listener_keeps_siblings);
+	tcase_add_test(tc, test_orphan);
+	tcase_add_test(tc, test_minisocket);
+	tcase_add_test(tc, test_own_reading);
+	tcase_add_test(tc, test_forget);
+	suite_add_tcase(s, tc);
+	return s;
+}
