@@ -14,6 +14,7 @@ MODULESDIR = $(LIBDIR)/modules-load.d
 CONFDIR = $(SYSCONFDIR)/tcpdiagd
 
 INSTALL_HEADERS = $(sort $(wildcard include/tcpdiag/*.h))
+INSTALL_RULES = $(sort $(wildcard docs/rules/*.md))
 INSTALL_DOCS = $(sort $(wildcard README.md LICENSE* docs/*.md docs/*.yaml docs/*.conf))
 
 # The default file needs no option; it may then be absent, too.
@@ -39,6 +40,7 @@ install:
 	install -D -m 644 -t $(DESTDIR)$(MANDIR)/man8 docs/tcpdiagd.8
 	install -D -m 644 -t $(DESTDIR)$(MANDIR)/man5 docs/tcpdiagd.yaml.5
 	install -D -m 644 -t $(DESTDIR)$(DOCDIR) $(INSTALL_DOCS) config/tcpdiagd.yaml
+	install -D -m 644 -t $(DESTDIR)$(DOCDIR)/rules $(INSTALL_RULES)
 	$(call install_filled,systemd/tcpdiagd.service.in,$(UNITDIR)/tcpdiagd.service)
 	install -D -m 644 -t $(DESTDIR)$(UNITDIR) systemd/tcpdiagd.socket
 	install -D -m 644 systemd/modules-load.conf $(DESTDIR)$(MODULESDIR)/tcpdiagd.conf

@@ -48,10 +48,13 @@ build-tests: all $(UNIT_TESTS) $(FUZZ_REPLAYS) $(TOOLS)
 check-unit: $(UNIT_TESTS)
 	@O=$(O) tests/unit/run $(UNIT_TESTS)
 
-# The unit test compares it; after a change of a route, a parameter or a field it is written anew.
-.PHONY: openapi
+# Unit tests compare these; after a change of a route, a parameter, a field or a rule they are written anew.
+.PHONY: openapi docs
 openapi: $(O)/tests/unit/web/test_openapi
 	TCPDIAGD_WRITE_DOCS=1 $<
+
+docs: openapi $(O)/tests/unit/web/test_rule_documents
+	TCPDIAGD_WRITE_DOCS=1 $(O)/tests/unit/web/test_rule_documents
 
 check-fuzz: $(FUZZ_REPLAYS)
 	@set -e; for f in $(FUZZERS); do $(O)/tests/fuzz/replay_$$f tests/fuzz/corpus/$$f; done

@@ -64,6 +64,14 @@ static int read_finding(const struct filter *filter, const char *text, size_t le
 	return 0;
 }
 
+static int read_rule(const struct filter *filter, const char *text, size_t len,
+		     struct filter_value *ret)
+{
+	(void)filter;
+	ret->number = tcpdiag_rule_find(text, len);
+	return ret->number == TCPDIAG_RULE_NONE ? -EINVAL : 0;
+}
+
 static int read_netns(const struct filter *filter, const char *text, size_t len,
 		      struct filter_value *ret)
 {
@@ -224,6 +232,13 @@ static bool one_of(const struct filter_test *test, uint64_t number)
 	return false;
 }
 
+static bool match_close_rule(const struct filter *filter, const struct filter_test *test,
+			     const struct record *record)
+{
+	(void)filter;
+	return one_of(test, record->close_rule);
+}
+
 static bool match_netns(const struct filter *filter, const struct filter_test *test,
 			const struct record *record)
 {
@@ -371,6 +386,7 @@ static const struct filter_row rows[] = {
 	{ "family", NULL, match_family, .words = &family_words, .mask = true },
 	{ "protocol", NULL, match_protocol, .words = &protocol_words, .mask = true },
 	{ "closes_with", NULL, match_segment, .words = &segment_words, .mask = true },
+	{ "close_rule", read_rule, match_close_rule, .allowed = "the id of a rule, see /rules" },
 	{ "linger", NULL, match_linger, .words = &linger_words, .mask = true },
 	{ "finding", read_finding, match_finding, .mask = true },
 	{ "netns", read_netns, match_netns,

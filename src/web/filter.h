@@ -49,6 +49,7 @@
 		  "Container of such a process: its id or the beginning of it.", true }, \
 		{ "creator.unit", FILTER_TEXT, "Unit of the last holder of what has none.", \
 		  true }, \
+		{ "close_rule", FILTER_RULE, "Rule that decides what close() does.", true }, \
 		{ "linger", FILTER_LINGER, \
 		  "SO_LINGER: off, zero (close() resets), positive or forever (it blocks); never " \
 		  "matches where it is not known.", \
@@ -78,6 +79,7 @@
 #define FILTER_DIRECTION "{\"type\":\"string\",\"enum\":[\"unknown\",\"inbound\",\"outbound\"]}"
 #define FILTER_FAMILY "{\"type\":\"string\",\"enum\":[\"inet\",\"inet6\"]}"
 #define FILTER_PROTOCOL "{\"type\":\"string\",\"enum\":[\"tcp\",\"mptcp\"]}"
+#define FILTER_RULE "{\"$ref\":\"#/components/schemas/RuleId\"}"
 #define FILTER_LINGER "{\"type\":\"string\",\"enum\":[\"off\",\"zero\",\"positive\",\"forever\"]}"
 #define FILTER_SEGMENT "{\"type\":\"string\",\"enum\":[\"none\",\"fin\",\"rst\"]}"
 

@@ -19,13 +19,7 @@ const struct route_parameter findings_parameters[] = {
 	  "{\"type\":\"string\",\"enum\":[\"socket\",\"listener\",\"process\",\"unit\","
 	  "\"netns\",\"host\"]}",
 	  "Only what concerns such a thing.", true },
-	{ "pid", "{\"type\":\"integer\",\"minimum\":0}", "Only of this process.", true },
-	{ "unit", "{\"type\":\"string\"}",
-	  "Only of this systemd unit; `nginx` means `nginx.service`.", true },
-	{ "netns", "{\"type\":\"integer\",\"minimum\":0}",
-	  "Only in this network namespace, by inode number.", true },
-	LIST_PARAMETERS,
-	{ 0 },
+	{ .more = owner_parameters },
 };
 
 static const struct finding *finding_at(const struct snapshot *snapshot, uint32_t row)

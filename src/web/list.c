@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Lists of findings and listeners: few enough that their rows can be sorted, too many for one buffer.
+ * Lists of findings, listeners and rules: few enough that their rows can be sorted, too many for one buffer.
  */
 #include <ctype.h>
 #include <errno.h>
@@ -9,6 +9,31 @@
 #include "web/envelope.h"
 #include "web/list.h"
 #include "web/select.h"
+
+const struct route_parameter page_parameters[] = {
+	{ "format", "{\"type\":\"string\",\"enum\":[\"json\",\"ndjson\",\"text\"]}",
+	  "One JSON document (default), one object a line and nothing else, or columns for people.",
+	  false },
+	{ "limit", "{\"type\":\"integer\",\"minimum\":0,\"default\":1000}",
+	  "At most so many rows; 0 for all.", false },
+	{ 0 },
+};
+
+const struct route_parameter list_parameters[] = {
+	{ "fields", "{\"type\":\"string\"}",
+	  "Members of each row that are wanted, as in a,b.c; not for text.", false },
+	{ "after", "{\"type\":\"string\"}", "The `next` of the page before.", false },
+	{ .more = page_parameters },
+};
+
+const struct route_parameter owner_parameters[] = {
+	{ "pid", "{\"type\":\"integer\",\"minimum\":0}", "Only of this process.", true },
+	{ "unit", "{\"type\":\"string\"}",
+	  "Only of this systemd unit; `nginx` means `nginx.service`.", true },
+	{ "netns", "{\"type\":\"integer\",\"minimum\":0}",
+	  "Only in this network namespace, by inode number.", true },
+	{ .more = list_parameters },
+};
 
 struct list {
 	struct document document;
@@ -153,8 +178,11 @@ static void begin(struct list *list, struct buffer *b)
 		buffer_char(b, '\n');
 	} else if (list->options.format == LIST_JSON) {
 		buffer_char(b, '{');
-		envelope_print(b, list->snapshot, list->now_ns);
-		buffer_printf(b, ",\"matched\":%" PRIu32 ",\"returned\":%" PRIu32 ",\"%s\":[",
+		if (list->snapshot) {
+			envelope_print(b, list->snapshot, list->now_ns);
+			buffer_char(b, ',');
+		}
+		buffer_printf(b, "\"matched\":%" PRIu32 ",\"returned\":%" PRIu32 ",\"%s\":[",
 			      list->matched, list->count, list->type->word);
 	}
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * A list of rows chosen beforehand, printed piece by piece as JSON, NDJSON or text.
+ * A list of rows chosen beforehand, printed piece by piece as JSON, NDJSON or text. Without a snapshot
+ * (rows that are none of live data) no envelope is printed.
  *
  * The order of rows must not change between snapshots for the rows that stay, since `after` names the
  * last row of the page before by what it is, not by its place.
@@ -32,18 +33,6 @@ struct list_options {
 	const char *after; /* borrowed from the query, or NULL */
 	const char *fields; /* the same */
 };
-
-/* The parameters that every list takes; rows of a struct route_parameter table. */
-#define LIST_PARAMETERS \
-	{ "format", "{\"type\":\"string\",\"enum\":[\"json\",\"ndjson\",\"text\"]}", \
-	  "One JSON document (default), one object a line, or columns for people.", false }, \
-		{ "limit", "{\"type\":\"integer\",\"minimum\":0,\"default\":1000}", \
-		  "At most so many rows; 0 for all.", false }, \
-		{ "fields", "{\"type\":\"string\"}", \
-		  "Members of each row that are wanted, as in a,b.c; not for text.", false }, \
-	{ \
-		"after", "{\"type\":\"string\"}", "The `next` of the page before.", false \
-	}
 
 /* @type: NULL where the route has its own `fields`. Return: 0; -EINVAL with @problem. */
 int list_options_parse(const struct query *query, const struct list_type *type,

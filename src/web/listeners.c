@@ -16,13 +16,7 @@
 const struct route_parameter listeners_parameters[] = {
 	{ "port", "{\"type\":\"integer\",\"minimum\":0,\"maximum\":65535}",
 	  "Only on this local port.", true },
-	{ "pid", "{\"type\":\"integer\",\"minimum\":0}", "Only of this process.", true },
-	{ "unit", "{\"type\":\"string\"}",
-	  "Only of this systemd unit; `nginx` means `nginx.service`.", true },
-	{ "netns", "{\"type\":\"integer\",\"minimum\":0}",
-	  "Only in this network namespace, by inode number.", true },
-	LIST_PARAMETERS,
-	{ 0 },
+	{ .more = owner_parameters },
 };
 
 static const struct record *record_at(const struct snapshot *snapshot, uint32_t row)

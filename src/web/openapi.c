@@ -69,13 +69,14 @@ static void query_parameter(struct emitter *j, const struct route_parameter *p)
 	emit_end(j, '}');
 }
 
-static bool has_parameter(const struct route *route, const char *name)
+/* Whether `format` of a route takes a word. */
+static bool has_format(const struct route *route, const char *quoted)
 {
 	const struct route_parameter *p;
 
-	for (p = route->parameters; p && p->name; p++)
-		if (!strcmp(p->name, name))
-			return true;
+	for (p = parameter_row(route->parameters); p; p = parameter_row(p + 1))
+		if (!strcmp(p->name, "format"))
+			return strstr(p->schema, quoted);
 	return false;
 }
 
@@ -101,9 +102,9 @@ static void answer(struct emitter *j, const struct route *route)
 	emit_object(j, "content");
 	if (route->schema)
 		content(j, "application/json", route->schema);
-	if (has_parameter(route, "format"))
+	if (has_format(route, "\"ndjson\""))
 		content(j, "application/x-ndjson", NULL);
-	if (!route->schema || has_parameter(route, "format"))
+	if (!route->schema || has_format(route, "\"text\""))
 		content(j, "text/plain", NULL);
 	if (route->handler == metrics_route)
 		content(j, "application/openmetrics-text", NULL);
@@ -131,7 +132,7 @@ static void operation(struct emitter *j, const struct route *route)
 	emit_string(j, "summary", route->summary);
 	emit_array(j, "parameters");
 	path_parameter(j, route->path);
-	for (p = route->parameters; p && p->name; p++)
+	for (p = parameter_row(route->parameters); p; p = parameter_row(p + 1))
 		query_parameter(j, p);
 	emit_end(j, ']');
 	emit_object(j, "responses");

@@ -69,7 +69,8 @@ static const struct schema_member finding[] = {
 	{ "evidence", REF("Evidence"), "The numbers that show it; those that apply.", false },
 	{ "cause", STRING_OR_NULL, "Why it is so.", false },
 	{ "remedy", STRING_OR_NULL, "What to do.", false },
-	{ "documentation", STRING_OR_NULL, "Path of the rule.", false },
+	{ "documentation", STRING_OR_NULL,
+	  "Path of the rule; with ?format=text the document for people.", false },
 	{ 0 },
 };
 
@@ -119,7 +120,10 @@ static const struct schema_member rule[] = {
 	{ "counter", STRING_OR_NULL, "The counter that moves.", false },
 	{ "reset_reason", STRING_OR_NULL, "The kernel's reason of the reset.", false },
 	{ "log_line", STRING_OR_NULL, "What the kernel logs.", false },
+	{ "example", STRING_OR_NULL, "How to see it: a few lines.", false },
+	{ "older", STRING_OR_NULL, "What kernels without some feature do instead.", false },
 	{ "remedy", STRING_OR_NULL, "What to do.", false },
+	{ "documentation", STRING, "Path of the document for people.", false },
 	{ 0 },
 };
 

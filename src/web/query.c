@@ -92,7 +92,7 @@ static void list_names(const struct route_parameter *allowed, char *text, size_t
 	size_t len = 0;
 
 	text[0] = '\0';
-	for (; allowed && allowed->name; allowed++) {
+	for (allowed = parameter_row(allowed); allowed; allowed = parameter_row(allowed + 1)) {
 		int added = snprintf(text + len, size - len, "%s%s", len ? ", " : "",
 				     allowed->name);
 
@@ -123,11 +123,11 @@ int query_check(const struct query *query, const struct route_parameter *allowed
 
 	for (i = 0; i < query->count; i++) {
 		const char *name = query->parameters[i].name;
-		const struct route_parameter *row = allowed;
+		const struct route_parameter *row = parameter_row(allowed);
 
-		while (row && row->name && strcmp(row->name, name) != 0)
-			row++;
-		if (!row || !row->name)
+		while (row && strcmp(row->name, name) != 0)
+			row = parameter_row(row + 1);
+		if (!row)
 			return unknown_parameter(name, allowed, problem);
 		for (k = 0; !row->repeatable && k < i; k++)
 			if (!strcmp(query->parameters[k].name, name))

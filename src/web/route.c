@@ -62,8 +62,9 @@ static const struct route table[] = {
 	},
 	{
 		.path = "/rules/{id}",
-		.summary = "One rule: condition, kernel function, RFC, counter, remedy.",
+		.summary = "One rule: condition, kernel function, RFC, counter, example, remedy.",
 		.handler = rule_route,
+		.parameters = rule_parameters,
 		.schema = "Rule",
 	},
 	{

@@ -88,13 +88,25 @@ enum route_flag {
 		1U << 2, /* an answer may be given again for a moment: costly, and asked often */
 };
 
-/* A query parameter of a route; the table ends with a row without name. */
+/*
+ * A query parameter of a route; the table ends with a row without name, whose @more is another table that it
+ * goes on with, or NULL.
+ */
 struct route_parameter {
 	const char *name;
 	const char *schema; /* JSON schema for OpenAPI: "{\"type\":\"integer\",\"minimum\":0}" */
 	const char *text; /* one sentence */
 	bool repeatable;
+	const struct route_parameter *more;
 };
+
+/* The row to look at: for (p = parameter_row(table); p; p = parameter_row(p + 1)). */
+static inline const struct route_parameter *parameter_row(const struct route_parameter *p)
+{
+	while (p && !p->name)
+		p = p->more;
+	return p;
+}
 
 struct route {
 	const char *path; /* "/sockets/{id}" */
@@ -158,4 +170,9 @@ route_fn healthy_route, ready_route; /* health.c */
 
 extern const struct route_parameter sockets_parameters[], socket_parameters[];
 extern const struct route_parameter findings_parameters[], listeners_parameters[];
-extern const struct route_parameter rules_parameters[], root_parameters[];
+extern const struct route_parameter rules_parameters[], rule_parameters[], root_parameters[];
+
+/* Tables that several of these go on with: list.c. */
+extern const struct route_parameter owner_parameters[]; /* pid, unit, netns, then list_parameters */
+extern const struct route_parameter list_parameters[]; /* fields, after, then page_parameters */
+extern const struct route_parameter page_parameters[]; /* format, limit */

@@ -26,15 +26,12 @@ const struct route_parameter sockets_parameters[] = {
 	  "Only these fields, separated by commas; a dot leads into an object: "
 	  "id,remote.address,outcomes.close.segment.",
 	  true },
-	{ "limit", FILTER_NUMBER, "At most so many, 1000 by default; 0: all.", false },
 	{ "after", FILTER_TEXT,
 	  "`next` of the reply before: go on behind it. A socket that lives from the first page "
 	  "to the last stands on exactly one page, whatever comes and goes (with `sort`: as long "
 	  "as the value it is sorted by stays the same).",
 	  false },
-	{ "format", "{\"type\":\"string\",\"enum\":[\"json\",\"ndjson\",\"text\"]}",
-	  "ndjson: one socket a line and nothing else; text: columns as `ss` prints them.", false },
-	{},
+	{ .more = page_parameters },
 };
 
 const struct route_parameter socket_parameters[] = {
@@ -62,25 +59,6 @@ void sockets_print_id(struct buffer *b, const struct record *record)
 	buffer_char(b, '-');
 	buffer_hex(b, record->sk.cookie);
 	buffer_char(b, '"');
-}
-
-void sockets_print_one(struct buffer *b, const struct snapshot *snapshot,
-		       const struct record *record)
-{
-	struct plan *plan = malloc(sizeof(*plan));
-	struct problem problem;
-	struct view view;
-
-	if (plan && plan_make(FIELD_LIST, NULL, 0, plan, &problem) >= 0) {
-		view_init(&view, snapshot);
-		view_set(&view, record);
-		buffer_char(b, '{');
-		plan_print(plan, &view, b);
-		buffer_char(b, '}');
-	} else {
-		buffer_literal(b, "null");
-	}
-	free(plan);
 }
 
 static const struct record *find_record(const struct snapshot *snapshot, uint32_t netns,

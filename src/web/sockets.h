@@ -31,9 +31,5 @@ int sockets_document(const struct snapshot *snapshot, const char *query, int64_t
  */
 void sockets_schemas(struct buffer *b);
 
-/* Appends one socket as in a list, for documents that show an example. */
-void sockets_print_one(struct buffer *b, const struct snapshot *snapshot,
-		       const struct record *record);
-
 /* Appends the id of a socket in quotes: "4026531840-1f". */
 void sockets_print_id(struct buffer *b, const struct record *record);

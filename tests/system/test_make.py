@@ -30,7 +30,7 @@ usr/local/share/man/man5/tcpdiagd.yaml.5
 usr/local/share/man/man8/tcpdiagd.8
 """.split()
 TARGETS = ["run", "check", "install", "uninstall", "check-unit", "check-fuzz", "conformance", "check-system", "bench",
-           "fuzz", "lint", "format", "openapi", "deps", "deps-test", "clean"]
+           "fuzz", "lint", "format", "openapi", "docs", "deps", "deps-test", "clean"]
 # For each floor a function of one that is not below it.
 UPWARD = {
     "model": ("rules", "int tcpdiag_segment_name(int);", "tcpdiag_segment_name(0)"),
@@ -153,7 +153,8 @@ class Make(unittest.TestCase):
         self.make("install", f"DESTDIR={destination}")
         documents = [path.name for pattern in ("README.md", "LICENSE*", "docs/*.md", "docs/*.yaml", "docs/*.conf",
                                                "config/*.yaml") for path in self.copy.glob(pattern)]
-        self.assertLessEqual({"README.md", "LICENSE", "operation.md", "without-sys-admin.conf", "tcpdiagd.yaml"},
+        documents += [f"rules/{path.name}" for path in self.copy.glob("docs/rules/*.md")]
+        self.assertLessEqual({"README.md", "LICENSE", "operation.md", "rules/close-fin.md", "without-sys-admin.conf", "tcpdiagd.yaml"},
                              set(documents))
         self.assertEqual(self.files(destination),
                          sorted(INSTALLED + [f"usr/local/share/doc/tcpdiagd/{name}" for name in documents]))

@@ -479,6 +479,67 @@ START_TEST(rules_search)
 }
 END_TEST
 
+/* Page by page each rule once, in the order of the catalogue. */
+START_TEST(rules_in_pages)
+{
+	char query[128] = "limit=5";
+	int next = TCPDIAG_RULE_NONE + 1;
+
+	f = (struct fixture){ 0 };
+	while (*query) {
+		json_t *json = fixture_get_json(&f, rules_route, query), *row;
+		const char *after = json_string_value(fixture_at(json, "next"));
+		size_t index;
+
+		ck_json_int(json, "matched", TCPDIAG_RULE_MAX - 1);
+		ck_assert_ptr_null(fixture_at(json, "snapshot"));
+		ck_json_int(json, "returned", (int)json_array_size(fixture_at(json, "rules")));
+		json_array_foreach(fixture_at(json, "rules"), index, row)
+			ck_json_text(row, "id", tcpdiag_rule_id(next++));
+		*query = '\0';
+		if (after)
+			snprintf(query, sizeof(query), "limit=5&after=%s", after);
+		json_decref(json);
+	}
+	ck_assert_int_eq(next, TCPDIAG_RULE_MAX);
+	refused(rules_route, "after=no-rule", 400, "after");
+	refused(rules_route, "limit=x", 400, "limit");
+	refused(rules_route, "fields=evidence", 400, "fields");
+	refused(rules_route, "format=xml", 400, "format");
+	refused(rules_route, "fields=id&format=text", 400, "fields");
+}
+END_TEST
+
+START_TEST(rules_in_other_forms)
+{
+	struct request request = { .path = "/rules/x", .argument = "close-unread-data" };
+	struct problem problem = { 0 };
+	size_t lines = 0;
+	json_t *json;
+	char *text, *c;
+
+	f = (struct fixture){ 0 };
+	json = fixture_get_json(&f, rules_route, "fields=id,counter&search=close-unread-data");
+	ck_assert_uint_eq(json_object_size(fixture_at(json, "rules.0")), 2);
+	ck_json_text(json, "rules.0.counter", "TCPAbortOnClose");
+	json_decref(json);
+	text = fixture_get(&f, rules_route, "format=ndjson", NULL, &problem);
+	for (c = text; (c = strchr(c, '\n')); c++)
+		lines++;
+	ck_assert_uint_eq(lines, TCPDIAG_RULE_MAX - 1);
+	free(text);
+	text = fixture_get(&f, rules_route, "format=text&limit=1", NULL, &problem);
+	ck_assert_ptr_nonnull(strstr(text, "\nclose-nothing "));
+	ck_assert_ptr_null(strstr(text, "close-syn-sent"));
+	free(text);
+	text = fixture_get(&f, rule_route, "format=text", &request, &problem);
+	ck_assert_ptr_nonnull(strstr(text, "# close-unread-data: "));
+	free(text);
+	ck_assert_ptr_null(fixture_get(&f, rule_route, "format=ndjson", &request, &problem));
+	ck_assert_str_eq(problem.parameter, "format");
+}
+END_TEST
+
 START_TEST(no_such_rule)
 {
 	static const char *const ids[] = { "", "none", "CLOSE-FIN", "close-fin ", "../etc" };
@@ -512,6 +573,8 @@ Suite *suite(void)
 	tcase_add_test(t, listener_pages);
 	tcase_add_test(t, all_rules);
 	tcase_add_test(t, rules_search);
+	tcase_add_test(t, rules_in_pages);
+	tcase_add_test(t, rules_in_other_forms);
 	tcase_add_loop_test(t, no_such_rule, 0, 5);
 	suite_add_tcase(s, t);
 	return s;

@@ -476,21 +476,6 @@ START_TEST(schemas)
 }
 END_TEST
 
-START_TEST(one_socket_for_other_documents)
-{
-	struct buffer b = {};
-	json_error_t error;
-	json_t *json;
-
-	sockets_print_one(&b, &machine.snapshot, &machine.snapshot.records[2]);
-	json = json_loadb(b.data, b.len, 0, &error);
-	ck_assert_ptr_nonnull(json);
-	ck_assert_str_eq(text_at(json, "id"), "4026531840-12");
-	json_decref(json);
-	buffer_done(&b);
-}
-END_TEST
-
 Suite *suite(void)
 {
 	Suite *s = suite_create("sockets: fields");
@@ -511,7 +496,6 @@ Suite *suite(void)
 	tcase_add_test(t, one_socket_in_full);
 	tcase_add_loop_test(t, wrong_id, 0, ARRAY_SIZE(wrong_ids));
 	tcase_add_test(t, schemas);
-	tcase_add_test(t, one_socket_for_other_documents);
 	suite_add_tcase(s, t);
 	return s;
 }
