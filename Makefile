@@ -20,8 +20,8 @@
 #   make deps           packages for the build      make deps-test   packages for the tests
 #   make clean
 #
-# Variables: O=build (build folder), SAN=address,undefined (sanitizers), V=1 (show commands),
-# WERROR=1, CC, CFLAGS, LDFLAGS (added to the project's own), PREFIX, DESTDIR, SYSCONFDIR=/etc.
+# Variables: O=build (build folder), BPF=0 (without BPF: no clang, bpftool and libbpf), V=1 (show commands),
+# SAN=address,undefined (sanitizers), WERROR=1, CC, CFLAGS, LDFLAGS (added to the project's own), PREFIX, DESTDIR, SYSCONFDIR=/etc.
 
 MAKEFLAGS += --no-builtin-rules
 .SUFFIXES:
@@ -29,6 +29,7 @@ MAKEFLAGS += --no-builtin-rules
 .SECONDARY:
 
 O ?= build
+BPF ?= 1
 SAN ?=
 V ?=
 WERROR ?=

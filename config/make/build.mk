@@ -3,14 +3,19 @@
 # Each floor is its own archive. A program or a test links its floor and those below it, so that a call
 # upwards does not link.
 
-PKGS = libmicrohttpd jansson libmnl libsystemd yaml-0.1 libseccomp libcap zlib
+PKGS = libmicrohttpd jansson libmnl libsystemd yaml-0.1 libseccomp libcap zlib $(if $(BPF_SOURCES),libbpf)
 
 FLOORS = model rules kernel collector web daemon
+
+# With BPF=0 one file says that there is none, and neither clang, bpftool nor libbpf is needed.
+BPF_SOURCES = $(if $(filter 0,$(BPF)),,$(wildcard src/kernel/bpf/*.bpf.c))
+LEFT_OUT = $(if $(BPF_SOURCES),src/kernel/bpf_none.c, \
+	$(filter-out src/kernel/bpf_none.c,$(wildcard src/kernel/bpf.c src/kernel/bpf_*.c)))
 
 # What each floor needs besides libc, and which floors are below it.
 LIBS_model =
 LIBS_rules = -lm
-LIBS_kernel = $(call pkg_libs,libmnl)
+LIBS_kernel = $(call pkg_libs,libmnl $(if $(BPF_SOURCES),libbpf))
 LIBS_collector = $(call pkg_libs,libsystemd) -lm
 LIBS_web = $(call pkg_libs,libmicrohttpd jansson libsystemd libseccomp libcap zlib) -lm
 LIBS_daemon = $(call pkg_libs,jansson libsystemd yaml-0.1 libcap)
@@ -43,7 +48,8 @@ FORTIFY = $(if $(SAN)$(filter -O0,$(CFLAGS))$(findstring _FORTIFY_SOURCE,$(CFLAG
 BASE_CFLAGS = -std=gnu17 -O2 -g -fno-strict-aliasing -fstack-protector-strong -fPIE \
 	$(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer) $(FORTIFY) \
 	$(WARNINGS) $(if $(WERROR),-Werror)
-BASE_CPPFLAGS = -D_GNU_SOURCE -DTCPDIAGD_VERSION='"$(VERSION)"' -Iinclude -Isrc
+BASE_CPPFLAGS = -D_GNU_SOURCE -DTCPDIAGD_VERSION='"$(VERSION)"' -Iinclude -Isrc \
+	$(if $(BPF_SOURCES),-isystem $(BPF_O))
 BASE_LDFLAGS = -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(if $(SAN),-fsanitize=$(SAN))
 
 # The user's flags come last; none of them is needed. Some of them (-flto, -fsanitize) must be seen at
@@ -51,25 +57,44 @@ BASE_LDFLAGS = -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(if $(SAN),-fsanitize=$
 COMPILE = $(CC) $(BASE_CPPFLAGS) $(CPPFLAGS) $(BASE_CFLAGS) $(CFLAGS) -MMD -MP
 LINK = $(CC) $(BASE_LDFLAGS) $(CFLAGS) $(LDFLAGS)
 
+# <linux/types.h> wants <asm/types.h> of some machine.
+BPF_O = $(O)/bpf
+# Not in everybody's PATH.
+BPFTOOL = PATH="$$PATH:/usr/sbin:/sbin" bpftool
+BPF_COMPILE = clang -target bpf -std=gnu17 -O2 -g -Wall -Wextra -Werror -Isrc \
+	-idirafter /usr/include/$(shell gcc -print-multiarch 2>/dev/null || $(CC) -print-multiarch)
+
 Q = $(if $(V),,@)
 # Silent with make -s, the command itself with V=1.
 say = $(if $(V),,@$(if $(findstring s,$(firstword -$(MAKEFLAGS))),,printf '  %-6s %s\n' $(1) $(2);))
 
 # A change of compiler or flags rebuilds everything: objects depend on this file.
 STAMP = $(O)/.flags
-FLAGS_NOW = $(COMPILE) | $(LINK)
+FLAGS_NOW = $(COMPILE) | $(LINK) | $(BPF_COMPILE)
 ifneq ($(file <$(STAMP)),$(FLAGS_NOW))
 .PHONY: $(STAMP)
 endif
 $(STAMP):
 	@mkdir -p $(@D) && printf '%s' '$(subst ','\'',$(FLAGS_NOW))' >$@
 
-sources = $(sort $(wildcard src/$(1)/*.c))
+sources = $(filter-out $(LEFT_OUT),$(sort $(wildcard src/$(1)/*.c)))
 objects = $(patsubst %.c,$(O)/obj/%.o,$(1))
 
 $(O)/obj/%.o: %.c $(STAMP)
 	@mkdir -p $(@D)
 	$(call say,CC,$<)$(COMPILE) -c -o $@ $<
+
+# BPF programs: compiled, linked (which drops what only a debugger needs), made into a header that holds the
+# bytes.
+BPF_SKELETONS = $(patsubst src/kernel/bpf/%.bpf.c,$(BPF_O)/%.skel.h,$(BPF_SOURCES))
+$(BPF_O)/%.o: src/kernel/bpf/%.bpf.c $(wildcard src/kernel/bpf/*.h) $(STAMP)
+	@mkdir -p $(@D)
+	$(call say,BPF,$<)$(BPF_COMPILE) -c -o $@ $<
+$(BPF_O)/%.linked.o: $(BPF_O)/%.o
+	$(Q)$(BPFTOOL) gen object $@ $<
+$(BPF_O)/%.skel.h: $(BPF_O)/%.linked.o
+	$(Q)$(BPFTOOL) gen skeleton $< name $*_bpf >$@
+$(filter $(O)/obj/src/kernel/bpf_%,$(call objects,$(call sources,kernel))): | $(BPF_SKELETONS)
 
 define floor_rule
 $(O)/lib$(1).a: $(call objects,$(call sources,$(1)))

@@ -4,7 +4,8 @@
 # bring a service along (Prometheus, nginx) are unpacked into the build folder, never installed.
 
 DEPS_BUILD = gcc make pkg-config libc6-dev libmicrohttpd-dev libjansson-dev libmnl-dev libsystemd-dev \
-	libyaml-dev libseccomp-dev libcap-dev zlib1g-dev
+	libyaml-dev libseccomp-dev libcap-dev zlib1g-dev \
+	$(if $(filter 0,$(BPF)),,libbpf-dev clang bpftool)
 DEPS_TEST = $(DEPS_BUILD) check clang clang-format clang-tidy cppcheck libclang-rt-14-dev shellcheck \
 	mandoc python3 iproute2 nftables curl openssl systemd procps
 # Unpacked only: they come with services.

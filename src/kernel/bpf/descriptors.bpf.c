@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Every descriptor of a TCP or MPTCP socket, of every process that the reader's PID namespace shows, in every
+ * network namespace.
+ *
+ * The kernel calls this for each open descriptor (kernel/bpf/task_iter.c), holding a reference to its file,
+ * in the context of the process that reads. Threads are visited only where they have a table of their own.
+ */
+#include "settings.h"
+
+/* The reader is in a PID namespace of its own, where a process has another number. */
+const volatile bool nested = false;
+/* Tracing programs may call bpf_get_socket_cookie(), Linux 5.12; it creates one where there is none. */
+const volatile bool has_cookie_helper = true;
+
+static __always_inline int number_of(const struct task_struct *task)
+{
+	const struct task_struct *reader, *leader;
+	const struct pid *pid;
+	unsigned int level;
+	int number = 0;
+
+	if (!nested)
+		return task->tgid;
+	/* Only what the reader's /proc shows is visited, so its level is one of the process's. */
+	reader = (const void *)bpf_get_current_task();
+	pid = BPF_CORE_READ(reader, thread_pid);
+	level = BPF_CORE_READ(pid, level);
+	leader = task->group_leader;
+	pid = BPF_CORE_READ(leader, thread_pid);
+	if (!pid || level > 32)
+		return 0;
+	bpf_probe_read_kernel(&number, sizeof(number),
+			      (const char *)pid + bpf_core_field_offset(struct pid, numbers) +
+				      level * bpf_core_type_size(struct upid) +
+				      bpf_core_field_offset(struct upid, nr));
+	return number;
+}
+
+static __always_inline __u64 cookie_of(struct sock *sk)
+{
+	if (has_cookie_helper)
+		return bpf_get_socket_cookie(sk);
+	return (__u64)sk->__sk_common.skc_cookie.counter;
+}
+
+static __always_inline bool is_asked_for(const struct sock *sk)
+{
+	const __u16 family = sk->__sk_common.skc_family;
+	const __u16 protocol = sk->sk_protocol;
+
+	return (family == AF_INET || family == AF_INET6) && sk->sk_type == SOCK_STREAM &&
+	       (protocol == IPPROTO_TCP || protocol == IPPROTO_MPTCP);
+}
+
+static __always_inline void copy_v4(__u8 *to, __be32 address)
+{
+	to[10] = 0xff;
+	to[11] = 0xff;
+	__builtin_memcpy(to + 12, &address, sizeof(address));
+}
+
+static __always_inline void copy_v6(__u8 *to, const struct in6_addr *address)
+{
+	for (int i = 0; i < 4; i++) {
+		const __be32 word = address->in6_u.u6_addr32[i];
+
+		__builtin_memcpy(to + 4 * i, &word, sizeof(word));
+	}
+}
+
+/* The upper 96 bits of ::ffff:a.b.c.d. */
+static __always_inline bool is_mapped(const struct in6_addr *address)
+{
+	return !address->in6_u.u6_addr32[0] && !address->in6_u.u6_addr32[1] &&
+	       address->in6_u.u6_addr32[2] == bpf_htonl(0xffff);
+}
+
+static __always_inline void read_addresses(const struct sock *sk, struct descriptor_row *row,
+					   struct closed_row *closed)
+{
+	const struct sock_common *common = &sk->__sk_common;
+
+	if (common->skc_family == AF_INET6) {
+		copy_v6(closed->local, &common->skc_v6_rcv_saddr);
+		copy_v6(closed->remote, &common->skc_v6_daddr);
+		if (is_mapped(&common->skc_v6_rcv_saddr))
+			row->settings.flags |= ROW_MAPPED;
+		if (BPF_CORE_READ_BITFIELD(common, skc_ipv6only))
+			row->settings.flags |= ROW_V6ONLY;
+	} else {
+		copy_v4(closed->local, common->skc_rcv_saddr);
+		copy_v4(closed->remote, common->skc_daddr);
+	}
+}
+
+/* inet_num goes when the connection dies, inet_sport stays: net/ipv4/inet_diag.c shows that one, too. */
+static __always_inline void read_closed(const struct sock *sk, const struct tcp_sock *tp,
+					struct descriptor_row *row, struct closed_row *closed)
+{
+	const struct inet_sock *inet = (const void *)tp;
+
+	read_addresses(sk, row, closed);
+	closed->remote_port = bpf_ntohs(sk->__sk_common.skc_dport);
+	closed->uid = sk->sk_uid.val;
+	closed->mark = sk->sk_mark;
+	closed->ifindex = (__u32)sk->__sk_common.skc_bound_dev_if;
+	if (!tp)
+		return;
+	closed->local_port = bpf_ntohs(inet->inet_sport);
+	/* After disconnect() the numbers of the old connection are still there, and mean nothing. */
+	if (!closed->remote_port)
+		return;
+	closed->rqueue = tp->rcv_nxt - tp->copied_seq;
+	closed->wqueue = tp->write_seq - tp->snd_una;
+}
+
+SEC("iter/task_file")
+int descriptors(struct bpf_iter__task_file *ctx)
+{
+	struct {
+		struct descriptor_row row;
+		struct closed_row closed;
+	} out = {};
+	struct task_struct *task = ctx->task;
+	struct file *file = ctx->file;
+	struct socket *socket;
+	struct tcp_sock *tp;
+	unsigned long references;
+	struct sock *sk;
+
+	if (!task || !file)
+		return 0;
+	socket = bpf_sock_from_file(file);
+	if (!socket)
+		return 0;
+	sk = socket->sk;
+	if (!sk || !is_asked_for(sk))
+		return 0;
+	out.row.size = sizeof(out.row);
+	out.row.settings.cookie = cookie_of(sk);
+	out.row.netns = sk->__sk_common.skc_net.net->ns.inum;
+	out.row.inode = (__u32)file->f_inode->i_ino;
+	out.row.pid = number_of(task);
+	out.row.fd = (__s32)ctx->fd;
+	out.row.state = sk->__sk_common.skc_state;
+	out.row.shutdown = sk->sk_shutdown;
+	out.row.family = sk->__sk_common.skc_family;
+	read_sock(sk, &out.row.settings);
+	/* Without the one that holds it open for us. */
+	references = count_references(file);
+	out.row.settings.references = saturate(references ? references - 1 : 0);
+	out.row.settings.flags |= ROW_KNOWS_REFERENCES;
+	tp = bpf_skc_to_tcp_sock(sk);
+	if (tp)
+		read_tcp_sock(tp, &out.row.settings);
+	else
+		out.row.settings.flags |= ROW_MPTCP;
+	if (out.row.state == TCP_CLOSE) {
+		out.row.size = sizeof(out);
+		read_closed(sk, tp, &out.row, &out.closed);
+		bpf_seq_write(ctx->meta->seq, &out, sizeof(out));
+	} else {
+		bpf_seq_write(ctx->meta->seq, &out.row, sizeof(out.row));
+	}
+	return 0;
+}
+
+char LICENSE[] SEC("license") = "GPL";

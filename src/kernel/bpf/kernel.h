@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Of the kernel's structures, the members that are read and no others. Where they are, and whether they are
+ * there at all, is found out when a program is loaded (CO-RE), so the order here means nothing.
+ */
+#pragma once
+
+#include <linux/bpf.h>
+#include <linux/types.h>
+#include <stdbool.h>
+
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+
+typedef struct {
+	long counter;
+} atomic_long_t;
+
+typedef struct {
+	__s64 counter;
+} atomic64_t;
+
+/* include/linux/file_ref.h, Linux 6.13. */
+typedef struct {
+	atomic_long_t refcnt;
+} file_ref_t;
+
+struct inode {
+	unsigned long i_ino;
+};
+
+struct file {
+	file_ref_t f_ref;
+	atomic_long_t f_count;
+	struct inode *f_inode;
+};
+
+struct ns_common {
+	unsigned int inum;
+};
+
+struct net {
+	struct ns_common ns;
+};
+
+typedef struct {
+	struct net *net;
+} possible_net_t;
+
+struct in6_addr {
+	union {
+		__be32 u6_addr32[4];
+	} in6_u;
+};
+
+struct sock_common {
+	__be32 skc_daddr;
+	__be32 skc_rcv_saddr;
+	__be16 skc_dport;
+	__u16 skc_num;
+	unsigned short skc_family;
+	unsigned char skc_state;
+	unsigned char skc_ipv6only : 1;
+	int skc_bound_dev_if;
+	possible_net_t skc_net;
+	struct in6_addr skc_v6_daddr;
+	struct in6_addr skc_v6_rcv_saddr;
+	atomic64_t skc_cookie;
+	unsigned long skc_flags;
+};
+
+struct bpf_prog;
+
+/* net/core/sock_reuseport.c */
+struct sock_reuseport {
+	__u16 num_socks;
+	struct bpf_prog *prog;
+};
+
+struct socket;
+
+typedef struct {
+	__u32 val;
+} kuid_t;
+
+struct sock {
+	struct sock_common __sk_common;
+	__u16 sk_protocol;
+	__u16 sk_type;
+	int sk_err;
+	int sk_err_soft;
+	__u8 sk_shutdown;
+	unsigned long sk_lingertime;
+	__u32 sk_mark;
+	kuid_t sk_uid;
+	struct socket *sk_socket;
+	struct sock_reuseport *sk_reuseport_cb;
+};
+
+struct socket {
+	struct file *file;
+	struct sock *sk;
+};
+
+struct inet_sock {
+	__be16 inet_sport;
+};
+
+struct inet_connection_sock {
+	__u32 icsk_user_timeout;
+};
+
+struct rb_root {
+	struct rb_node *rb_node;
+};
+
+struct tcp_sock {
+	__u8 repair : 1;
+	__u32 copied_seq;
+	__u32 rcv_nxt;
+	__u32 write_seq;
+	__u32 snd_una;
+	int linger2;
+	bool is_mptcp;
+	struct rb_root out_of_order_queue;
+};
+
+struct mptcp_sock {
+	int token;
+};
+
+struct upid {
+	int nr;
+};
+
+struct pid {
+	unsigned int level;
+	struct upid numbers[1];
+};
+
+struct task_struct {
+	int tgid;
+	struct task_struct *group_leader;
+	struct pid *thread_pid;
+};
+
+struct bpf_iter_meta {
+	struct seq_file *seq;
+};
+
+struct bpf_iter__task_file {
+	struct bpf_iter_meta *meta;
+	struct task_struct *task;
+	__u32 fd;
+	struct file *file;
+};
+
+/* Only their names count; the numbers come from the kernel. */
+enum sock_flags {
+	SOCK_LINGER = 4,
+};
+
+#pragma clang attribute pop
+
+/* Part of the ABI. */
+#define AF_INET 2
+#define AF_INET6 10
+#define SOCK_STREAM 1
+#define IPPROTO_TCP 6
+#define IPPROTO_MPTCP 262
+#define TCP_CLOSE 7
+#define TCP_LISTEN 10
