@@ -75,7 +75,38 @@ static struct owner *sole_owner(struct walk *walk, const struct record *record)
 	return owner;
 }
 
-static void count_held(struct owner *owner, const struct record *record)
+/* A connection begins with the settings of its listener. */
+static bool listener_resets(const struct snapshot *snapshot, const struct record *record)
+{
+	const struct tcpdiag_socket *listener;
+
+	if (record->listener >= snapshot->record_count)
+		return false;
+	listener = &snapshot->records[record->listener].sk;
+	return listener->known & TCPDIAG_KNOWS_LINGER && listener->linger &&
+	       !listener->sk_lingertime_ms;
+}
+
+static void count_reset(const struct snapshot *snapshot, struct owner *owner,
+			const struct record *record)
+{
+	const struct tcpdiag_socket *sk = &record->sk;
+
+	if (tcpdiag_peer_finished(sk))
+		owner->rst_done++;
+	else
+		owner->rst_live++;
+	/* The queue of an MPTCP socket counts memory: how many bytes those are is not known. */
+	if (!sk->mptcp)
+		owner->lost_bytes += (uint64_t)tcpdiag_unread_bytes(sk) + tcpdiag_unsent_bytes(sk);
+	if (record->close_rule == TCPDIAG_RULE_CLOSE_LINGER_ZERO) {
+		owner->linger_zero++;
+		owner->linger_inherited += listener_resets(snapshot, record);
+	}
+}
+
+static void count_held(const struct snapshot *snapshot, struct owner *owner,
+		       const struct record *record)
 {
 	const struct tcpdiag_socket *sk = &record->sk;
 
@@ -91,17 +122,9 @@ static void count_held(struct owner *owner, const struct record *record)
 	}
 	if (record->close_segment == TCPDIAG_SEGMENT_FIN) {
 		owner->fin++;
-		if (!(sk->known & TCPDIAG_KNOWS_LINGER))
-			owner->uncertain = true;
+		owner->uncertain += !(sk->known & TCPDIAG_KNOWS_LINGER);
 	} else if (record->close_segment == TCPDIAG_SEGMENT_RST) {
-		if (tcpdiag_peer_finished(sk))
-			owner->rst_done++;
-		else
-			owner->rst_live++;
-		/* The queue of an MPTCP socket counts memory: how many bytes those are is not known. */
-		if (!sk->mptcp)
-			owner->lost_bytes += (uint64_t)tcpdiag_unread_bytes(sk) +
-					     tcpdiag_unsent_bytes(sk);
+		count_reset(snapshot, owner, record);
 	}
 }
 
@@ -116,7 +139,7 @@ static void count_record(struct walk *walk, const struct record *record)
 	} else if (record->sk.attachment == TCPDIAG_HELD) {
 		owner = sole_owner(walk, record);
 		if (owner)
-			count_held(owner, record);
+			count_held(snapshot, owner, record);
 	} else if (record->sk.attachment == TCPDIAG_ORPHAN) {
 		owner = owner_of(walk, record->creator);
 		if (owner)

@@ -23,7 +23,9 @@ struct owner {
 	uint32_t close_wait; /* held */
 	uint32_t fin_wait_2; /* held */
 	uint64_t lost_bytes; /* unread and unsent, of what is reset */
-	bool uncertain; /* a setting that is not known could change something */
+	uint32_t uncertain; /* of fin: a setting that is not known could change it */
+	uint32_t linger_zero; /* reset by SO_LINGER 0 alone */
+	uint32_t linger_inherited; /* of these the ones whose listener has that, too */
 };
 
 struct owners {

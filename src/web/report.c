@@ -114,7 +114,8 @@ static void print_header(struct report *report)
 	page_end(page);
 	page_begin(page, "", 0);
 	if (report->sockets_known) {
-		page_printf(page, 0, "%s sockets", number_text(snapshot->record_count, text));
+		page_printf(page, 0, "%s %s", number_text(snapshot->record_count, text),
+			    snapshot->record_count == 1 ? "socket" : "sockets");
 		if (snapshot->namespace_count > 1)
 			page_printf(page, 1, "in %s namespaces",
 				    number_text(snapshot->namespace_count, text));

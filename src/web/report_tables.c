@@ -136,6 +136,27 @@ static void stop_row(struct page *page, const struct snapshot *snapshot, const s
 	page_row(page, columns, cells, count);
 }
 
+/* Why, where the table's other columns do not say it: nothing is unread, and yet it resets. */
+static void stop_reason(struct page *page, const struct owner *owner)
+{
+	char number[NUMBER_MAX], inherited[NUMBER_MAX];
+
+	if (!owner->linger_zero)
+		return;
+	page_begin(page, "", 2);
+	page_printf(page, 0, "%s by SO_LINGER 0%s", number_text(owner->linger_zero, number),
+		    owner->linger_inherited ? "," : "");
+	if (owner->linger_inherited == owner->linger_zero)
+		page_text(page,
+			  owner->linger_zero == 1 ? "which its listener has, too"
+						  : "which their listener has, too",
+			  1);
+	else if (owner->linger_inherited)
+		page_printf(page, 1, "of %s the listener has it, too",
+			    number_text(owner->linger_inherited, inherited));
+	page_end(page);
+}
+
 static void stop_table(struct page *page, const struct snapshot *snapshot,
 		       const struct owners *owners, uint32_t troubled, uint32_t holding,
 		       bool uncertain)
@@ -148,8 +169,10 @@ static void stop_table(struct page *page, const struct snapshot *snapshot,
 	char number[NUMBER_MAX];
 
 	page_heading(page, columns, ARRAY_SIZE(columns));
-	for (i = 0; i < shown; i++)
+	for (i = 0; i < shown; i++) {
 		stop_row(page, snapshot, &owners->rows[i], columns, ARRAY_SIZE(columns));
+		stop_reason(page, &owners->rows[i]);
+	}
 	page_begin(page, "", 0);
 	if (troubled > shown)
 		page_printf(page, 0, "%s more would reset something.",
@@ -202,6 +225,7 @@ static void stop_strangers(struct page *page, const struct owners *owners)
 void report_stop_now(struct page *page, const struct snapshot *snapshot)
 {
 	uint32_t troubled = 0, holding = 0, uncertain = 0, i;
+	char number[NUMBER_MAX];
 	struct owners owners;
 
 	if (!metrics_source_works(snapshot, SOURCE_PROCESSES)) {
@@ -227,8 +251,10 @@ void report_stop_now(struct page *page, const struct snapshot *snapshot)
 	stop_strangers(page, &owners);
 	if (uncertain) {
 		page_begin(page, "", 10);
-		page_text(page, "* as far as known: SO_LINGER is not seen, and taken to be off.",
-			  0);
+		page_printf(
+			page, 0,
+			"* as far as known: SO_LINGER of %s %s is not seen, and taken to be off.",
+			number_text(uncertain, number), uncertain == 1 ? "socket" : "sockets");
 		page_end(page);
 	}
 	owners_done(&owners);

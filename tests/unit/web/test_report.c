@@ -167,7 +167,7 @@ START_TEST(calm)
 		"rst-on-close,",
 		"listener-queue-at-risk.",
 		"ending any of 2 units and programs resets nothing (*)",
-		"SO_LINGER is not seen",
+		"SO_LINGER of 2 sockets is not seen",
 		"established 3",
 		"close-wait 1 (oldest 400 s)",
 		"orphans 1 of 131,072",
@@ -333,6 +333,32 @@ START_TEST(stop_now)
 }
 END_TEST
 
+/* A reset that no unread byte explains is explained. */
+START_TEST(stop_now_by_linger)
+{
+	static const char *const lines[] = {
+		"\n  1 by SO_LINGER 0\n",
+		"\n  1 by SO_LINGER 0, which its listener has, too\n",
+	};
+	struct record *records;
+	uint32_t i, count;
+	char *text;
+
+	fixture_begin(&f);
+	records = snapshot_writer_records(&f.w, &count);
+	for (i = 0; i < count; i++)
+		records[i].sk.known |= TCPDIAG_KNOWS_LINGER;
+	records[R_LIVE].close_rule = TCPDIAG_RULE_CLOSE_LINGER_ZERO;
+	records[R_LIVE].listener = _i ? R_LISTENER : RECORD_NONE;
+	records[R_LISTENER].sk.linger = true;
+	fixture_seal(&f);
+	text = print(100);
+	ck_assert_msg(strstr(text, lines[_i]), "%s", text);
+	free(text);
+	fixture_done(&f);
+}
+END_TEST
+
 START_TEST(stretched)
 {
 	char *text;
@@ -417,6 +443,7 @@ Suite *suite(void)
 	tcase_add_loop_test(t, calm_at_once, 0, 2);
 	tcase_add_test(t, unknown);
 	tcase_add_test(t, stop_now);
+	tcase_add_loop_test(t, stop_now_by_linger, 0, 2);
 	tcase_add_test(t, strangers);
 	tcase_add_test(t, commands_stay_whole);
 	tcase_add_test(t, stretched);
