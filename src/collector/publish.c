@@ -183,6 +183,23 @@ static int64_t owners_asked(const struct poll *p)
 	return owners_result_ns(walk->owners);
 }
 
+/* Records that a finding is about: the next poll looks at them more closely. */
+static int list_flagged(struct poll *p)
+{
+	struct collector *c = p->c;
+	const struct record *records;
+	uint32_t count, i;
+	int r = 0;
+
+	c->flagged_count = 0;
+	records = snapshot_writer_records(&p->w, &count);
+	for (i = 0; i < p->concerned_count && r == 0; i++)
+		if (records[c->concerned[i]].findings)
+			r = push_number(&c->flagged, &c->flagged_room, &c->flagged_count,
+					c->concerned[i]);
+	return r;
+}
+
 static int put_findings(struct poll *p, const struct orphans *orphans, const struct counters *rates,
 			const struct process *processes, uint32_t process_count)
 {
@@ -210,7 +227,7 @@ static int put_findings(struct poll *p, const struct orphans *orphans, const str
 
 	input.holders = attach_holders(c->attach, &input.holder_count);
 	r = findings_evaluate(c->findings, &c->settings.thresholds, &input, &p->w);
-	return MIN(r, 0);
+	return r < 0 ? r : list_flagged(p);
 }
 
 /* ---- the header ---- */
