@@ -14,28 +14,10 @@
 
 #define AHEAD 6U
 
-/* What the last pass has read of it: all records once, and those that a pass before its time has seen. */
-static void join_pass(const struct poll *p, struct record *record)
-{
-	const struct owners_lane *walk = &p->c->walk;
-	const struct socket_settings *settings;
-	const struct owner *run;
-
-	if (!walk->bpf || !record->sk.inode ||
-	    (!p->settings_ns && !(record->flags & RECORD_ASK_OWNERS)) ||
-	    !owners_find(walk->owners, record->sk.inode, &run))
-		return;
-	settings = owners_settings(walk->owners, run->settings);
-	if (settings)
-		settings_join(record, settings, owners_result_ns(walk->owners));
-}
-
-static int add_listener(const struct poll *p, struct record *records, uint32_t position)
+static int add_listener(const struct poll *p, const struct record *records, uint32_t position)
 {
 	if (records[position].sk.state != TCPDIAG_LISTEN)
 		return 0;
-	/* Those who wait in its queue take them over, wherever they stand. */
-	join_pass(p, &records[position]);
 	return listeners_add(p->c->listeners, &records[position].sk, position);
 }
 
@@ -43,7 +25,7 @@ static int add_listener(const struct poll *p, struct record *records, uint32_t p
  * Listeners stand at the positions that the pass has listed (what takes the place of one that left, too)
  * or were appended by it.
  */
-static int gather_listeners(struct poll *p, struct record *records, uint32_t count)
+static int gather_listeners(struct poll *p, const struct record *records, uint32_t count)
 {
 	uint32_t i;
 	int r = 0;
@@ -164,17 +146,6 @@ static int begin_attach(struct poll *p)
 			    c->walk.result, c->walk.clean, &limits, c->gone);
 }
 
-static void know_settings(const struct poll *p, const struct record *records, struct record *record)
-{
-	if (!p->c->bpf) {
-		settings_forget(record);
-		return;
-	}
-	join_pass(p, record);
-	if (record->sk.attachment == TCPDIAG_UNACCEPTED && record->listener != RECORD_NONE)
-		settings_inherit(record, &records[record->listener]);
-}
-
 static int judge(struct poll *p, struct record *records, uint32_t position, uint32_t count,
 		 bool turned)
 {
@@ -186,7 +157,8 @@ static int judge(struct poll *p, struct record *records, uint32_t position, uint
 	meet(p, records, position);
 	direct(p, records, record);
 	count_child(p, records, record);
-	know_settings(p, records, record);
+	if (!c->bpf)
+		settings_forget(record);
 	attach_record(c->attach, record);
 	if (turned || record->flags & RECORD_UNJUDGED ||
 	    (record->seen_ns == p->now_ns && !(record->flags & RECORD_JUDGED)))
@@ -207,8 +179,6 @@ int poll_judge(struct poll *p)
 	bool turned = class != c->environment_class;
 	struct record *records = snapshot_writer_records(&p->w, &count);
 
-	if (c->walk.bpf && owners_result_ns(c->walk.owners) != c->settings_ns)
-		p->settings_ns = owners_result_ns(c->walk.owners);
 	if (gather_listeners(p, records, count) < 0 || gather_peers(p, records, count) < 0 ||
 	    begin_attach(p) == -ENOMEM)
 		return -ENOMEM;
@@ -218,8 +188,6 @@ int poll_judge(struct poll *p)
 	for (i = 0; i < count; i++)
 		if (judge(p, records, i, count, turned) < 0)
 			return -ENOMEM;
-	if (p->settings_ns)
-		c->settings_ns = p->settings_ns;
 	if (!p->stale)
 		peers_settle(&c->peers, records);
 	if (p->pass == PASS_SWEEP) {

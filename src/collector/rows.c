@@ -79,11 +79,11 @@ static int place(struct poll *p, struct record *record)
 	if (is_teardown(&record->sk) &&
 	    push_number(&c->besides, &c->besides_room, &p->besides_count, count - 1) < 0)
 		return -ENOMEM;
-	if (r == JOIN_MATCHED)
+	if (r == JOIN_MATCHED) {
 		carry(p, record, &p->before.records[position]);
-	else if (push_number(&c->fresh, &c->fresh_room, &p->fresh_count, count - 1) < 0)
-		return -ENOMEM;
-	return look_up_note(p, record, count - 1);
+		return 0;
+	}
+	return push_number(&c->fresh, &c->fresh_room, &p->fresh_count, count - 1);
 }
 
 /* What stays unread above the limit is counted. Return: as sock_diag_next(). */
