@@ -59,8 +59,9 @@ docs: openapi $(O)/tests/unit/web/test_rule_documents
 check-fuzz: $(FUZZ_REPLAYS)
 	@set -e; for f in $(FUZZERS); do $(O)/tests/fuzz/replay_$$f tests/fuzz/corpus/$$f; done
 
+# RANDOM=N walks, whose numbers begin with SEED; FULL=1: every kind of reference in every cell.
 conformance: $(CONFORMANCE_TOOLS)
-	@O=$(O) tests/conformance/run $(ARGS)
+	@O=$(O) tests/conformance/run $(RANDOM:%=--random %) $(SEED:%=--seed %) $(FULL:%=--full) $(ARGS)
 
 check-system: all $(TOOLS)
 	@O=$(O) tests/system/run $(ARGS)

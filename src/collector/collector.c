@@ -217,10 +217,8 @@ struct collector *collector_free(struct collector *c)
 	attach_free(c->attach);
 	join_done(&c->join);
 	port_usage_done(&c->usage);
-	peers_done(&c->peers);
 	free(c->order);
 	free(c->fresh);
-	free(c->besides);
 	free(c->concerned);
 	free(c->reload.error);
 	free(c);

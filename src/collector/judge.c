@@ -34,52 +34,11 @@ static int gather_listeners(struct poll *p, const struct record *records, uint32
 	for (i = 0; i < p->order_count && r == 0; i++)
 		if (p->c->order[i] < MIN(count, p->appended))
 			r = add_listener(p, records, p->c->order[i]);
-	for (i = 0; i < p->besides_count && r == 0; i++)
-		if (p->c->besides[i] < MIN(count, p->appended))
-			r = add_listener(p, records, p->c->besides[i]);
 	for (i = p->appended; i < count && r == 0; i++)
 		r = add_listener(p, records, i);
 	if (r == 0 && !p->stale)
 		p->c->listeners_seen = true;
 	return r;
-}
-
-static int want_peer(struct poll *p, const struct record *records, uint32_t position)
-{
-	if (!(TCPDIAG_STATES_TEARDOWN & TCPDIAG_STATE_BIT(records[position].sk.state)))
-		return 0;
-	return peers_want(&p->c->peers, records, position);
-}
-
-/* Sockets in teardown states stand where the listeners do, or in a list of their own. */
-static int gather_peers(struct poll *p, const struct record *records, uint32_t count)
-{
-	struct collector *c = p->c;
-	uint32_t i;
-	int r = 0;
-
-	peers_begin(&c->peers);
-	if (p->stale)
-		return 0;
-	for (i = 0; i < p->order_count && r == 0; i++)
-		if (c->order[i] < MIN(count, p->appended))
-			r = want_peer(p, records, c->order[i]);
-	for (i = 0; i < p->besides_count && r == 0; i++)
-		if (c->besides[i] < MIN(count, p->appended))
-			r = want_peer(p, records, c->besides[i]);
-	for (i = p->appended; i < count && r == 0; i++)
-		r = want_peer(p, records, i);
-	return r < 0 ? r : peers_index(&c->peers, records);
-}
-
-/* Records of a poll without a dump stand where they stood, and so do their peers. */
-static void meet(struct poll *p, struct record *records, uint32_t position)
-{
-	if (p->stale)
-		return;
-	records[position].peer = RECORD_NONE;
-	if (peers_maybe(&p->c->peers, &records[position].sk))
-		peers_meet(&p->c->peers, records, position);
 }
 
 static void direct(struct poll *p, const struct record *records, struct record *record)
@@ -154,7 +113,6 @@ static int judge(struct poll *p, struct record *records, uint32_t position, uint
 
 	if (position + AHEAD < count)
 		record_prefetch(&records[position + AHEAD]);
-	meet(p, records, position);
 	direct(p, records, record);
 	count_child(p, records, record);
 	if (!c->bpf)
@@ -179,8 +137,7 @@ int poll_judge(struct poll *p)
 	bool turned = class != c->environment_class;
 	struct record *records = snapshot_writer_records(&p->w, &count);
 
-	if (gather_listeners(p, records, count) < 0 || gather_peers(p, records, count) < 0 ||
-	    begin_attach(p) == -ENOMEM)
+	if (gather_listeners(p, records, count) < 0 || begin_attach(p) == -ENOMEM)
 		return -ENOMEM;
 	c->environment_class = class;
 	if (p->pass == PASS_SWEEP)
@@ -188,8 +145,6 @@ int poll_judge(struct poll *p)
 	for (i = 0; i < count; i++)
 		if (judge(p, records, i, count, turned) < 0)
 			return -ENOMEM;
-	if (!p->stale)
-		peers_settle(&c->peers, records);
 	if (p->pass == PASS_SWEEP) {
 		know_children(p, records, count);
 		p->totals.port_range_ratio_max = port_usage_ratio(&c->usage);

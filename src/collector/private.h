@@ -13,7 +13,6 @@
 #include "collector/lanes.h"
 #include "collector/listeners.h"
 #include "collector/memory.h"
-#include "collector/peers.h"
 #include "collector/pool.h"
 #include "collector/port_usage.h"
 #include "collector/sources.h"
@@ -71,7 +70,6 @@ struct collector {
 	struct attach *attach;
 	struct join join;
 	struct port_usage usage;
-	struct peers peers;
 	struct owners_lane walk;
 	struct gauges gauges;
 	struct lanes lanes;
@@ -92,9 +90,8 @@ struct collector {
 	bool no_mptcp; /* the kernel does not answer for it */
 	uint32_t *order; /* kept between polls; fast lane: records it covers; sweep: listeners */
 	uint32_t *fresh; /* records without a record before */
-	uint32_t *besides; /* listeners and records in teardown states that are not in @order */
 	uint32_t *concerned; /* records that findings may be about */
-	uint32_t order_room, fresh_room, besides_room, concerned_room;
+	uint32_t order_room, fresh_room, concerned_room;
 
 	struct sd_event_source *timer, *walk_timer;
 	void (*published)(struct collector *collector, int result, void *context);
@@ -112,7 +109,7 @@ struct poll {
 	bool lendable;
 	struct snapshot_writer w;
 	struct snapshot before; /* all empty: there was none */
-	uint32_t order_count, fresh_count, besides_count, concerned_count;
+	uint32_t order_count, fresh_count, concerned_count;
 	uint32_t appended; /* records from here on are new to the fast lane */
 	uint32_t rows; /* that the kernel gave */
 	uint32_t cut;
@@ -175,8 +172,6 @@ int reader_open(struct collector *c);
 void reader_close(struct collector *c);
 /* It has answered; @cost_ns: CPU time. */
 void reader_answered(struct collector *c, int64_t now_ns, int64_t cost_ns);
-/* It has answered, in full or in part. */
-bool reader_works(const struct collector *c);
 
 /* walk.c: the owners. */
 int walk_open(struct collector *c);

@@ -59,30 +59,6 @@ static void missing_sources(struct lines *lines, const struct sources *sources)
 	}
 }
 
-/* Rules that nothing was judged by: that they are silent says nothing. */
-static void missing_rules(struct lines *lines, uint32_t blind)
-{
-	const char *separator = "";
-	char text[512] = "";
-	size_t used = 0;
-	int rule;
-
-	for (rule = TCPDIAG_RULE_FINDING_FIRST; rule < TCPDIAG_RULE_MAX; rule++) {
-		int n;
-
-		if (!(blind & finding_bit((enum tcpdiag_rule)rule)))
-			continue;
-		n = snprintf(text + used, sizeof(text) - used, "%s%s", separator,
-			     tcpdiag_rule_id((enum tcpdiag_rule)rule));
-		if (n < 0 || (size_t)n >= sizeof(text) - used)
-			break;
-		used += (size_t)n;
-		separator = ", ";
-	}
-	if (used)
-		line(lines, "not judged without what is missing: %s", text);
-}
-
 static uint32_t missing(struct poll *p)
 {
 	struct collector *c = p->c;
@@ -95,7 +71,6 @@ static uint32_t missing(struct poll *p)
 		     c->settings.max_sockets);
 	if (!c->sweep_ns && !c->sweep_cut && !p->stale)
 		line(&lines, "no full sweep is complete yet");
-	missing_rules(&lines, p->w.header->findings_blind);
 	if (stats && c->replay && stats->truncated)
 		line(&lines, "%llu messages of the dump are cut short or malformed",
 		     (unsigned long long)stats->truncated);
@@ -225,8 +200,6 @@ static int put_findings(struct poll *p, const struct orphans *orphans, const str
 		.environment = &c->environment,
 		.rates = rates,
 		.orphans = orphans,
-		.settings_blind = !reader_works(c),
-		.closed_blind = !reader_works(c) || !c->walk.bpf,
 		.netns = c->self.netns,
 		.replay = c->replay,
 		.selected = true,

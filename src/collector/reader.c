@@ -37,13 +37,6 @@ void reader_close(struct collector *c)
 	c->settings_ns = 0;
 }
 
-bool reader_works(const struct collector *c)
-{
-	enum source_state state = c->sources.text[SOURCE_BPF].row.state;
-
-	return c->bpf && (state == SOURCE_OK || state == SOURCE_DEGRADED);
-}
-
 void reader_answered(struct collector *c, int64_t now_ns, int64_t cost_ns)
 {
 	const char *lacks = bpf_reader_lacks(c->bpf, 0);

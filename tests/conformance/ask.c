@@ -7,12 +7,16 @@
  * NETLINK_SOCK_DIAG, surroundings through its reader of /proc, answers from the oracle itself: what is
  * compared with the kernel here is what the daemon would have said.
  *
- *   socket PROTOCOL ADDRESS PORT ADDRESS PORT [INPUT=VALUE...]   local, remote; port 0: any
- *   blank [INPUT=VALUE...]      a closed socket, which only a look at descriptors shows
- *   catalogue                   all rules
+ *   socket PROTOCOL ADDRESS PORT ADDRESS PORT [holders] [INPUT=VALUE...]   local, remote; port 0: any
+ *   closed INODE [INPUT=VALUE...]   a socket that only a pass over all descriptors shows
+ *   blank [INPUT=VALUE...]          the same where there is no such pass: all that is known is that it is closed
+ *   reader                          what there is of BPF here, and what it lacks
+ *   catalogue                       all rules
  *
- * PROTOCOL is tcp or mptcp. INPUT is linger (off, forever, milliseconds), linger2 (milliseconds) or
- * repair (0, 1): what sock_diag does not tell. With any, the answer holds "told" beside "outcomes".
+ * PROTOCOL is tcp or mptcp. An answer holds "outcomes", what the oracle says of the row of sock_diag alone;
+ * "read", where BPF has read the rest, as the daemon joins it; and "told", where INPUT words give linger (off,
+ * forever, milliseconds), linger2 (milliseconds) or repair (0, 1). With "holders" every descriptor of
+ * the machine is looked at, twice, for references that are steady.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -26,14 +30,19 @@
 
 #include <tcpdiag/outcome.h>
 
+#include "kernel/bpf.h"
 #include "kernel/counters.h"
 #include "kernel/sock_diag.h"
 #include "model/macro.h"
 
 #define WORDS_MAX 16
+#define PROCESSES_MAX 64
 
 struct ask {
 	struct sock_diag *diag;
+	struct bpf_reader *reader; /* NULL: none */
+	int reader_error;
+	uint32_t netns;
 	struct counters_reader *counters;
 	struct tcpdiag_environment environment;
 };
@@ -95,6 +104,27 @@ static json_t *unknown_json(uint8_t unknown)
 	return array;
 }
 
+static json_t *holding_json(const struct tcpdiag_outcome *outcome)
+{
+	static const struct {
+		uint8_t bit;
+		const char *name;
+	} holding[] = {
+		{ TCPDIAG_HOLDING_PROCESS, "process" },
+		{ TCPDIAG_HOLDING_DUPLICATE, "duplicate" },
+		{ TCPDIAG_HOLDING_CALL, "call" },
+	};
+	json_t *array;
+
+	if (!outcome->holding_known)
+		return json_null();
+	array = json_array();
+	for (size_t i = 0; i < ARRAY_SIZE(holding); i++)
+		if (outcome->holding & holding[i].bit)
+			json_array_append_new(array, json_string(holding[i].name));
+	return array;
+}
+
 static json_t *outcome_json(const struct tcpdiag_outcome *outcome)
 {
 	json_t *otherwise = json_array();
@@ -103,9 +133,10 @@ static json_t *outcome_json(const struct tcpdiag_outcome *outcome)
 		json_array_append_new(
 			otherwise, json_pack("{s:s, s:o}", "if", outcome->otherwise[i].condition,
 					     "result", result_json(&outcome->otherwise[i].result)));
-	return json_pack("{s:o, s:b, s:b, s:o, s:o}", "result", result_json(&outcome->result),
-			 "peer_finished", outcome->peer_finished, "certain", outcome->certain,
-			 "unknown", unknown_json(outcome->unknown), "otherwise", otherwise);
+	return json_pack("{s:o, s:o, s:b, s:b, s:o, s:o}", "result", result_json(&outcome->result),
+			 "holding", holding_json(outcome), "peer_finished", outcome->peer_finished,
+			 "certain", outcome->certain, "unknown", unknown_json(outcome->unknown),
+			 "otherwise", otherwise);
 }
 
 /* Null where no process can do that operation. */
@@ -179,6 +210,115 @@ static json_t *socket_json(const struct tcpdiag_socket *sk)
 	return object;
 }
 
+/* Null for what was not read. */
+static json_t *known_or_null(const struct tcpdiag_socket *sk, uint32_t bit, int64_t value)
+{
+	return sk->known & bit ? json_integer(value) : json_null();
+}
+
+static json_t *settings_json(const struct tcpdiag_socket *sk)
+{
+	json_t *linger = json_null();
+
+	if (sk->known & TCPDIAG_KNOWS_LINGER)
+		linger = sk->linger ? milliseconds(sk->sk_lingertime_ms) : json_string("off");
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "linger", linger,
+			 "linger2", known_or_null(sk, TCPDIAG_KNOWS_LINGER2, sk->linger2_ms),
+			 "repair", known_or_null(sk, TCPDIAG_KNOWS_REPAIR, sk->repair),
+			 "user_timeout",
+			 known_or_null(sk, TCPDIAG_KNOWS_USER_TIMEOUT, sk->user_timeout_ms),
+			 "out_of_order", known_or_null(sk, TCPDIAG_KNOWS_OFO, sk->out_of_order),
+			 "error", known_or_null(sk, TCPDIAG_KNOWS_ERROR, sk->sk_err), "references",
+			 known_or_null(sk, TCPDIAG_KNOWS_REFERENCES, sk->references), "descriptors",
+			 known_or_null(sk, TCPDIAG_KNOWS_DESCRIPTORS, sk->descriptors), "processes",
+			 known_or_null(sk, TCPDIAG_KNOWS_DESCRIPTORS, sk->processes), "siblings",
+			 known_or_null(sk, TCPDIAG_KNOWS_SIBLINGS, sk->siblings));
+}
+
+/* ---- what BPF reads ---- */
+
+struct holders {
+	int32_t pids[PROCESSES_MAX];
+	uint16_t processes;
+	uint16_t descriptors;
+	struct socket_settings settings;
+	struct tcpdiag_socket closed; /* where sock_diag has no row */
+};
+
+static void count_holder(struct holders *holders, const struct descriptor *row)
+{
+	holders->descriptors++;
+	holders->settings = row->settings;
+	for (int i = 0; i < holders->processes; i++)
+		if (holders->pids[i] == row->pid)
+			return;
+	if (holders->processes < PROCESSES_MAX)
+		holders->pids[holders->processes++] = row->pid;
+}
+
+/* One pass over all descriptors. Return: how many refer to @inode; -errno. */
+static int find_holders(struct ask *ask, uint32_t inode, struct holders *ret)
+{
+	struct tcpdiag_socket closed;
+	struct descriptor row;
+	int r;
+
+	*ret = (struct holders){ 0 };
+	r = descriptors_begin(ask->reader);
+	while (r == 0 && (r = descriptors_next(ask->reader, &row, &closed)) == 1) {
+		r = 0;
+		if (row.inode != inode || row.netns != ask->netns)
+			continue;
+		count_holder(ret, &row);
+		if (row.state == TCPDIAG_CLOSE)
+			ret->closed = closed;
+	}
+	return r < 0 ? r : ret->descriptors;
+}
+
+/* As the daemon joins them: who holds it in this pass, and the references that two passes have seen. */
+static int apply_holders(struct ask *ask, struct tcpdiag_socket *sk)
+{
+	struct holders before, now;
+	int r;
+
+	r = find_holders(ask, sk->inode, &before);
+	if (r <= 0)
+		return r;
+	r = find_holders(ask, sk->inode, &now);
+	if (r <= 0)
+		return r;
+	settings_apply(&now.settings, sk);
+	sk->known |= TCPDIAG_KNOWS_DESCRIPTORS;
+	sk->descriptors = now.descriptors;
+	sk->processes = now.processes;
+	if (sk->known & TCPDIAG_KNOWS_REFERENCES)
+		sk->steady_references = MIN(before.settings.references, now.settings.references);
+	return 1;
+}
+
+/* Return: 1 where something was read; 0; -errno. */
+static int read_settings(struct ask *ask, struct tcpdiag_socket *sk, bool holders)
+{
+	const struct tcpdiag_socket *asked = sk;
+	struct socket_settings settings;
+	int found = 0, r;
+
+	if (!ask->reader)
+		return 0;
+	if (bpf_reader_has_look_up(ask->reader)) {
+		found = settings_look_up(ask->reader, &asked, 1, &settings);
+		if (found == 1)
+			settings_apply(&settings, sk);
+	}
+	/* What cannot be looked up by its ends, a pass over the descriptors shows. */
+	if ((holders || found == 0) && sk->inode && bpf_reader_has_descriptors(ask->reader)) {
+		r = apply_holders(ask, sk);
+		return r < 0 ? r : found || r;
+	}
+	return found;
+}
+
 /* ---- questions ---- */
 
 /* "linger=1000" and its like. Returns whether it was one. */
@@ -206,11 +346,22 @@ static bool tell(struct tcpdiag_socket *sk, const char *word)
 	return true;
 }
 
-static json_t *answer(const struct ask *ask, const struct tcpdiag_socket *sk, char **inputs,
-		      int count)
+static json_t *answer(struct ask *ask, const struct tcpdiag_socket *sk, char **inputs, int count)
 {
-	struct tcpdiag_socket told = *sk;
+	struct tcpdiag_socket told = *sk, read = *sk;
+	bool holders = count > 0 && strcmp(inputs[0], "holders") == 0;
 	json_t *object = socket_json(sk);
+	int r = read_settings(ask, &read, holders);
+
+	inputs += holders;
+	count -= holders;
+	if (r < 0)
+		json_object_set_new(object, "error", json_string(strerrorname_np(-r)));
+	if (r > 0) {
+		json_object_set_new(object, "read", outcomes_json(ask, &read));
+		json_object_set_new(object, "read_fate", fate_json(ask, &read));
+		json_object_set_new(object, "settings", settings_json(&read));
+	}
 
 	json_object_set_new(object, "outcomes", outcomes_json(ask, sk));
 	json_object_set_new(object, "fate", fate_json(ask, sk));
@@ -324,6 +475,34 @@ static json_t *ask_blank(struct ask *ask, char **words, int count)
 	return json_pack("{s:[o]}", "rows", answer(ask, &sk, words, count));
 }
 
+/* The same, found through its descriptor: as much as the kernel has of it. */
+static json_t *ask_closed(struct ask *ask, char **words, int count)
+{
+	struct tcpdiag_socket sk;
+	struct holders holders;
+	int r;
+
+	if (count < 1 || !ask->reader || !bpf_reader_has_descriptors(ask->reader))
+		return json_pack("{s:s}", "error", "no pass over the descriptors");
+	r = find_holders(ask, (uint32_t)strtoul(words[0], NULL, 10), &holders);
+	if (r < 0)
+		return json_pack("{s:s}", "error", strerrorname_np(-r));
+	if (r == 0 || holders.closed.state != TCPDIAG_CLOSE)
+		return json_pack("{s:[]}", "rows");
+	sk = holders.closed;
+	/* "blind" is what is known without the settings. */
+	sk.known &= ~(TCPDIAG_KNOWS_LINGER | TCPDIAG_KNOWS_LINGER2 | TCPDIAG_KNOWS_REPAIR);
+	return json_pack("{s:[o]}", "rows", answer(ask, &sk, words + 1, count - 1));
+}
+
+static json_t *ask_reader(const struct ask *ask)
+{
+	return json_pack("{s:b, s:b, s:s}", "look_up",
+			 ask->reader && bpf_reader_has_look_up(ask->reader), "descriptors",
+			 ask->reader && bpf_reader_has_descriptors(ask->reader), "lacks",
+			 bpf_reader_lacks(ask->reader, ask->reader_error));
+}
+
 static json_t *ask_catalogue(void)
 {
 	static const char *const kinds[] = { "outcome", "fate", "finding" };
@@ -359,12 +538,16 @@ static json_t *ask_line(struct ask *ask, char *line)
 		return json_pack("{s:s}", "error", "no counters");
 	if (strcmp(words[0], "socket") == 0)
 		return ask_socket(ask, words + 1, count - 1);
+	if (strcmp(words[0], "closed") == 0)
+		return ask_closed(ask, words + 1, count - 1);
+	if (strcmp(words[0], "reader") == 0)
+		return ask_reader(ask);
 	if (strcmp(words[0], "blank") == 0)
 		return ask_blank(ask, words + 1, count - 1);
 	return json_pack("{s:s}", "error", "unknown question");
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	struct ask ask = { 0 };
 	struct stat netns;
@@ -374,7 +557,11 @@ int main(void)
 
 	if (stat("/proc/self/ns/net", &netns) < 0)
 		return EXIT_FAILURE;
-	r = sock_diag_open((uint32_t)netns.st_ino, &ask.diag);
+	ask.netns = (uint32_t)netns.st_ino;
+	ask.reader_error = argc > 1 && strcmp(argv[1], "--no-bpf") == 0
+				   ? -EOPNOTSUPP
+				   : bpf_reader_new(&ask.reader);
+	r = sock_diag_open(ask.netns, &ask.diag);
 	if (r == 0)
 		r = counters_open(&ask.counters);
 	if (r < 0)
@@ -390,5 +577,6 @@ int main(void)
 	free(line);
 	ask.counters = counters_free(ask.counters);
 	ask.diag = sock_diag_free(ask.diag);
+	ask.reader = bpf_reader_free(ask.reader);
 	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -1,5 +1,10 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""A network namespace of one's own with a TUN device, whose other end is this process."""
+"""
+A network namespace of one's own with a TUN device, whose other end is this process.
+
+Making one is cheap, but the kernel takes them away one after the other, slowly: a worker keeps its own for
+many scenarios. Each has ports of its own, so what a former one has left behind is not heard.
+"""
 
 import ctypes
 import fcntl
@@ -20,6 +25,10 @@ ETH_P_ALL, PACKET_OUTGOING = 3, 4
 SIOCSIFADDR, SIOCSIFNETMASK, SIOCSIFFLAGS = 0x8916, 0x891C, 0x8914
 RTF_LOCAL = 0x80000000
 
+FIRST_PORT, FIRST_BOUND = 10000, 2000
+# No scenario leaves something for the next: no round-trip times, no memory of failed fast opens.
+ISOLATION = (("ipv4/tcp_no_metrics_save", 1), ("ipv4/tcp_fastopen_blackhole_timeout_sec", 0))
+
 LOCAL = {"4": "10.0.0.1", "6": "fd00::1", "mapped": "10.0.0.1"}
 REMOTE = {"4": "10.0.0.2", "6": "fd00::2", "mapped": "10.0.0.2"}
 
@@ -36,9 +45,12 @@ def die_with_parent():
 
 
 def sysctl(name, value):
-    """Of the namespace this thread is in, never of the machine."""
-    with open("/proc/sys/net/" + name, "w", encoding="ascii") as file:
+    """Of the namespace this thread is in, never of the machine. Returns what it was."""
+    with open("/proc/sys/net/" + name, "r+", encoding="ascii") as file:
+        before = file.read().strip()
+        file.seek(0)
         file.write(str(value))
+    return before
 
 
 def bring_up(interface):
@@ -82,17 +94,51 @@ class Wire:
         bring_up("lo")
         bring_up("peer")
         add_addresses("peer")
+        await_ipv6()
+        for name, value in ISOLATION:
+            try:
+                sysctl(name, value)
+            except OSError:
+                pass
+        self.next_port = FIRST_PORT
+        self.next_bound = FIRST_BOUND
+        self.tap = None
+        self.begin()
+
+    def begin(self):
+        """A new scenario."""
         self.seen = []  # all segments of the subject's side, in order
         self.pending = []  # of these the ones not handed out yet
         self.sources = [self.tun]
-        self.foreign = None  # port whose segments are not the subject's, where both ends are kernels
+        self.ports = set()  # the other ends'
+        while self.read(self.tun) is not None:
+            pass
+
+    def end(self):
+        if self.tap:
+            self.tap.close()
+            self.tap = None
+        self.ports = set()
+
+    def new_port(self):
+        """For a peer: no two scenarios share one."""
+        port = self.next_port
+        self.next_port += 1
+        self.ports.add(port)
+        return port
+
+    def new_bound(self):
+        """For a socket of the subject's side that binds: below those that the kernel chooses."""
+        self.next_bound += 1
+        return self.next_bound
 
     def sniff_loopback(self, foreign):
-        """What the kernel's sockets send each other; @foreign: the port that is not in question."""
+        """What the kernel's sockets send each other, to @foreign: the port that is not in question."""
         tap = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK,
                             socket.htons(ETH_P_ALL))
         tap.bind(("lo", ETH_P_ALL))
-        self.tap, self.foreign = tap, foreign
+        self.tap = tap
+        self.ports.add(foreign)
         self.sources.append(tap.fileno())
 
     def read(self, source):
@@ -114,7 +160,7 @@ class Wire:
         while True:
             packets = [data for data in map(self.read, self.sources) if data is not None]
             segments = [segment for segment in map(packet.parse, packets)
-                        if segment and segment.source[1] != self.foreign]
+                        if segment and segment.target[1] in self.ports]
             for segment in segments:
                 segment.time = time.monotonic()
             self.seen += segments

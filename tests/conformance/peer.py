@@ -26,6 +26,7 @@ class Peer:
         self.resets = 0
         self.retransmissions = 0  # after a loss a FIN waits for the congestion window
         self.highest = None  # end of the highest sequence number seen
+        self.theirs = None  # the kernel's newest acknowledgement
 
     def send(self, flags, data=b"", seq=None, ack=None, urgent=0, options=b""):
         start = self.seq if seq is None else seq
@@ -42,6 +43,7 @@ class Peer:
         if segment.flags & RST:
             self.resets += 1
             return
+        self.theirs = segment.ack
         end = segment.seq + segment.length
         if (segment.flags & FIN or segment.data_fin) and not self.fins:
             self.fins = 1
@@ -65,6 +67,11 @@ class Peer:
     def reset(self):
         self.send(RST | ACK)
 
+    def forget(self):
+        """Ends whatever the kernel still has of this connection."""
+        for seq in {self.seq, self.theirs} - {None, 0}:
+            self.send(RST | ACK, seq=seq)
+
     def urgent(self, payload):
         """The last byte of @payload is the urgent one."""
         self.send(URG | PSH | ACK, payload, urgent=len(payload))
@@ -83,6 +90,9 @@ class KernelPeer(Peer):
     def __init__(self, wire, local, remote, sock):
         super().__init__(wire, local, remote)
         self.sock = sock
+
+    def forget(self):
+        pass
 
     def data(self, payload):
         self.sock.send(payload)

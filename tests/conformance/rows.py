@@ -6,39 +6,10 @@ What must happen does not stand here: the oracle says it and the kernel shows it
 that it is meant to exercise, and NEAR names for each rule a row that is one input away from it.
 """
 
-from dataclasses import dataclass
+from row import OPS, Rows
 
-
-@dataclass
-class Row:
-    name: str
-    steps: str  # into the state
-    op: str  # one of OPS, "listener_close", "fate": wait and see, or "asked": nothing
-    rule: str = None
-    prepare: str = ""  # between the question and the operation
-    family: str = "4"
-    about: str = "flow"  # what the question is about: the flow with the peer, or the listener
-    patience: float = 0.0  # seconds that a blocking call is left alone, before...
-    after: str = ""  # ...the peer does this
-    measure: float = 0.0  # for fates: it lasts at least this share of at_most
-    seconds: float = 0.0  # about how long the row takes; long ones are started first
-    dead: int = 0  # connections in the listener's queue that their peer has reset
-    uncertain: bool = False  # even with all inputs the oracle may not claim to know
-    unknown: str = ""  # for "asked": the input that it must name
-    late: str = ""  # data that comes after the operation is answered with "rst" or "none"
-    optional: bool = False  # not every kernel can make it
-    protocol: str = "tcp"
-
-
-OPS = ("close", "exit", "shutdown_read", "shutdown_write", "shutdown_both")
-ROWS = []
-NAMES = set()
-
-
-def add(name, steps, op, rule=None, **more):
-    assert name not in NAMES, name
-    NAMES.add(name)
-    ROWS.append(Row(name, steps, op, rule, **more))
+ROWS = Rows()
+add = ROWS.add
 
 
 # ---- states by queues by operations ----
@@ -421,17 +392,6 @@ add("loopback/unread/close", "pair tcp; data 5", "close", "close-unread-data")
 # A FIN that came while data was waiting is read with the last byte, before any end of file is seen.
 add("close-wait/read-to-the-fin/close", "connect; data 5; fin; read 5", "close", "close-fin")
 add("close-wait/read-before-the-fin/close", "connect; data 5; fin; read 4", "close", "close-unread-data")
-
-# ---- walks that nobody has thought out ----
-
-
-def walks(count, first=1000):
-    return [Row(f"walk/{seed}", f"walk {seed}", OPS[seed % len(OPS)] if seed % 3 else "close",
-                family=("4", "6", "mapped")[seed % 7 % 3], patience=1.5, seconds=2)
-            for seed in range(first, first + count)]
-
-
-ROWS += walks(60, 1)
 
 # ---- for each rule a row that is one input away from it and is decided by another ----
 

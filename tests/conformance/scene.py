@@ -2,19 +2,24 @@
 """Asking the oracle about a world, doing the operation in it, and watching what comes of it."""
 
 import errno
-import json
 import os
+import select
 import signal
 import socket
-import subprocess
 import threading
 import time
 from dataclasses import dataclass, field
 
 import net
-from packet import RST
-from words import SETTLE, Words
+from check import ABORTS
+from holders import Sleeper, child_that_waits
+from packet import FIN, RST
+from words import Words
 from world import CannotMake
+
+# The kernel answers a call or a packet before the call returns; only loopback goes through a queue.
+SETTLE, SETTLE_LOOPBACK = 0.002, 0.04
+BLOCKS = 0.15  # a call that has not returned by then blocks
 
 
 @dataclass
@@ -24,69 +29,62 @@ class Observation:
     segments: list = field(default_factory=list)
     counters: dict = field(default_factory=dict)
     new_fin: bool = False
+    later_fin: bool = False  # after the call was ended from outside
     resets: int = 0  # of the flow in question
     other_resets: int = 0
     rows: list = field(default_factory=list)
     descriptor_state: int = None  # tcpi_state, where the descriptor is still open
-    interrupted: bool = False  # the call was ended by the peer: the rows are from before that
-
-
-class Ask:
-    """The oracle in its co-process."""
-
-    def __init__(self, program):
-        self.process = subprocess.Popen([program], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                        text=True, bufsize=1, preexec_fn=net.die_with_parent)
-
-    def __call__(self, *words):
-        self.process.stdin.write(" ".join(map(str, words)) + "\n")
-        line = self.process.stdout.readline()
-        if not line:
-            raise CannotMake("the oracle's process ended")
-        reply = json.loads(line)
-        if "error" in reply:
-            raise CannotMake(f"ask {' '.join(map(str, words))}: {reply['error']}")
-        return reply.get("rows", reply.get("rules"))
+    interrupted: bool = False  # the call was ended from outside: the rows are from before that
 
 
 class Scene(Words):
-    def __init__(self, ask_program, family="4"):
-        super().__init__(family)
-        self.ask = Ask(ask_program)
+    def __init__(self, wire, ask, family="4"):
+        super().__init__(wire, family)
+        self.ask, self.reader = ask, ask.reader
+        self.holder = None  # a child that has become the sole holder
+        self.calling = None  # the thread of the operation
+
+    def settle(self):
+        self.pump(SETTLE_LOOPBACK if self.loopback else SETTLE)
+
+    def end(self):
+        for other in self.others:
+            other.release()
+        if self.holder:
+            os.kill(self.holder, signal.SIGKILL)
+            os.waitpid(self.holder, 0)
+        super().end()
+
+    # ---- questions ----
 
     def aim(self, at):
         """What the questions are about: the "flow" with the peer, or the "listener"."""
         self.aimed = at
+        subject = self.listener if at == "listener" else self.subject()
+        self.inode = os.fstat(subject.fileno()).st_ino if subject is not None else 0
         if at == "flow" and self.peer:
             self.question = ["socket", self.protocol, *self.peer.local, *self.peer.remote]
         else:
-            subject = self.listener if at == "listener" else self.subject()
             self.question = ["socket", self.protocol, *self.name_of(subject), "::", 0]
-            self.inode = os.fstat(subject.fileno()).st_ino  # not a sibling's of the same name
+
+    def inputs(self):
+        return ["holders"] + [f"{key}={value}" for key, value in self.told.items()]
+
+    def look_at_closed(self):
+        """What no dump shows."""
+        if not self.reader["descriptors"]:
+            return self.ask("blank", *self.inputs()[1:])["rows"][0]
+        rows = self.ask("closed", self.inode, *self.inputs())["rows"]
+        if len(rows) != 1:
+            raise CannotMake(f"{len(rows)} descriptors of a closed socket")
+        return rows[0]
 
     def look(self, told=False):
-        inputs = [f"{key}={value}" for key, value in self.told.items()] if told else []
-        rows = self.ask(*self.question, *inputs)
+        """@told: the question before the operation, with everything."""
+        rows = self.ask(*self.question, *(self.inputs() if told else []))["rows"]
         return [row for row in rows if self.aimed != "listener" or row["inode"] in (0, self.inode)]
 
-    def exit_holder(self):
-        """A child becomes the sole holder of the subject. Returns what kills it and waits."""
-        ready, done = os.pipe()
-        child = os.fork()
-        if child == 0:
-            net.die_with_parent()
-            os.write(done, b".")
-            while True:
-                signal.pause()
-        os.read(ready, 1)
-        os.close(ready)
-        os.close(done)
-        self.drop_subject()
-
-        def kill():
-            os.kill(child, signal.SIGKILL)
-            os.waitpid(child, 0)
-        return kill
+    # ---- operations ----
 
     def drop_subject(self):
         subject = self.subject()
@@ -96,32 +94,78 @@ class Scene(Words):
             self.sock = None
         subject.close()
 
+    def only_child(self, polling):
+        """A child becomes the sole holder of the subject."""
+        def sleep(descriptor):
+            if polling:
+                poll = select.poll()
+                poll.register(descriptor, 0)
+                poll.poll()
+            signal.pause()
+        self.holder = child_that_waits(self.subject(), sleep)
+
+    def kill_child(self):
+        child, self.holder = self.holder, None
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+
     def operation(self, name):
-        """The call to make; what has to be arranged first is."""
+        """
+        The calls to make, in their order: all but the last let go of one of several references, which
+        nobody must notice.
+        """
         how = {"shutdown_read": socket.SHUT_RD, "shutdown_write": socket.SHUT_WR,
                "shutdown_both": socket.SHUT_RDWR}
         if name in how:
             subject = self.subject()
-            return lambda: subject.shutdown(how[name])
-        if name == "close":
-            return self.drop_subject
-        if name == "exit":
-            return self.exit_holder()
+            return [lambda: subject.shutdown(how[name])]
         if name == "listener_close":
-            return self.do_close_listener
+            return [self.do_close_listener]
+        others, self.others = self.others, []
+        first = [other.release for other in others if not other.subject_first]
+        rest = [other.release for other in others if other.subject_first]
+        if name == "close":
+            return first + [self.drop_subject] + rest
+        if name == "exit":
+            self.only_child(any(isinstance(other, Sleeper) for other in others))
+            if others:
+                return first + [self.drop_subject] + rest + [self.kill_child]
+            self.drop_subject()
+            return [self.kill_child]
         raise ValueError(name)
 
-    def operate(self, name, patience=0.0, after=None):
-        """
-        Does it and watches. A call that blocks is given @patience seconds, then @after (a word of the
-        peer's) is done so that it returns.
-        """
-        call = self.operation(name)
-        self.pump()
-        before, mark = net.counters(), len(self.wire.seen)
-        fins = self.peer.fins if self.peer else 0
-        seen = Observation()
+    def unnoticed(self, call):
+        """Lets go of one reference of several. Returns what came of it: nothing should."""
+        before, mark, rows = net.counters(), len(self.wire.seen), self.look()
+        start = time.monotonic()
+        call()
+        seconds = time.monotonic() - start
+        self.settle()
+        after = net.counters()
+        wrong = [f"{name} has moved" for name in (*ABORTS, "OutRsts", "EstabResets")
+                 if after.get(name) != before.get(name)]
+        wrong += [str(segment) for segment in self.wire.seen[mark:] if segment.flags & (FIN | RST)
+                  and segment.seq + segment.length > (self.peer.highest or 0)]
+        if [row["state"] for row in self.look()] != [row["state"] for row in rows]:
+            wrong.append(f"{[row['state'] for row in rows]} has changed")
+        if seconds > BLOCKS * 3:
+            wrong.append(f"it took {seconds:.2f} s")
+        return [f"one of several: {text}" for text in wrong]
 
+    def mark(self):
+        return len(self.wire.seen), self.peer.fins if self.peer else 0
+
+    def note_segments(self, seen, mark, fins):
+        """What was sent since @mark; @fins had been seen before."""
+        seen.segments = self.wire.seen[mark:]
+        seen.new_fin = bool(self.peer and self.peer.fins > fins)
+        resets = [s for s in seen.segments if s.flags & RST]
+        seen.resets = sum(self.aimed == "flow" and self.peer is not None and
+                          s.target == self.peer.remote for s in resets)
+        seen.other_resets = len(resets) - seen.resets
+
+    def call(self, seen, call, patience, after, mark):
+        """In a thread: it may block, for @patience seconds, then @after() must end it."""
         def run():
             start = time.monotonic()
             try:
@@ -130,33 +174,43 @@ class Scene(Words):
                 seen.error = errno.errorcode.get(error.errno, str(error.errno))
             seen.seconds = time.monotonic() - start
 
-        thread = threading.Thread(target=run, daemon=True)
-        thread.start()
-        thread.join(0.15)
-        blocked = thread.is_alive()
-        if blocked:
-            seen.rows = self.look()
-            self.pump(patience, lambda: not thread.is_alive())
-            if thread.is_alive() and after:
-                after()
-            thread.join(2)
-            if thread.is_alive():
-                raise CannotMake(f"{name} does not return")
-        self.pump(SETTLE)
-        seen.segments = self.wire.seen[mark:]
+        self.calling = threading.Thread(target=run, daemon=True)
+        self.calling.start()
+        self.calling.join(BLOCKS)
+        if not self.calling.is_alive():
+            return
+        seen.rows = self.look()
+        self.pump(patience, lambda: not self.calling.is_alive())
+        if self.calling.is_alive() and after:
+            seen.interrupted = True
+            self.note_segments(seen, *mark)
+            after()
+            seen.later_fin = bool(self.peer and self.peer.fins > mark[1])
+        self.calling.join(2)
+        if self.calling.is_alive():
+            raise CannotMake("the call does not return")
+
+    def do_interrupt(self):
+        """A signal for the thread that is in the call."""
+        signal.pthread_kill(self.calling.ident, signal.SIGUSR1)
+
+    def operate(self, name, patience=0.0, after=None):
+        """Does it and watches. Returns the observation, and what other references have shown."""
+        calls = self.operation(name)
+        self.pump()
+        wrong = [text for call in calls[:-1] for text in self.unnoticed(call)]
+        before, seen = net.counters(), Observation()
+        mark = self.mark()
+        self.call(seen, calls[-1], patience, after, mark)
+        self.settle()
         seen.counters = {key: value - before.get(key, 0) for key, value in net.counters().items()}
-        seen.new_fin = bool(self.peer and self.peer.fins > fins)
-        resets = [s for s in seen.segments if s.flags & RST]
-        seen.resets = sum(self.aimed == "flow" and self.peer is not None and
-                          s.target == self.peer.remote for s in resets)
-        seen.other_resets = len(resets) - seen.resets
-        seen.interrupted = blocked and after is not None
         if not seen.interrupted:
+            self.note_segments(seen, *mark)
             seen.rows = self.look()
         if name.startswith("shutdown") and self.subject() is not None:
             seen.descriptor_state = self.subject().getsockopt(
                 socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0]
-        return seen
+        return seen, wrong
 
     def release(self):
         """Opens the window and acknowledges, until a FIN has been sent or a second has gone by."""
@@ -168,6 +222,13 @@ class Scene(Words):
             self.peer.acknowledge()
             self.pump(0.05, lambda: self.peer.fins > 0)
         return self.peer.fins > 0
+
+    def do_release(self):
+        """The peer takes everything, up to the FIN, and acknowledges it."""
+        self.release()
+        self.peer.acknowledge()
+
+    # ---- what is left ----
 
     def resets_seen(self):
         return sum(peer.resets for peer in self.peers.values())

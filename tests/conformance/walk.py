@@ -8,6 +8,8 @@ for rows.py then.
 
 import random
 
+from row import OPS, Row
+
 STARTS = ("connect", "connect", "window 0; connect", "window 4; connect", "listen; arrive; accept",
           "crossed", "listen; fastopen 3; accept", "connecting; age 0.05; answer")
 STEPS = 8
@@ -50,3 +52,9 @@ def walk(world, seed, speak):
         world.said = said
         speak(world, said[-1])
     world.said = said
+
+
+def walks(count, first):
+    return [Row(f"walk/{seed}", f"walk {seed}", OPS[seed % len(OPS)] if seed % 3 else "close",
+                family=("4", "6", "mapped")[seed % 7 % 3], patience=1.5)
+            for seed in range(first, first + count)]

@@ -10,15 +10,15 @@ import socket
 import struct
 
 import net
+from holders import KINDS
 from packet import ACK, FIN, SYN
-from peer import ISN, KernelPeer, Peer
+from peer import ISN, KernelPeer
 from walk import walk
-from world import FIRST_PORT, CannotMake, Truth, World
+from world import CannotMake, Truth, World
 
 TCP_LINGER2, TCP_USER_TIMEOUT, TCP_REPAIR, TCP_FASTOPEN = 8, 18, 19, 23
 IPPROTO_MPTCP, MSG_FASTOPEN = 262, 0x20000000
-BOUND_PORT, GAP = 30000, 10000
-SETTLE = 0.04  # the kernel answers a call at once; this is for a busy machine
+GAP = 10000
 
 
 def speak(world, text):
@@ -40,11 +40,11 @@ class Words(World):
     def do_bind(self):
         """To a port of the application's choice: that one is kept after the connection's end."""
         self.need_socket()
-        self.sock.bind(self.sockaddr(self.address(net.LOCAL, BOUND_PORT)))
+        self.sock.bind(self.sockaddr(self.address(net.LOCAL, self.wire.new_bound())))
         self.truth.state, self.truth.visible, self.bound = "bound-inactive", True, True
 
     def do_sysctl(self, name, value):
-        net.sysctl(name, value)
+        self.set_sysctl(name, value)
 
     def do_linger(self, value):
         """off, a number of seconds, or forever."""
@@ -66,6 +66,13 @@ class Words(World):
 
     def do_user_timeout(self, milliseconds):
         self.subject().setsockopt(socket.IPPROTO_TCP, TCP_USER_TIMEOUT, int(milliseconds))
+        self.user_timeout = int(milliseconds)
+
+    def do_hold(self, kind):
+        """A second reference to the socket: dup, fork, message or poll."""
+        other = KINDS[kind](self.subject())
+        self.others.append(other)
+        self.truth.holding |= {other.holding}
 
     def do_window(self, size):
         """What the peer will advertise from its next segment on; before the handshake: in it."""
@@ -78,13 +85,18 @@ class Words(World):
     def start_connect(self):
         self.need_socket()
         self.sock.setblocking(False)
-        probe = Peer(self.wire, None, self.address(net.REMOTE, FIRST_PORT + len(self.peers)))
-        r = self.sock.connect_ex(self.sockaddr(probe.remote))
+        peer = self.new_peer(None)
+        r = self.sock.connect_ex(self.sockaddr(peer.remote))
         if r != errno.EINPROGRESS:
             raise CannotMake(f"connect(): {errno.errorcode.get(r, r)}")
-        self.peer = self.new_peer(self.name_of(self.sock))
+        self.begun(peer)
+
+    def begun(self, peer):
+        """The SYN is out."""
+        self.peer = peer
+        peer.local = self.name_of(self.sock)
         self.truth.state, self.truth.visible = "syn-sent", True
-        self.peer.iss = self.await_segment(self.peer, SYN, "SYN").seq
+        peer.iss = self.await_segment(peer, SYN, "SYN").seq
 
     def do_connecting(self):
         self.start_connect()
@@ -99,17 +111,16 @@ class Words(World):
 
     def do_connecting_with_data(self, size):
         """A client's fast open: the data goes with the SYN, or waits behind it."""
-        net.sysctl("ipv4/tcp_fastopen", 5)
+        self.set_sysctl("ipv4/tcp_fastopen", 5)
         self.need_socket()
         self.sock.setblocking(False)
-        remote = self.address(net.REMOTE, FIRST_PORT + len(self.peers))
+        peer = self.new_peer(None)
         try:
-            self.sock.sendto(b"w" * int(size), MSG_FASTOPEN, self.sockaddr(remote))
+            self.sock.sendto(b"w" * int(size), MSG_FASTOPEN, self.sockaddr(peer.remote))
         except BlockingIOError:
             pass
-        self.peer = self.new_peer(self.name_of(self.sock))
-        self.truth.state, self.truth.visible, self.truth.unacked = "syn-sent", True, int(size)
-        self.peer.iss = self.await_segment(self.peer, SYN, "SYN").seq
+        self.truth.unacked = int(size)
+        self.begun(peer)
 
     def do_answer(self):
         """SYN,ACK to what connecting has begun."""
@@ -155,8 +166,8 @@ class Words(World):
         """Both ends are this kernel's, over loopback; tcp or mptcp. The client is in question."""
         number = IPPROTO_MPTCP if protocol == "mptcp" else socket.IPPROTO_TCP
         try:
-            listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, number)
-            self.sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM, number)
+            listener = self.keep(socket.socket(socket.AF_INET, socket.SOCK_STREAM, number))
+            self.sock = self.keep(socket.socket(socket.AF_INET, socket.SOCK_STREAM, number))
         except OSError as error:
             raise CannotMake(f"no {protocol}: {error}") from error
         listener.bind(("127.0.0.1", 0))
@@ -164,7 +175,7 @@ class Words(World):
         remote = listener.getsockname()
         self.wire.sniff_loopback(remote[1])
         self.sock.connect(remote)
-        other = listener.accept()[0]
+        other = self.keep(listener.accept()[0])
         self.peer = KernelPeer(self.wire, self.sock.getsockname(), remote, other)
         self.peers[remote[1]] = self.peer
         self.loopback = (listener, other)
@@ -173,10 +184,11 @@ class Words(World):
         self.do_write("1")
         other.recv(1)
         self.truth.unacked = 0
-        self.pump(SETTLE)
+        self.pump(0.04)
 
     def do_sibling(self):
         """Another listener on the same port."""
+        self.siblings += 1
         self.sibling = self.new_socket()
         self.sibling.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         self.sibling.bind(self.sockaddr(self.name_of(self.listener)))
@@ -200,7 +212,7 @@ class Words(World):
     def do_accept(self):
         self.listener.settimeout(2)
         try:
-            self.sock, _ = self.listener.accept()
+            self.sock = self.keep(self.listener.accept()[0])
         except TimeoutError as error:
             raise CannotMake("accept() has nothing") from error
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -209,7 +221,7 @@ class Words(World):
 
     def do_fastopen(self, payload):
         """A SYN with data makes a child before the handshake is over (RFC 7413)."""
-        net.sysctl("ipv4/tcp_fastopen", 0x203)
+        self.set_sysctl("ipv4/tcp_fastopen", 0x203)
         self.listener.setsockopt(socket.IPPROTO_TCP, TCP_FASTOPEN, 16)
         self.do_syn(payload)
         self.peer.seq = ISN + 1 + int(payload)
@@ -381,8 +393,10 @@ class Words(World):
     def do_ahead(self, size, flags=0):
         """Out of order: waits behind a gap and is no part of the receive queue."""
         self.peer.ahead(b"o" * int(size), GAP, flags)
+        self.truth.ahead = True
 
     def do_ahead_fin(self):
+        self.truth.ahead = True
         self.peer.ahead(b"o", GAP, FIN)
 
     def do_fin(self):
@@ -393,6 +407,7 @@ class Words(World):
         truth.peer_fin = truth.fin_unread = True
         truth.fin_with_data = truth.unread > 0
         truth.shutdown |= 1
+        truth.ahead = False
         if truth.state == "fin-wait-2":
             self.time_wait()
         else:
@@ -401,7 +416,8 @@ class Words(World):
     def dead(self):
         """The connection is over. A port that was asked for is kept by the descriptor."""
         kept = self.bound and self.sock is not None
-        self.truth = Truth(state="bound-inactive" if kept else "closed", visible=kept)
+        self.truth = Truth(state="bound-inactive" if kept else "closed", visible=kept,
+                           holding=self.truth.holding, ahead=self.truth.ahead)
 
     def do_rst(self):
         """The descriptor stays, its socket is dead."""

@@ -7,14 +7,13 @@ of the oracle's.
 """
 
 import socket
+import struct
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import net
 from packet import ACK, RST
 from peer import Peer
-
-FIRST_PORT = 20000
 
 
 class CannotMake(Exception):
@@ -36,16 +35,21 @@ class Truth:
     our_fin: str = ""  # queued, sent, acked
     shutdown: int = 0
     keepalive: bool = False
+    ahead: bool = False  # something waits behind a gap
+    error: int = None  # what the next call gets, where that is clear
+    holding: set = field(default_factory=set)  # what refers to the file besides one descriptor
 
 
 class World:
-    def __init__(self, family="4"):
-        self.wire = net.Wire()
-        if family == "6":
-            net.await_ipv6()
+    def __init__(self, wire, family="4"):
+        self.wire = wire
+        wire.begin()
+        self.sockets = []  # all that were made, to be closed when nobody asks any more
+        self.settings = {}  # what was changed, as it was
         self.family = family
         self.truth = Truth()
         self.told = {"linger": "off", "linger2": 0, "repair": 0}
+        self.user_timeout = self.siblings = 0
         self.protocol = "tcp"
         self.sock = None
         self.listener = None
@@ -59,6 +63,7 @@ class World:
         self.said = []  # by a walk
         self.question = self.aimed = None
         self.loopback = None
+        self.others = []  # what holds the subject besides its descriptor
         self.bound = False
         self.auto_ack = False
         self.measured = False  # the lifetime of what is left will be
@@ -69,7 +74,7 @@ class World:
         return (table[self.family], port)
 
     def new_peer(self, local):
-        port = FIRST_PORT + len(self.peers)
+        port = self.wire.new_port()
         peer = Peer(self.wire, local, self.address(net.REMOTE, port))
         peer.window = self.window
         self.peers[port] = peer
@@ -106,9 +111,34 @@ class World:
 
     # ---- sockets ----
 
+    def keep(self, sock):
+        self.sockets.append(sock)
+        return sock
+
+    def set_sysctl(self, name, value):
+        before = net.sysctl(name, value)
+        self.settings.setdefault(name, before)
+
+    def end(self):
+        """Leaves nothing to the next scenario."""
+        for sock in self.sockets:
+            try:
+                if sock.fileno() >= 0:
+                    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            except OSError:
+                pass
+            sock.close()
+        self.pump()
+        for peer in self.peers.values():
+            peer.forget()
+        self.pump()
+        self.wire.end()
+        for name, value in self.settings.items():
+            net.sysctl(name, value)
+
     def new_socket(self):
         kind = socket.AF_INET if self.family == "4" else socket.AF_INET6
-        sock = socket.socket(kind, socket.SOCK_STREAM)
+        sock = self.keep(socket.socket(kind, socket.SOCK_STREAM))
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if self.family == "mapped":
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)

@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""
+Workers, each a process with a network namespace of its own, which take row after row.
+
+Two kinds: a few for rows that only need the processor, many for those that wait for the kernel's timers. A
+row that could not be made is made once more in a fresh namespace. One that disagrees is, too, so that both
+can be read; it stays one that disagrees.
+"""
+
+import gc
+import json
+import os
+import select
+import signal
+import socket
+import sys
+import time
+import traceback
+
+import net
+from oracle import Ask
+from scenario import LIMIT, scenario
+
+ROWS_OF_A_NAMESPACE = 400
+SLOW = 0.4  # seconds from which on a row is one that waits
+
+
+class Namespace:
+    """What a worker keeps from row to row."""
+
+    def __init__(self):
+        net.unshare()
+        self.wire = net.Wire()
+        self.ask = Ask()
+        self.rows = 0
+
+    def end(self):
+        self.wire.end()
+        os.close(self.wire.tun)
+        self.ask.end()
+
+
+def work(channel, rows):
+    """The worker: the number of a row comes in, its report goes out."""
+    stream = channel.makefile("rw", encoding="utf-8", newline="\n")
+    namespace = None
+    for line in stream:
+        number, fresh = json.loads(line)
+        row = rows[number]
+        if namespace and (fresh or row.fresh or namespace.rows >= ROWS_OF_A_NAMESPACE):
+            namespace.end()
+            namespace = None
+        begun = time.monotonic()
+        try:
+            namespace = namespace or Namespace()
+            report = scenario(row, namespace.wire, namespace.ask)
+        except Exception as error:  # of the surroundings: the next row gets others
+            report = {"wrong": [f"{type(error).__name__}: {error}", traceback.format_exc()], "rule": None,
+                      "note": "", "said": ""}
+        report["seconds"] = time.monotonic() - begun
+        if namespace:
+            namespace.rows += 1
+            if report["wrong"] or "unmade" in report or row.fresh:
+                namespace.rows = ROWS_OF_A_NAMESPACE
+        stream.write(json.dumps(report) + "\n")
+        stream.flush()
+
+
+class Worker:
+    def __init__(self, rows, slow):
+        self.slow, self.rows = slow, rows
+        self.start()
+
+    def start(self):
+        self.channel, other = socket.socketpair()
+        self.row, self.begun, self.chunks = None, 0.0, []
+        self.process = os.fork()
+        if self.process:
+            other.close()
+            return
+        status = 1
+        try:
+            net.die_with_parent()
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+            signal.signal(signal.SIGUSR1, lambda *_: None)
+            os.closerange(3, other.fileno())
+            os.closerange(other.fileno() + 1, 512)
+            work(other, self.rows)
+            status = 0
+        finally:
+            os._exit(status)
+
+    def give(self, number, fresh):
+        self.row, self.begun, self.chunks = number, time.monotonic(), []
+        self.channel.sendall((json.dumps([number, fresh]) + "\n").encode())
+
+    def take(self):
+        """The report, or None while it is not complete."""
+        chunk = self.channel.recv(1 << 20)
+        self.chunks.append(chunk)
+        if chunk and not chunk.endswith(b"\n"):
+            return None
+        report = json.loads(b"".join(self.chunks)) if chunk else self.renew("the worker ended")
+        self.row = None
+        return report
+
+    def renew(self, why):
+        """For one that has ended, or has to."""
+        seconds = time.monotonic() - self.begun
+        self.end()
+        self.start()
+        return {"unmade": why, "wrong": [], "rule": None, "note": "", "said": "", "seconds": seconds}
+
+    def end(self):
+        self.channel.close()
+        try:
+            os.kill(self.process, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        os.waitpid(self.process, 0)
+
+
+def queues(rows):
+    """Two stacks, quick and slow, what shall come first on top."""
+    numbers = sorted(range(len(rows)), key=lambda number: (rows[number].seconds, -number))
+    return ([number for number in numbers if rows[number].seconds < SLOW],
+            [number for number in numbers if rows[number].seconds >= SLOW])
+
+
+def run_rows(rows, quick, slow, show):
+    """Runs all with @quick and @slow workers. @show(row, report, again) is called for each report."""
+    gc.freeze()
+    stacks = queues(rows)
+    retry = []
+    workers = [Worker(rows, kind) for kind in [False] * min(quick, len(stacks[0])) +
+               [True] * min(slow, len(stacks[1]))]
+    reports = [None] * len(rows)
+
+    def next_for(worker):
+        if retry:
+            return retry.pop(), True
+        for stack in (stacks[worker.slow], stacks[not worker.slow]):
+            if stack:
+                return stack.pop(), False
+        return None
+
+    def done(number, report):
+        first = reports[number]
+        if first is None and (report["wrong"] or "unmade" in report):
+            retry.append(number)
+        show(rows[number], report, first is not None)
+        # A second look never makes a disagreement undone.
+        if first is None or not first["wrong"]:
+            reports[number] = report
+
+    while True:
+        for worker in workers:
+            if worker.row is None:
+                job = next_for(worker)
+                if job:
+                    worker.give(*job)
+        busy = {worker.channel: worker for worker in workers if worker.row is not None}
+        if not busy:
+            break
+        ready = select.select(list(busy), [], [], 1.0)[0]
+        for channel, worker in busy.items():
+            number = worker.row
+            if channel in ready:
+                report = worker.take()
+            elif time.monotonic() - worker.begun > LIMIT:
+                report = worker.renew(f"not done after {LIMIT} s")
+            else:
+                continue
+            if report:
+                done(number, report)
+        sys.stdout.flush()
+    for worker in workers:
+        worker.end()
+    return {row.name: report for row, report in zip(rows, reports)}
