@@ -9,6 +9,7 @@
 
 #include "collector/attach.h"
 #include "collector/roster.h"
+#include "collector/settings.h"
 #include "model/macro.h"
 
 #define ROW_CUT (RECORD_NONE - 1) /* asked for once, and refused */
@@ -224,18 +225,29 @@ static bool look_up(struct attach *attach, struct record *record)
 	return complete;
 }
 
-static void add_to_processes(struct attach *attach, const struct record *record)
+/* Counts the record at those who hold it, and those at the record, where all are known. */
+static void add_to_processes(struct attach *attach, struct record *record)
 {
 	uint32_t i, last = RECORD_NONE;
+	uint16_t processes = 0;
 
 	for (i = 0; i < record->holders; i++) {
 		uint32_t row = attach->holders[record->holder + i].process;
 
 		/* A run is sorted by pid: one with two descriptors counts once. */
-		if (row != last)
+		if (row != last) {
 			roster_count(&attach->roster, row, record->sk.state);
+			processes++;
+		}
 		last = row;
 	}
+	record->sk.known &= ~(uint32_t)TCPDIAG_KNOWS_DESCRIPTORS;
+	record->sk.descriptors = record->sk.processes = 0;
+	if (!(record->flags & RECORD_OWNERS_KNOWN))
+		return;
+	record->sk.known |= TCPDIAG_KNOWS_DESCRIPTORS;
+	record->sk.descriptors = record->holders;
+	record->sk.processes = processes;
 }
 
 /* A walk has ended that could have found the holders of this inode. */
@@ -285,7 +297,9 @@ static void clear_record(struct record *record)
 	record->holders = 0;
 	record->holder = record->creator = RECORD_NONE;
 	record->flags &= (uint8_t)~RECORD_OWNERS_KNOWN;
-	if (record->sk.attachment == TCPDIAG_UNHELD)
+	record->sk.known &= ~(uint32_t)TCPDIAG_KNOWS_DESCRIPTORS;
+	record->sk.descriptors = record->sk.processes = 0;
+	if (record->sk.attachment == TCPDIAG_UNHELD && !settings_closing(&record->sk))
 		record->sk.attachment = TCPDIAG_HELD;
 }
 
@@ -295,7 +309,8 @@ void attach_record(struct attach *attach, struct record *record)
 		clear_record(record);
 		return;
 	}
-	if (!record->sk.inode) {
+	/* In the midst of its last close() it has a file, and nobody who could use it. */
+	if (!record->sk.inode || settings_closing(&record->sk)) {
 		record->creator = last_holder(attach, record);
 		record->holders = 0;
 		record->holder = RECORD_NONE;

@@ -217,9 +217,13 @@ struct collector *collector_free(struct collector *c)
 	attach_free(c->attach);
 	join_done(&c->join);
 	port_usage_done(&c->usage);
+	peers_done(&c->peers);
 	free(c->order);
 	free(c->fresh);
+	free(c->besides);
 	free(c->concerned);
+	free(c->flagged);
+	free(c->asked);
 	free(c->reload.error);
 	free(c);
 	return NULL;
@@ -345,9 +349,10 @@ static int finish(struct poll *p)
 {
 	struct collector *c = p->c;
 
-	if (poll_judge(p) < 0 || poll_seal(p) < 0) {
+	if (poll_look_up(p) < 0 || poll_judge(p) < 0 || poll_seal(p) < 0) {
 		/* Rows of processes may be numbered anew, and the newest snapshot does not know. */
 		attach_clear(c->attach, c->gone);
+		c->settings_ns = 0;
 		return -ENOMEM;
 	}
 	pool_publish(c->pool, p->buffer);
@@ -418,6 +423,7 @@ int collector_pass(struct collector *c, enum pass pass)
 		if (!c->sweep_ns && !c->sweep_cut)
 			p.pass = PASS_SWEEP;
 		r = begin(&p);
+		look_up_begin(&p);
 		if (r == 0)
 			r = read_poll(&p);
 		if (r >= 0)

@@ -14,10 +14,28 @@
 
 #define AHEAD 6U
 
-static int add_listener(const struct poll *p, const struct record *records, uint32_t position)
+/* What the last pass has read of it: all records once, and those that a pass before its time has seen. */
+static void join_pass(const struct poll *p, struct record *record)
+{
+	const struct owners_lane *walk = &p->c->walk;
+	const struct socket_settings *settings;
+	const struct owner *run;
+
+	if (!walk->bpf || !record->sk.inode ||
+	    (!p->settings_ns && !(record->flags & RECORD_ASK_OWNERS)) ||
+	    !owners_find(walk->owners, record->sk.inode, &run))
+		return;
+	settings = owners_settings(walk->owners, run->settings);
+	if (settings)
+		settings_join(record, settings, owners_result_ns(walk->owners));
+}
+
+static int add_listener(const struct poll *p, struct record *records, uint32_t position)
 {
 	if (records[position].sk.state != TCPDIAG_LISTEN)
 		return 0;
+	/* Those who wait in its queue take them over, wherever they stand. */
+	join_pass(p, &records[position]);
 	return listeners_add(p->c->listeners, &records[position].sk, position);
 }
 
@@ -25,7 +43,7 @@ static int add_listener(const struct poll *p, const struct record *records, uint
  * Listeners stand at the positions that the pass has listed (what takes the place of one that left, too)
  * or were appended by it.
  */
-static int gather_listeners(struct poll *p, const struct record *records, uint32_t count)
+static int gather_listeners(struct poll *p, struct record *records, uint32_t count)
 {
 	uint32_t i;
 	int r = 0;
@@ -34,11 +52,52 @@ static int gather_listeners(struct poll *p, const struct record *records, uint32
 	for (i = 0; i < p->order_count && r == 0; i++)
 		if (p->c->order[i] < MIN(count, p->appended))
 			r = add_listener(p, records, p->c->order[i]);
+	for (i = 0; i < p->besides_count && r == 0; i++)
+		if (p->c->besides[i] < MIN(count, p->appended))
+			r = add_listener(p, records, p->c->besides[i]);
 	for (i = p->appended; i < count && r == 0; i++)
 		r = add_listener(p, records, i);
 	if (r == 0 && !p->stale)
 		p->c->listeners_seen = true;
 	return r;
+}
+
+static int want_peer(struct poll *p, const struct record *records, uint32_t position)
+{
+	if (!(TCPDIAG_STATES_TEARDOWN & TCPDIAG_STATE_BIT(records[position].sk.state)))
+		return 0;
+	return peers_want(&p->c->peers, records, position);
+}
+
+/* Sockets in teardown states stand where the listeners do, or in a list of their own. */
+static int gather_peers(struct poll *p, const struct record *records, uint32_t count)
+{
+	struct collector *c = p->c;
+	uint32_t i;
+	int r = 0;
+
+	peers_begin(&c->peers);
+	if (p->stale)
+		return 0;
+	for (i = 0; i < p->order_count && r == 0; i++)
+		if (c->order[i] < MIN(count, p->appended))
+			r = want_peer(p, records, c->order[i]);
+	for (i = 0; i < p->besides_count && r == 0; i++)
+		if (c->besides[i] < MIN(count, p->appended))
+			r = want_peer(p, records, c->besides[i]);
+	for (i = p->appended; i < count && r == 0; i++)
+		r = want_peer(p, records, i);
+	return r < 0 ? r : peers_index(&c->peers, records);
+}
+
+/* Records of a poll without a dump stand where they stood, and so do their peers. */
+static void meet(struct poll *p, struct record *records, uint32_t position)
+{
+	if (p->stale)
+		return;
+	records[position].peer = RECORD_NONE;
+	if (peers_maybe(&p->c->peers, &records[position].sk))
+		peers_meet(&p->c->peers, records, position);
 }
 
 static void direct(struct poll *p, const struct record *records, struct record *record)
@@ -105,6 +164,17 @@ static int begin_attach(struct poll *p)
 			    c->walk.result, c->walk.clean, &limits, c->gone);
 }
 
+static void know_settings(const struct poll *p, const struct record *records, struct record *record)
+{
+	if (!p->c->bpf) {
+		settings_forget(record);
+		return;
+	}
+	join_pass(p, record);
+	if (record->sk.attachment == TCPDIAG_UNACCEPTED && record->listener != RECORD_NONE)
+		settings_inherit(record, &records[record->listener]);
+}
+
 static int judge(struct poll *p, struct record *records, uint32_t position, uint32_t count,
 		 bool turned)
 {
@@ -113,10 +183,10 @@ static int judge(struct poll *p, struct record *records, uint32_t position, uint
 
 	if (position + AHEAD < count)
 		record_prefetch(&records[position + AHEAD]);
+	meet(p, records, position);
 	direct(p, records, record);
 	count_child(p, records, record);
-	if (!c->bpf)
-		settings_forget(record);
+	know_settings(p, records, record);
 	attach_record(c->attach, record);
 	if (turned || record->flags & RECORD_UNJUDGED ||
 	    (record->seen_ns == p->now_ns && !(record->flags & RECORD_JUDGED)))
@@ -137,7 +207,10 @@ int poll_judge(struct poll *p)
 	bool turned = class != c->environment_class;
 	struct record *records = snapshot_writer_records(&p->w, &count);
 
-	if (gather_listeners(p, records, count) < 0 || begin_attach(p) == -ENOMEM)
+	if (c->walk.bpf && owners_result_ns(c->walk.owners) != c->settings_ns)
+		p->settings_ns = owners_result_ns(c->walk.owners);
+	if (gather_listeners(p, records, count) < 0 || gather_peers(p, records, count) < 0 ||
+	    begin_attach(p) == -ENOMEM)
 		return -ENOMEM;
 	c->environment_class = class;
 	if (p->pass == PASS_SWEEP)
@@ -145,6 +218,10 @@ int poll_judge(struct poll *p)
 	for (i = 0; i < count; i++)
 		if (judge(p, records, i, count, turned) < 0)
 			return -ENOMEM;
+	if (p->settings_ns)
+		c->settings_ns = p->settings_ns;
+	if (!p->stale)
+		peers_settle(&c->peers, records);
 	if (p->pass == PASS_SWEEP) {
 		know_children(p, records, count);
 		p->totals.port_range_ratio_max = port_usage_ratio(&c->usage);

@@ -13,6 +13,7 @@
 #include "collector/lanes.h"
 #include "collector/listeners.h"
 #include "collector/memory.h"
+#include "collector/peers.h"
 #include "collector/pool.h"
 #include "collector/port_usage.h"
 #include "collector/sources.h"
@@ -47,10 +48,17 @@ struct owners_lane {
 	bool running; /* a pass has begun */
 	uint16_t begun; /* how many passes have, modulo 2^16 */
 	uint16_t result; /* number of the one in force */
+	bool early; /* something new waits for the next one */
 	bool clean; /* that one could read every process and was not cut */
 	int64_t next_ns; /* slice, or pass */
 	double cost_ns; /* CPU time of this pass so far */
 	struct owners_cut cut; /* when it began */
+};
+
+/* CPU time. */
+struct reader_costs {
+	int64_t pass_ns; /* of the last pass, where it is nobody else's cost */
+	int64_t look_up_ns; /* of the look-ups of the last poll */
 };
 
 struct collector {
@@ -62,6 +70,7 @@ struct collector {
 
 	struct sock_diag *diag;
 	struct counters_reader *counters_reader;
+	struct reader_costs reader_costs;
 	struct bpf_reader *bpf; /* NULL: switched off or not to be had */
 	struct pool *pool;
 	struct findings *findings;
@@ -70,6 +79,7 @@ struct collector {
 	struct attach *attach;
 	struct join join;
 	struct port_usage usage;
+	struct peers peers;
 	struct owners_lane walk;
 	struct gauges gauges;
 	struct lanes lanes;
@@ -90,8 +100,13 @@ struct collector {
 	bool no_mptcp; /* the kernel does not answer for it */
 	uint32_t *order; /* kept between polls; fast lane: records it covers; sweep: listeners */
 	uint32_t *fresh; /* records without a record before */
+	uint32_t *besides; /* listeners and records in teardown states that are not in @order */
 	uint32_t *concerned; /* records that findings may be about */
-	uint32_t order_room, fresh_room, concerned_room;
+	uint32_t *flagged; /* records of the newest snapshot that findings are about */
+	uint32_t *asked; /* records whose settings are looked up in this poll */
+	uint32_t order_room, fresh_room, besides_room, concerned_room, flagged_room, asked_room;
+	uint32_t flagged_count;
+	uint32_t look_up_turn; /* where the next poll goes on that cannot look all up */
 
 	struct sd_event_source *timer, *walk_timer;
 	void (*published)(struct collector *collector, int result, void *context);
@@ -109,7 +124,9 @@ struct poll {
 	bool lendable;
 	struct snapshot_writer w;
 	struct snapshot before; /* all empty: there was none */
-	uint32_t order_count, fresh_count, concerned_count;
+	uint32_t order_count, fresh_count, besides_count, concerned_count, asked_count;
+	bool look_up; /* sockets can be looked up */
+	int64_t settings_ns; /* when the walk began whose settings are new; 0: they are in the records */
 	uint32_t appended; /* records from here on are new to the fast lane */
 	uint32_t rows; /* that the kernel gave */
 	uint32_t cut;
@@ -170,8 +187,21 @@ int poll_seal(struct poll *p);
 /* reader.c: what BPF reads. */
 int reader_open(struct collector *c);
 void reader_close(struct collector *c);
-/* It has answered; @cost_ns: CPU time. */
-void reader_answered(struct collector *c, int64_t now_ns, int64_t cost_ns);
+/* It has answered. */
+void reader_answered(struct collector *c, int64_t now_ns);
+/* It has answered, in full or in part. */
+bool reader_works(const struct collector *c);
+
+/* look_up.c: single sockets. */
+void look_up_begin(struct poll *p);
+/* Whether a look-up can find it. */
+bool look_up_can(const struct tcpdiag_socket *sk);
+/* Whether it cannot wait. @reread_ns: what was read then or before is read again; 0: what never was. */
+bool look_up_is_due(const struct record *record, int64_t reread_ns);
+/* A row of a sweep, at its place. 0 or -ENOMEM. */
+int look_up_note(struct poll *p, const struct record *record, uint32_t position);
+/* Before the records are judged. 0 or -ENOMEM; what the reader fails with is said in its source. */
+int poll_look_up(struct poll *p);
 
 /* walk.c: the owners. */
 int walk_open(struct collector *c);

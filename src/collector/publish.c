@@ -59,6 +59,30 @@ static void missing_sources(struct lines *lines, const struct sources *sources)
 	}
 }
 
+/* Rules that nothing was judged by: that they are silent says nothing. */
+static void missing_rules(struct lines *lines, uint32_t blind)
+{
+	const char *separator = "";
+	char text[512] = "";
+	size_t used = 0;
+	int rule;
+
+	for (rule = TCPDIAG_RULE_FINDING_FIRST; rule < TCPDIAG_RULE_MAX; rule++) {
+		int n;
+
+		if (!(blind & finding_bit((enum tcpdiag_rule)rule)))
+			continue;
+		n = snprintf(text + used, sizeof(text) - used, "%s%s", separator,
+			     tcpdiag_rule_id((enum tcpdiag_rule)rule));
+		if (n < 0 || (size_t)n >= sizeof(text) - used)
+			break;
+		used += (size_t)n;
+		separator = ", ";
+	}
+	if (used)
+		line(lines, "not judged without what is missing: %s", text);
+}
+
 static uint32_t missing(struct poll *p)
 {
 	struct collector *c = p->c;
@@ -71,6 +95,7 @@ static uint32_t missing(struct poll *p)
 		     c->settings.max_sockets);
 	if (!c->sweep_ns && !c->sweep_cut && !p->stale)
 		line(&lines, "no full sweep is complete yet");
+	missing_rules(&lines, p->w.header->findings_blind);
 	if (stats && c->replay && stats->truncated)
 		line(&lines, "%llu messages of the dump are cut short or malformed",
 		     (unsigned long long)stats->truncated);
@@ -183,6 +208,23 @@ static int64_t owners_asked(const struct poll *p)
 	return owners_result_ns(walk->owners);
 }
 
+/* Records that a finding is about: the next poll looks at them more closely. */
+static int list_flagged(struct poll *p)
+{
+	struct collector *c = p->c;
+	const struct record *records;
+	uint32_t count, i;
+	int r = 0;
+
+	c->flagged_count = 0;
+	records = snapshot_writer_records(&p->w, &count);
+	for (i = 0; i < p->concerned_count && r == 0; i++)
+		if (records[c->concerned[i]].findings)
+			r = push_number(&c->flagged, &c->flagged_room, &c->flagged_count,
+					c->concerned[i]);
+	return r;
+}
+
 static int put_findings(struct poll *p, const struct orphans *orphans, const struct counters *rates,
 			const struct process *processes, uint32_t process_count)
 {
@@ -200,6 +242,8 @@ static int put_findings(struct poll *p, const struct orphans *orphans, const str
 		.environment = &c->environment,
 		.rates = rates,
 		.orphans = orphans,
+		.settings_blind = !reader_works(c),
+		.closed_blind = !reader_works(c) || !c->walk.bpf,
 		.netns = c->self.netns,
 		.replay = c->replay,
 		.selected = true,
@@ -210,7 +254,7 @@ static int put_findings(struct poll *p, const struct orphans *orphans, const str
 
 	input.holders = attach_holders(c->attach, &input.holder_count);
 	r = findings_evaluate(c->findings, &c->settings.thresholds, &input, &p->w);
-	return MIN(r, 0);
+	return r < 0 ? r : list_flagged(p);
 }
 
 /* ---- the header ---- */

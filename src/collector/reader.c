@@ -35,9 +35,17 @@ void reader_close(struct collector *c)
 {
 	c->bpf = bpf_reader_free(c->bpf);
 	c->settings_ns = 0;
+	c->reader_costs = (struct reader_costs){};
 }
 
-void reader_answered(struct collector *c, int64_t now_ns, int64_t cost_ns)
+bool reader_works(const struct collector *c)
+{
+	enum source_state state = c->sources.text[SOURCE_BPF].row.state;
+
+	return c->bpf && (state == SOURCE_OK || state == SOURCE_DEGRADED);
+}
+
+void reader_answered(struct collector *c, int64_t now_ns)
 {
 	const char *lacks = bpf_reader_lacks(c->bpf, 0);
 
@@ -45,5 +53,6 @@ void reader_answered(struct collector *c, int64_t now_ns, int64_t cost_ns)
 		sources_set(&c->sources, SOURCE_BPF, SOURCE_DEGRADED, "%s", lacks);
 	else
 		sources_set(&c->sources, SOURCE_BPF, SOURCE_OK, NULL);
-	sources_passed(&c->sources, SOURCE_BPF, now_ns, cost_ns);
+	sources_passed(&c->sources, SOURCE_BPF, now_ns,
+		       c->reader_costs.pass_ns + c->reader_costs.look_up_ns);
 }

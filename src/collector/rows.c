@@ -34,6 +34,11 @@ int push_number(uint32_t **list, uint32_t *room, uint32_t *count, uint32_t value
 	return 0;
 }
 
+static bool is_teardown(const struct tcpdiag_socket *sk)
+{
+	return TCPDIAG_STATES_TEARDOWN & TCPDIAG_STATE_BIT(sk->state);
+}
+
 /* What is remembered of @old, and its verdict where that still holds. */
 static void carry(const struct poll *p, struct record *record, const struct record *old)
 {
@@ -71,11 +76,14 @@ static int place(struct poll *p, struct record *record)
 	if (record->sk.state == TCPDIAG_LISTEN &&
 	    push_number(&c->order, &c->order_room, &p->order_count, count - 1) < 0)
 		return -ENOMEM;
-	if (r == JOIN_MATCHED) {
+	if (is_teardown(&record->sk) &&
+	    push_number(&c->besides, &c->besides_room, &p->besides_count, count - 1) < 0)
+		return -ENOMEM;
+	if (r == JOIN_MATCHED)
 		carry(p, record, &p->before.records[position]);
-		return 0;
-	}
-	return push_number(&c->fresh, &c->fresh_room, &p->fresh_count, count - 1);
+	else if (push_number(&c->fresh, &c->fresh_room, &p->fresh_count, count - 1) < 0)
+		return -ENOMEM;
+	return look_up_note(p, record, count - 1);
 }
 
 /* What stays unread above the limit is counted. Return: as sock_diag_next(). */
@@ -231,6 +239,7 @@ int poll_copy_rows(struct poll *p)
 	return snapshot_copy_records(&p->w, p->before.records, p->before.record_count);
 }
 
+/* What this pass covers, and what else is in a teardown state. */
 static int list_order(struct poll *p, uint32_t states)
 {
 	struct collector *c = p->c;
@@ -242,8 +251,15 @@ static int list_order(struct poll *p, uint32_t states)
 
 		if (states & TCPDIAG_STATE_BIT(sk->state) && !sk->mptcp)
 			r = push_number(&c->order, &c->order_room, &p->order_count, i);
+		else if (is_teardown(sk))
+			r = push_number(&c->besides, &c->besides_room, &p->besides_count, i);
 	}
 	return r;
+}
+
+static uint32_t covered(enum pass pass)
+{
+	return pass == PASS_FAST ? MEMORY_FAST_STATES : TCPDIAG_STATE_BIT(TCPDIAG_LISTEN);
 }
 
 /* Who waits is counted by sweeps; it holds as long as the queue is as long as it was. */
@@ -275,6 +291,10 @@ static int put(struct poll *p, struct record *row)
 		keep_children(&row->sk, &p->before.records[position].sk);
 		if (position < count)
 			records[position] = *row;
+		/* It has just come into a state that this pass covers. */
+		if (!(covered(p->pass) & TCPDIAG_STATE_BIT(p->before.records[position].sk.state)))
+			return push_number(&c->besides, &c->besides_room, &p->besides_count,
+					   position);
 		return 0;
 	}
 	if (r == JOIN_DUPLICATE) {
@@ -333,8 +353,7 @@ static void take_out(struct poll *p)
 
 static int fast(struct poll *p)
 {
-	uint32_t states = p->pass == PASS_FAST ? MEMORY_FAST_STATES
-					       : TCPDIAG_STATE_BIT(TCPDIAG_LISTEN);
+	uint32_t states = covered(p->pass);
 	uint32_t i;
 	int r;
 

@@ -61,6 +61,61 @@ void settings_carry(struct record *new, const struct record *old)
 	new->settings_ns = old->settings_ns;
 }
 
+static void judge_anew(struct record *record, const struct tcpdiag_socket *before)
+{
+	if (!totals_same_settings(&record->sk, before))
+		record->flags |= RECORD_UNJUDGED;
+}
+
+bool settings_join(struct record *record, const struct socket_settings *settings, int64_t when_ns)
+{
+	const struct tcpdiag_socket before = record->sk;
+
+	if (!settings->cookie || settings->cookie != record->sk.cookie ||
+	    when_ns <= record->settings_ns)
+		return false;
+	settings_apply(settings, &record->sk);
+	steady(&record->sk, before.known & TCPDIAG_KNOWS_REFERENCES, before.references);
+	record->sk.inherited = false;
+	record->settings_ns = when_ns;
+	if (settings_closing(&record->sk) && record->sk.attachment == TCPDIAG_HELD)
+		record->sk.attachment = TCPDIAG_UNHELD;
+	judge_anew(record, &before);
+	return true;
+}
+
+static void inherit_options(struct record *child, const struct record *listener)
+{
+	const uint32_t bits = TCPDIAG_KNOWS_LINGER | TCPDIAG_KNOWS_LINGER2 | TCPDIAG_KNOWS_REPAIR |
+			      TCPDIAG_KNOWS_USER_TIMEOUT;
+	const struct tcpdiag_socket *from = &listener->sk;
+	struct tcpdiag_socket *sk = &child->sk;
+
+	sk->sk_lingertime_ms = from->sk_lingertime_ms;
+	sk->linger2_ms = from->linger2_ms;
+	sk->user_timeout_ms = from->user_timeout_ms;
+	sk->linger = from->linger;
+	sk->repair = from->repair;
+	sk->known = (sk->known & ~bits) | (from->known & bits);
+	sk->inherited = true;
+	child->settings_ns = listener->settings_ns;
+}
+
+void settings_inherit(struct record *child, const struct record *listener)
+{
+	struct tcpdiag_socket before = child->sk;
+
+	if (child->sk.attachment != TCPDIAG_UNACCEPTED || child->sk.kind != TCPDIAG_KIND_FULL)
+		return;
+	if ((child->sk.inherited || !(child->sk.known & TCPDIAG_KNOWS_LINGER)) &&
+	    listener->sk.known & TCPDIAG_KNOWS_LINGER)
+		inherit_options(child, listener);
+	child->sk.siblings = listener->sk.siblings;
+	child->sk.known &= ~(uint32_t)TCPDIAG_KNOWS_SIBLINGS;
+	child->sk.known |= listener->sk.known & TCPDIAG_KNOWS_SIBLINGS;
+	judge_anew(child, &before);
+}
+
 void settings_forget(struct record *record)
 {
 	static const struct tcpdiag_socket nothing;

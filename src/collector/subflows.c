@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * A subflow has no data of its own in its queues, so its TCP row must not be judged alone. The kernel names
- * the protocol above a TCP socket only to CAP_NET_ADMIN (net/ipv4/inet_diag.c:inet_diag_msg_attrs_fill());
- * without, the dump of the MPTCP sockets tells: a subflow shares the inode of its MPTCP socket
+ * the protocol above a TCP socket only to CAP_NET_ADMIN (net/ipv4/inet_diag.c:inet_diag_msg_attrs_fill()),
+ * and BPF reads it from the socket; without either, the dump of the MPTCP sockets tells: a subflow shares the inode of its MPTCP socket
  * (net/mptcp/subflow.c:mptcp_subflow_create_socket(), net/mptcp/protocol.c:mptcp_sock_graft()), and where
  * neither has one (in an accept queue, closed) the first subflow has the same four ends.
  */
@@ -33,8 +33,8 @@ static int compare(const void *a, const void *b)
 
 static bool is_asked_for(const struct tcpdiag_socket *sk)
 {
-	return !sk->mptcp && !(sk->known & TCPDIAG_KNOWS_ULP) && sk->kind == TCPDIAG_KIND_FULL &&
-	       !sk->mptcp_subflow;
+	return !sk->mptcp && !(sk->known & (TCPDIAG_KNOWS_ULP | TCPDIAG_KNOWS_SUBFLOW)) &&
+	       sk->kind == TCPDIAG_KIND_FULL && !sk->mptcp_subflow;
 }
 
 int subflows_mark(struct record *records, uint32_t count)

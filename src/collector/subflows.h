@@ -11,7 +11,7 @@
 /**
  * subflows_mark() - finds the subflows of the MPTCP sockets among @records
  *
- * Those of which the kernel has told (TCPDIAG_KNOWS_ULP) are left as they are. A record that is marked has
+ * Those of which the kernel has told (TCPDIAG_KNOWS_ULP, TCPDIAG_KNOWS_SUBFLOW) are left as they are. A record that is marked has
  * to be judged anew: RECORD_JUDGED is taken from it.
  *
  * Return: 0; -ENOMEM, then nothing has changed.

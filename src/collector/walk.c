@@ -111,9 +111,9 @@ static void complete(struct collector *c)
 		      cut.holders == walk->cut.holders;
 	if (c->settings.processes)
 		say_complete(c);
+	c->reader_costs.pass_ns = c->settings.processes ? 0 : (int64_t)walk->cost_ns;
 	if (walk->bpf)
-		reader_answered(c, owners_result_ns(walk->owners),
-				c->settings.processes ? 0 : (int64_t)walk->cost_ns);
+		reader_answered(c, owners_result_ns(walk->owners));
 	judge_namespaces(c);
 	lane->passes++;
 	lane->last_ns = clock_ns(CLOCK_MONOTONIC);
@@ -154,6 +154,7 @@ int walk_step(struct collector *c, int64_t budget_ns)
 	if (!walk->running) {
 		walk->running = true;
 		walk->begun++;
+		walk->early = false;
 		walk->cost_ns = 0;
 		walk->cut = owners_cut(walk->owners);
 	}
@@ -168,10 +169,14 @@ int walk_step(struct collector *c, int64_t budget_ns)
 
 int collector_walk_owners(struct collector *c)
 {
-	int r;
+	for (;;) {
+		bool by_bpf = c->walk.bpf;
+		int r = walk_step(c, NSEC_PER_SEC);
 
-	do
-		r = walk_step(c, NSEC_PER_SEC);
-	while (r == 0);
-	return MIN(r, 0);
+		if (r == 1)
+			return 0;
+		/* Where BPF fails again and again /proc takes its place. */
+		if (r == -ENOMEM || (r < 0 && !by_bpf))
+			return r;
+	}
 }

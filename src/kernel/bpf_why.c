@@ -50,7 +50,7 @@ const char *bpf_why(int error)
 		return "this kernel has no bpf() (CONFIG_BPF_SYSCALL), or a sandbox hides it";
 	if (access(VMLINUX, R_OK) < 0)
 		return "there is no " VMLINUX " to read: the kernel was built without "
-					      "CONFIG_DEBUG_INFO_BTF, or a sandbox hides it";
+		       "CONFIG_DEBUG_INFO_BTF, or a sandbox hides it";
 	if (is_locked_down())
 		return "the kernel is locked down for confidentiality: boot without lockdown, or "
 		       "with integrity";

@@ -30,7 +30,7 @@ struct owner_process {
 	int32_t pid;
 	uint64_t start_time; /* clock ticks since boot */
 	uint32_t netns; /* inode number, 0: not known */
-	uint32_t descriptors; /* open at the walk */
+	uint32_t descriptors; /* open at the walk, 0: not known (with BPF before Linux 6.2) */
 	uint32_t descriptor_limit; /* soft RLIMIT_NOFILE, 0: not known */
 	char comm[16];
 	const char *cgroup; /* path, never NULL */
@@ -62,6 +62,12 @@ struct owners *owners_free(struct owners *owners);
  * -ENOMEM, or -errno where /proc cannot be read at all: the next call begins a new pass.
  */
 int owners_step(struct owners *owners, int64_t budget_ns, int64_t now_ns);
+
+/*
+ * Whether BPF lists the descriptors: not without a reader, and no longer where several of its passes in a row
+ * broke off. Without, no settings and no closed sockets are known.
+ */
+bool owners_by_bpf(const struct owners *owners);
 
 /* When the pass began whose result is in force; 0: there is none yet. */
 int64_t owners_result_ns(const struct owners *owners);
@@ -100,12 +106,16 @@ uint32_t owners_closed(const struct owners *owners, const struct tcpdiag_socket 
 /* How many processes the result has: owner.process is below it. */
 uint32_t owners_process_count(const struct owners *owners);
 
-/* Network namespaces of processes seen in the last complete pass, besides @own. */
+/*
+ * Network namespaces seen in the last complete pass, besides @own: of all processes, with BPF those of all
+ * TCP sockets.
+ */
 uint32_t owners_other_namespaces(const struct owners *owners, uint32_t own);
 
 struct owners_cut {
 	uint64_t processes;
 	uint64_t holders;
+	uint64_t closed; /* of owners_closed() */
 };
 
 /* What the limits cut, since the start. */

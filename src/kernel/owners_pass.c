@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "kernel/bpf.h"
 #include "kernel/owners_pass.h"
 #include "model/macro.h"
 
@@ -38,6 +39,8 @@ void owners_pass_clear(struct owners_pass *pass)
 	}
 	free(pass->holders);
 	free(pass->processes);
+	free(pass->settings);
+	free(pass->closed);
 	free(pass->namespaces);
 	free(pass->buckets);
 	*pass = (struct owners_pass){};
@@ -55,13 +58,61 @@ int owners_pass_add_holder(struct owners_pass *pass, const struct owner *holder)
 	return 0;
 }
 
+int owners_pass_add_settings(struct owners_pass *pass, const struct socket_settings *settings,
+			     uint32_t *ret_row)
+{
+	struct socket_settings *array = grow(pass->settings, pass->settings_count,
+					     &pass->settings_size, sizeof(*array));
+
+	if (!array)
+		return -ENOMEM;
+	pass->settings = array;
+	*ret_row = pass->settings_count;
+	array[pass->settings_count++] = *settings;
+	return 0;
+}
+
+int owners_pass_add_closed(struct owners_pass *pass, const struct tcpdiag_socket *closed)
+{
+	struct tcpdiag_socket *array = grow(pass->closed, pass->closed_count, &pass->closed_size,
+					    sizeof(*array));
+
+	if (!array)
+		return -ENOMEM;
+	pass->closed = array;
+	array[pass->closed_count++] = *closed;
+	return 0;
+}
+
+static int compare_inodes(const void *a, const void *b)
+{
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+static void sort_namespaces(struct owners_pass *pass)
+{
+	uint32_t kept = 0;
+
+	if (!pass->namespace_count)
+		return;
+	qsort(pass->namespaces, pass->namespace_count, sizeof(*pass->namespaces), compare_inodes);
+	for (uint32_t i = 1; i < pass->namespace_count; i++)
+		if (pass->namespaces[i] != pass->namespaces[kept])
+			pass->namespaces[++kept] = pass->namespaces[i];
+	pass->namespace_count = kept + 1;
+}
+
 int owners_pass_add_namespace(struct owners_pass *pass, uint32_t inode)
 {
 	uint32_t *array;
 
-	/* Most processes are where the one before them is. */
+	/* Most are what the one before them is; those that are not come again and again. */
 	if (pass->namespace_count && pass->namespaces[pass->namespace_count - 1] == inode)
 		return 0;
+	if (pass->namespace_count == pass->namespace_size)
+		sort_namespaces(pass);
 	array = grow(pass->namespaces, pass->namespace_count, &pass->namespace_size,
 		     sizeof(*array));
 	if (!array)
@@ -129,6 +180,12 @@ static void sort_by_digit(const struct owner *from, struct owner *to, uint32_t c
 		to[at[from[i].inode >> shift & (DIGITS - 1)]++] = from[i];
 }
 
+static bool comes_after(const struct owner *a, const struct owner *b)
+{
+	return a->inode == b->inode &&
+	       (a->process > b->process || (a->process == b->process && a->fd > b->fd));
+}
+
 /* A folder is not obliged to give its descriptors in order, so each run is put in order: it mostly is. */
 static void sort_runs(struct owner *holders, uint32_t count)
 {
@@ -136,14 +193,50 @@ static void sort_runs(struct owner *holders, uint32_t count)
 		const struct owner holder = holders[i];
 		uint32_t at = i;
 
-		while (at > 0 && holders[at - 1].inode == holder.inode &&
-		       holders[at - 1].process == holder.process &&
-		       holders[at - 1].fd > holder.fd) {
+		while (at > 0 && comes_after(&holders[at - 1], &holder)) {
 			holders[at] = holders[at - 1];
 			at--;
 		}
 		holders[at] = holder;
 	}
+}
+
+static bool is_ascending(const struct owners_pass *pass)
+{
+	for (uint32_t i = 1; i < pass->process_count; i++)
+		if (pass->processes[i].pid < pass->processes[i - 1].pid)
+			return false;
+	return true;
+}
+
+static int compare_processes(const void *a, const void *b)
+{
+	int32_t x = ((const struct owner_process *)a)->pid;
+	int32_t y = ((const struct owner_process *)b)->pid;
+
+	return (x > y) - (x < y);
+}
+
+/* Where the kernel gave a thread's descriptors, its process may be out of order. */
+static int sort_processes(struct owners_pass *pass)
+{
+	_cleanup_free_ int32_t *pids = NULL;
+
+	if (is_ascending(pass))
+		return 0;
+	pids = reallocarray(NULL, pass->process_count, sizeof(*pids));
+	if (!pids)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < pass->process_count; i++)
+		pids[i] = pass->processes[i].pid;
+	qsort(pass->processes, pass->process_count, sizeof(*pass->processes), compare_processes);
+	for (uint32_t i = 0; i < pass->holder_count; i++) {
+		const int32_t pid = pids[pass->holders[i].process];
+
+		pass->holders[i].process =
+			(uint32_t)(owners_pass_process(pass, pid) - pass->processes);
+	}
+	return 0;
 }
 
 static int sort_holders(struct owners_pass *pass)
@@ -187,33 +280,37 @@ static int make_buckets(struct owners_pass *pass)
 	return 0;
 }
 
-static int compare_inodes(const void *a, const void *b)
+static int compare_cookies(const void *a, const void *b)
 {
-	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+	uint64_t x = ((const struct tcpdiag_socket *)a)->cookie;
+	uint64_t y = ((const struct tcpdiag_socket *)b)->cookie;
 
 	return (x > y) - (x < y);
 }
 
-static void sort_namespaces(struct owners_pass *pass)
+static void sort_closed(struct owners_pass *pass)
 {
 	uint32_t kept = 0;
 
-	if (!pass->namespace_count)
+	if (!pass->closed_count)
 		return;
-	qsort(pass->namespaces, pass->namespace_count, sizeof(*pass->namespaces), compare_inodes);
-	for (uint32_t i = 1; i < pass->namespace_count; i++)
-		if (pass->namespaces[i] != pass->namespaces[kept])
-			pass->namespaces[++kept] = pass->namespaces[i];
-	pass->namespace_count = kept + 1;
+	qsort(pass->closed, pass->closed_count, sizeof(*pass->closed), compare_cookies);
+	for (uint32_t i = 1; i < pass->closed_count; i++)
+		if (pass->closed[i].cookie != pass->closed[kept].cookie)
+			pass->closed[++kept] = pass->closed[i];
+	pass->closed_count = kept + 1;
 }
 
 int owners_pass_seal(struct owners_pass *pass)
 {
-	int r = sort_holders(pass);
+	int r = sort_processes(pass);
 
+	if (r >= 0)
+		r = sort_holders(pass);
 	if (r < 0)
 		return r;
 	sort_namespaces(pass);
+	sort_closed(pass);
 	return make_buckets(pass);
 }
 

@@ -10,12 +10,22 @@
 
 #include "kernel/owners.h"
 
+struct socket_settings;
+struct tcpdiag_socket;
+
+/* Dead and unbound sockets that are kept; each is as large as a row of a dump. */
+#define OWNERS_CLOSED_MAX 65536U
+
 struct owners_pass {
 	int64_t start_ns;
 	struct owner *holders;
 	uint32_t holder_count, holder_size;
-	struct owner_process *processes; /* ascending pid; each owns its text */
+	struct owner_process *processes; /* ascending pid once sealed; each owns its text */
 	uint32_t process_count, process_size;
+	struct socket_settings *settings; /* in the order of finding */
+	uint32_t settings_count, settings_size;
+	struct tcpdiag_socket *closed; /* sorted by cookie and unique once sealed */
+	uint32_t closed_count, closed_size;
 	uint32_t *namespaces; /* sorted and unique once the pass is sealed */
 	uint32_t namespace_count, namespace_size;
 	uint32_t unreadable;
@@ -40,6 +50,13 @@ int owners_pass_add_namespace(struct owners_pass *pass, uint32_t inode);
  * Return: its row; -ENOMEM.
  */
 int64_t owners_pass_add_process(struct owners_pass *pass, const struct owner_process *process);
+
+/* Return: 0 with its row; -ENOMEM. */
+int owners_pass_add_settings(struct owners_pass *pass, const struct socket_settings *settings,
+			     uint32_t *ret_row);
+
+/* Return: 0; -ENOMEM. */
+int owners_pass_add_closed(struct owners_pass *pass, const struct tcpdiag_socket *closed);
 
 /* The process with this number, or NULL. */
 const struct owner_process *owners_pass_process(const struct owners_pass *pass, int32_t pid);

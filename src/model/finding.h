@@ -44,6 +44,15 @@ enum evidence {
 	EVIDENCE_EOF_UNREAD,
 	EVIDENCE_DATA_UNREAD,
 	EVIDENCE_UNACCEPTED,
+	EVIDENCE_LISTENERS, /* of the count */
+	EVIDENCE_INHERITED, /* connections that have the option from their listener */
+	EVIDENCE_BLOCKED, /* calls of close() that wait now */
+	EVIDENCE_FIN_TIMEOUT_SECONDS, /* as set */
+	EVIDENCE_LIFETIME_SECONDS, /* how long FIN-WAIT-2 lasts with that */
+	EVIDENCE_PEER_BYTES, /* that the other ends have still to send */
+	EVIDENCE_RECENT, /* in the time that the threshold asks for */
+	EVIDENCE_RESET, /* ended by a RST of the peer */
+	EVIDENCE_TIMED_OUT, /* given up by the kernel */
 	EVIDENCE_MAX
 };
 

@@ -59,6 +59,15 @@ const char *evidence_name(enum evidence evidence)
 		[EVIDENCE_EOF_UNREAD] = "eof_unread",
 		[EVIDENCE_DATA_UNREAD] = "data_unread",
 		[EVIDENCE_UNACCEPTED] = "unaccepted",
+		[EVIDENCE_LISTENERS] = "listeners",
+		[EVIDENCE_INHERITED] = "inherited",
+		[EVIDENCE_BLOCKED] = "blocked",
+		[EVIDENCE_FIN_TIMEOUT_SECONDS] = "fin_timeout_seconds",
+		[EVIDENCE_LIFETIME_SECONDS] = "lifetime_seconds",
+		[EVIDENCE_PEER_BYTES] = "peer_bytes",
+		[EVIDENCE_RECENT] = "recent",
+		[EVIDENCE_RESET] = "reset",
+		[EVIDENCE_TIMED_OUT] = "timed_out",
 	};
 
 	return NAME(names, evidence);

@@ -83,4 +83,97 @@ const struct tcpdiag_rule_info catalogue_finding[TCPDIAG_RULE_MAX] = {
 			"workers. The limit is the smaller of listen()'s backlog and "
 			"net.core.somaxconn.",
 	},
+	[TCPDIAG_RULE_LINGER_ZERO] = {
+		.id = "linger-zero",
+		.kind = TCPDIAG_RULE_KIND_FINDING,
+		.title = "SO_LINGER with 0 seconds: each close() resets",
+		.condition = "SO_LINGER on with l_linger 0 on a connection or a listener; accepted "
+			"connections inherit it",
+		.because = "The kernel ends such a connection with a RST instead of a FIN, at close() and at "
+			"exit: what is not sent is thrown away, and the peer may lose what it has not "
+			"read.",
+		.function = "__tcp_close(), tcp_disconnect()",
+		.file = "net/ipv4/tcp.c",
+		.rfc = "RFC 9293, 3.10.5",
+		.counter = "TCPAbortOnData",
+		.reset_reason = "tcp-state",
+		.example = "setsockopt(fd, SOL_SOCKET, SO_LINGER, &(struct linger){ 1, 0 }, "
+			"sizeof(struct linger));",
+		.older = "No kernel tells it in sock_diag: it is read with BPF (iterators over tasks' "
+			"files, Linux 5.8; bpf_sock_from_file(), 5.11). Without, this rule is not judged.",
+		.remedy = "Nothing, if the resets are meant: message brokers, proxies and load generators do "
+			"it. Else remove the option, on the listener first; against TIME-WAIT let the "
+			"other end close first.",
+	},
+	[TCPDIAG_RULE_LINGER_BLOCKS] = {
+		.id = "linger-blocks",
+		.kind = TCPDIAG_RULE_KIND_FINDING,
+		.title = "SO_LINGER with a time: close() stands still",
+		.condition = "a close() that waits in FIN-WAIT-1, CLOSING or LAST-ACK: an inode, no "
+			"descriptor, SO_LINGER on; or a long time on data that nobody acknowledges",
+		.because = "close() returns when everything and the FIN are acknowledged or the time of "
+			"SO_LINGER is over; until then the thread stands still, with O_NONBLOCK as well.",
+		.function = "__tcp_close(), sk_stream_wait_close()",
+		.file = "net/ipv4/tcp.c",
+		.rfc = "RFC 9293, 3.9.1",
+		.example = "setsockopt(fd, SOL_SOCKET, SO_LINGER, &(struct linger){ 1, 30 }, "
+			"sizeof(struct linger)); /* the peer reads nothing */ write(fd, data, much); "
+			"close(fd);",
+		.older = "No kernel tells it in sock_diag: it is read with BPF (Linux 5.11). Without, this "
+			"rule is not judged.",
+		.remedy = "Leave SO_LINGER off: the kernel delivers without it. To know that the peer has "
+			"everything, shutdown() sending, then read until end of file with a time limit.",
+	},
+	[TCPDIAG_RULE_FIN_TIMEOUT_CLIFF] = {
+		.id = "fin-timeout-cliff",
+		.kind = TCPDIAG_RULE_KIND_FINDING,
+		.title = "FIN-WAIT-2 timeout of 61 to 119 s: lasts 2 * (t - 60) s",
+		.condition = "TCP_LINGER2 of a socket, or net.ipv4.tcp_fin_timeout, above 60 and below 120 s",
+		.because = "The kernel takes 60 s off such a time and then waits for the rest twice: 61 s "
+			"last 2 s, 90 s last 60 s, and a peer that takes longer to finish is reset.",
+		.function = "tcp_keepalive_timer(), __tcp_close()",
+		.file = "net/ipv4/tcp_timer.c",
+		.rfc = "RFC 1122, 4.2.2.20",
+		.example = "sysctl net.ipv4.tcp_fin_timeout=61, then ss -o state fin-wait-2 after a close() "
+			"whose peer does not close",
+		.older = "Kernels before 4.13 or so take a TCP_LINGER2 above tcp_fin_timeout for 0, that is, "
+			"for the sysctl. TCP_LINGER2 is read with BPF (Linux 5.11); without, only the sysctl "
+			"is judged.",
+		.remedy = "Use 60 s or less, or 120 s.",
+	},
+	[TCPDIAG_RULE_LATE_DATA_RESET] = {
+		.id = "late-data-reset",
+		.kind = TCPDIAG_RULE_KIND_FINDING,
+		.title = "Closed too early: the peer still sends",
+		.condition = "fin-wait-1 or fin-wait-2 with the receiving side shut, and a peer on this "
+			"machine that has data to send",
+		.because = "Nobody can read what the peer has still to send, so the kernel answers the first "
+			"byte of it with a RST: the peer sees a reset or a broken pipe.",
+		.function = "tcp_rcv_state_process()",
+		.file = "net/ipv4/tcp_input.c",
+		.rfc = "RFC 1122, 4.2.2.13",
+		.counter = "TCPAbortOnData",
+		.reset_reason = "tcp-abort-on-data",
+		.example = "a client that takes the header of an answer and calls shutdown(fd, SHUT_RDWR) or "
+			"close() while the server still writes",
+		.remedy = "Read until end of file before close(), or have the other end stop first. A client "
+			"that wants no more may leave it so.",
+	},
+	[TCPDIAG_RULE_DEAD_DESCRIPTOR] = {
+		.id = "dead-descriptor",
+		.kind = TCPDIAG_RULE_KIND_FINDING,
+		.title = "Descriptors of connections that are gone",
+		.condition = "closed, both directions shut, with a remote port: seen through a descriptor only",
+		.because = "The connection was reset, timed out or has ended, and the process holds its "
+			"descriptor and perhaps data that it never read.",
+		.function = "tcp_done(), tcp_reset()",
+		.file = "net/ipv4/tcp.c",
+		.rfc = "RFC 9293, 3.3.2",
+		.example = "ls -l /proc/PID/fd shows socket:[INODE], and ss -tane no such ino: either never "
+			"connected, or dead",
+		.older = "Found with BPF (iterators over tasks' files, Linux 5.8; bpf_sock_from_file(), 5.11). "
+			"Without, this rule is not judged.",
+		.remedy = "close() when poll() reports POLLHUP or recv() returns 0 or an error; let pools test "
+			"or evict idle connections.",
+	},
 };

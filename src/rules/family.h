@@ -20,7 +20,8 @@ enum tally_kind {
 	TALLY_FREE = 0,
 	TALLY_PROCESS, /* a: pid, b: start time */
 	TALLY_LISTENER, /* a: namespace, b: cookie; its process is not known */
-	TALLY_NETNS, /* a: namespace */
+	TALLY_UNIT, /* b: hash of its name */
+	TALLY_NETNS, /* a: namespace; b: 1 for a setting of it, of which no process is the owner */
 	TALLY_HOST,
 	TALLY_WATCH, /* a: namespace, b: cookie: memory of one listener, never a finding itself */
 };
@@ -39,31 +40,42 @@ struct condition {
 	int64_t below_since_ns; /* 0: not below */
 };
 
+/* What a mark says besides, counted one by one in its part. */
 enum mark_flag {
-	MARK_BLOCKS = 1U << 0, /* its receive window is closed */
-	MARK_BLOCKS_GUESSED = 1U << 1, /* told by the receive memory */
-	MARK_QUEUE_FULL = 1U << 2, /* waits in a listener's queue that is full */
-	MARK_DIRECTION_UNKNOWN = 1U << 3,
+	MARK_BLOCKS = 0, /* its receive window is closed */
+	MARK_BLOCKS_GUESSED, /* told by the receive memory */
+	MARK_QUEUE_FULL, /* waits in a listener's queue that is full */
+	MARK_DIRECTION_UNKNOWN,
+	MARK_LISTENS, /* a listener, which hands its options on */
+	MARK_INHERITED, /* has the option from its listener, or has the same as it */
+	MARK_SLOW, /* for as long as makes it a warning by itself */
+	MARK_NEW, /* had not this finding in the round before */
+	MARK_RESET, /* its connection was reset by the peer */
+	MARK_TIMED_OUT, /* the kernel has given its connection up */
+	MARK_FLAG_MAX
 };
+
+#define MARK(flag) (1U << (flag))
 
 /* How one socket concerns a family. */
 struct mark {
 	uint8_t part;
 	uint8_t level; /* belongs to a finding of this severity or a higher one */
 	uint8_t raise, keep; /* enum severity: judged by itself already (listeners) */
-	uint32_t flags; /* enum mark_flag */
+	uint32_t flags; /* MARK() of enum mark_flag */
+	uint32_t bytes; /* as the family counts them */
 	int64_t age_ns; /* since the last progress */
 };
 
 struct part {
 	/* Of this round. */
 	uint32_t aged[SEVERITY_MAX]; /* marks by level */
-	uint32_t blocked, blocked_guessed, queue_full, direction_unknown;
+	uint32_t flagged[MARK_FLAG_MAX];
 	uint32_t eof_read, eof_unread, data_unread;
 	uint32_t example; /* record of the oldest, RECORD_NONE */
 	uint8_t raise, keep; /* the worst of the marks */
 	int64_t oldest_ns;
-	uint64_t unread_bytes, unsent_bytes;
+	uint64_t unread_bytes, unsent_bytes, bytes;
 
 	/* Memory. */
 	struct condition condition;
@@ -83,9 +95,20 @@ struct watch {
 	bool raised; /* was something by itself, and has not become nothing since */
 };
 
+/* How many were new of late, in slots of a twelfth of the time that is asked for. */
+#define RECENT_SLOTS 12
+
+struct recent {
+	int64_t slot; /* newest: time / length of a slot */
+	uint32_t before; /* all, in the round before */
+	uint32_t count[RECENT_SLOTS];
+};
+
 struct tally {
 	struct tally_key key;
-	uint32_t process; /* row, RECORD_NONE; of this round */
+	uint32_t process; /* row, RECORD_NONE; of this round: the first where there are more */
+	uint32_t
+		processes; /* other rows followed it in this round: at least two processes; 0: one */
 	uint32_t listener; /* record, RECORD_NONE; of this round */
 	bool frozen; /* its source failed: as it was */
 	int64_t made_ns; /* in the round of that time */
@@ -96,6 +119,7 @@ struct tally {
 	uint32_t descriptors, descriptor_limit; /* 0: not known */
 	char comm[32], unit[96], who[160];
 	struct watch watch;
+	struct recent recent;
 	struct part parts[TALLY_PARTS];
 };
 
@@ -143,6 +167,8 @@ struct round {
 	int64_t listeners_ns, fast_ns,
 		sweep_ns; /* two intervals of each lane: no younger age can be told */
 	uint32_t *created; /* orphans by row of their creator */
+	uint64_t *unit_hashes; /* by row of a process; 0: not asked for yet */
+	uint32_t had; /* bits of the findings that the record being looked at had before */
 	uint32_t orphan_state[TCPDIAG_STATE_MAX];
 	uint32_t orphans_seen;
 	uint64_t drops; /* at accept queues, in the last minute */
@@ -152,6 +178,7 @@ struct round {
 
 enum family_key {
 	FAMILY_BY_OWNER = 0, /* process, else listener, else namespace */
+	FAMILY_BY_UNIT, /* unit, else as by owner */
 	FAMILY_BY_HOST,
 };
 
@@ -163,9 +190,15 @@ struct family {
 	uint32_t states; /* TCPDIAG_STATE_BIT: others never concern it */
 	uint8_t parts;
 	uint8_t trends; /* how many of the first parts have one */
+	bool settings; /* asks only for sockets for which findings_settings() holds */
 
 	/* For how long after the first look sockets are too young to be counted; NULL without trends. */
 	int64_t (*settles)(const struct round *round);
+	/*
+	 * What it needs is not read: it judges nothing, what stands stays as it was, and the header says so.
+	 * May be NULL.
+	 */
+	bool (*blind)(const struct round *round);
 	/* Before and after the walk; may be NULL. */
 	void (*begin)(struct round *round);
 	void (*end)(struct round *round);
@@ -180,13 +213,18 @@ struct family {
 };
 
 extern const struct family finding_rst_on_close, finding_fin_wait2_stuck, finding_close_wait_leak,
-	finding_orphan_accumulation, finding_listener_queue;
+	finding_orphan_accumulation, finding_listener_queue, finding_linger_zero,
+	finding_linger_blocks, finding_fin_timeout_cliff, finding_late_data,
+	finding_dead_descriptor;
 
 /* The row of a rule; NULL where it is none of a finding's. */
 const struct family *family_of(enum tcpdiag_rule rule);
 
 /* The worst of its parts. */
 uint8_t tally_severity(const struct tally *tally);
+
+/* Judges it and steps its conditions. Return: whether it was raised just now. */
+bool round_judge(struct round *round, struct tally *tally);
 
 /* Describes what stands and writes the section. Return: how many; -ENOMEM. */
 int round_tell(const struct round *round);

@@ -36,7 +36,7 @@ static bool concerns_unaccepted(const struct round *round, const struct record *
 		const struct tcpdiag_socket *listener = &round->records[record->listener].sk;
 
 		if (listener->state == TCPDIAG_LISTEN && listener->rqueue > listener->wqueue)
-			ret->flags = MARK_QUEUE_FULL;
+			ret->flags = MARK(MARK_QUEUE_FULL);
 	}
 	return ret->age_ns >= MAX(t->cw_unaccepted_warning_age, round->fast_ns);
 }
@@ -54,7 +54,7 @@ static bool concerns(struct round *round, const struct record *record, struct ma
 	ret->age_ns = round_age(round, record, MAX(since, record->read_since_ns));
 	ret->part = inbound ? INBOUND : OUTBOUND;
 	if (record->direction == DIRECTION_UNKNOWN)
-		ret->flags = MARK_DIRECTION_UNKNOWN;
+		ret->flags = MARK(MARK_DIRECTION_UNKNOWN);
 	if (ret->age_ns >= MAX(inbound ? t->cw_in_info_age : t->cw_out_info_age, round->fast_ns))
 		return true;
 	ret->level = SEVERITY_WARNING;
@@ -127,7 +127,7 @@ static enum severity judge_outbound(const struct round *round, const struct tall
 static enum severity judge_unaccepted(const struct round *round, struct part *part, double scale)
 {
 	const struct thresholds *t = round->thresholds;
-	bool full = part->queue_full > 0;
+	bool full = part->flagged[MARK_QUEUE_FULL] > 0;
 
 	if (scale < 1 ? full
 		      : part_sustained(part, full, round->now_ns) >=
@@ -164,9 +164,9 @@ static void describe_part(struct sentence *s, const struct tally *tally, unsigne
 	sentence_add(s, "holds ");
 	sentence_count(s, part_count(part), "socket", "sockets");
 	sentence_add(s, " in CLOSE-WAIT, %s",
-		     which == INBOUND	       ? "inbound"
-		     : part->direction_unknown ? "outbound or of unknown direction"
-					       : "outbound");
+		     which == INBOUND			     ? "inbound"
+		     : part->flagged[MARK_DIRECTION_UNKNOWN] ? "outbound or of unknown direction"
+							     : "outbound");
 	describe_oldest(s, part);
 	describe_growth(s, part);
 }
@@ -220,7 +220,9 @@ static void why(const struct round *round, const struct tally *tally, struct sen
 		sentence_add(s,
 			     "Never accepted: peers have given up in the listener's queue, since "
 			     "the process does not call accept()%s.",
-			     tally->parts[UNACCEPTED].queue_full ? " and the queue is full" : "");
+			     tally->parts[UNACCEPTED].flagged[MARK_QUEUE_FULL]
+				     ? " and the queue is full"
+				     : "");
 	if (!worst->condition.severity)
 		return;
 	if (tally->parts[UNACCEPTED].condition.severity)

@@ -45,18 +45,23 @@ static bool state_read(const struct findings_input *input, struct state *ret)
 	return known;
 }
 
+static bool blind(const struct round *round)
+{
+	struct state s;
+
+	return !state_read(round->input, &s);
+}
+
 static void begin(struct round *round)
 {
 	const struct tally_key key = { .rule = TCPDIAG_RULE_ORPHAN_ACCUMULATION,
 				       .kind = TALLY_HOST };
 	struct tally *tally = round_tally(round, &key);
-	struct state s;
 
 	if (!tally)
 		return;
 	tally->seen_ns = round->now_ns;
-	/* Not readable now is not the same as gone. */
-	tally->frozen = !state_read(round->input, &s);
+	tally->frozen = blind(round);
 }
 
 static bool concerns(struct round *round, const struct record *record, struct mark *ret)
@@ -204,6 +209,7 @@ const struct family finding_orphan_accumulation = {
 	.states = TCPDIAG_STATE_BIT(TCPDIAG_FIN_WAIT1) | TCPDIAG_STATE_BIT(TCPDIAG_FIN_WAIT2) |
 		  TCPDIAG_STATE_BIT(TCPDIAG_CLOSING) | TCPDIAG_STATE_BIT(TCPDIAG_LAST_ACK),
 	.parts = 1,
+	.blind = blind,
 	.begin = begin,
 	.concerns = concerns,
 	.judge = judge,

@@ -28,9 +28,9 @@ static bool concerns(struct round *round, const struct record *record, struct ma
 		return false;
 	if (sk->known & TCPDIAG_KNOWS_RCV_WND) {
 		if (!sk->rcv_wnd)
-			ret->flags = MARK_BLOCKS;
+			ret->flags = MARK(MARK_BLOCKS);
 	} else if (sk->known & TCPDIAG_KNOWS_SKMEM && sk->rcvbuf && sk->rmem_alloc >= sk->rcvbuf) {
-		ret->flags = MARK_BLOCKS | MARK_BLOCKS_GUESSED;
+		ret->flags = MARK(MARK_BLOCKS) | MARK(MARK_BLOCKS_GUESSED);
 	}
 	return true;
 }
@@ -39,7 +39,8 @@ static enum severity judge(const struct round *round, const struct tally *tally,
 			   double scale)
 {
 	const struct thresholds *t = round->thresholds;
-	bool blocked = part->blocked && part->blocked >= scale * (double)t->rst_warning_count;
+	uint32_t count = part->flagged[MARK_BLOCKS];
+	bool blocked = count && count >= scale * (double)t->rst_warning_count;
 
 	(void)tally;
 	if (scale < 1 ? blocked
@@ -68,11 +69,11 @@ static void describe(const struct round *round, const struct tally *tally, struc
 		cause,
 		"The reader has paused, waits for something else, or never reads what its peer "
 		"sends (a client that only writes keeps the session tickets of TLS 1.3 unread).");
-	if (part->blocked) {
+	if (part->flagged[MARK_BLOCKS]) {
 		sentence_add(cause, " On ");
-		sentence_number(cause, part->blocked);
+		sentence_number(cause, part->flagged[MARK_BLOCKS]);
 		sentence_add(cause, " of them the receive window is closed%s: the peer is blocked.",
-			     part->blocked_guessed
+			     part->flagged[MARK_BLOCKS_GUESSED]
 				     ? " (receive memory full; this kernel does not tell rcv_wnd)"
 				     : " (rcv_wnd 0)");
 	}

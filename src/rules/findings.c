@@ -16,8 +16,10 @@
 #include "rules/family.h"
 
 static const struct family *const families[] = {
-	&finding_rst_on_close,	      &finding_fin_wait2_stuck, &finding_close_wait_leak,
-	&finding_orphan_accumulation, &finding_listener_queue,
+	&finding_rst_on_close,	      &finding_fin_wait2_stuck,	  &finding_close_wait_leak,
+	&finding_orphan_accumulation, &finding_listener_queue,	  &finding_linger_zero,
+	&finding_linger_blocks,	      &finding_fin_timeout_cliff, &finding_late_data,
+	&finding_dead_descriptor,
 };
 
 #define AHEAD 16 /* records: by when the memory has answered */
@@ -30,7 +32,8 @@ struct findings {
 	struct marked *marks;
 	uint32_t mark_count, mark_size;
 	uint32_t *created;
-	uint32_t created_size;
+	uint64_t *unit_hashes;
+	uint32_t process_room; /* of both */
 	int64_t last_ns; /* newest round; 0: none */
 	int64_t known_since_ns; /* what was not tallied since then was not there */
 	struct tally_key refused; /* the newest for which there was no room */
@@ -57,6 +60,7 @@ struct findings *findings_free(struct findings *findings)
 		tallies_done(&findings->tallies);
 		free(findings->marks);
 		free(findings->created);
+		free(findings->unit_hashes);
 		free(findings);
 	}
 	return NULL;
@@ -115,19 +119,28 @@ struct tally *round_tally(struct round *round, const struct tally_key *key)
 	return tally;
 }
 
-static void forget_round(struct tallies *tallies)
+static bool blind(const struct round *round, const struct family *family)
 {
+	return family && family->blind && family->blind(round);
+}
+
+/* What is still told of a blind family's are the numbers of when it could see. */
+static void forget_round(struct round *round)
+{
+	struct tallies *tallies = round->tallies;
 	uint32_t i, p;
 
 	for (i = 0; i < tallies->used; i++) {
 		struct tally *tally = &tallies->rows[i];
 
 		tally->process = tally->listener = RECORD_NONE;
-		tally->frozen = false;
+		tally->processes = 0;
+		tally->frozen = blind(round, family_of(tally->key.rule));
 		for (p = 0; p < TALLY_PARTS; p++) {
 			struct part *part = &tally->parts[p];
 
-			memset(part, 0, offsetof(struct part, condition));
+			if (!tally->frozen)
+				memset(part, 0, offsetof(struct part, condition));
 			part->example = RECORD_NONE;
 		}
 	}
@@ -147,6 +160,24 @@ static uint32_t first_process(const struct round *round, const struct record *re
 static const struct record *listener_of(const struct round *round, const struct record *record)
 {
 	return record->listener < round->record_count ? &round->records[record->listener] : NULL;
+}
+
+/* FNV-1a of the name of the process's unit, found once a round; 0 where it has none. */
+static uint64_t unit_hash(const struct round *round, uint32_t row)
+{
+	const struct process *process = &round->input->processes[row];
+	const char *c;
+	uint64_t hash;
+
+	if (!process->unit)
+		return 0;
+	if (!round->unit_hashes[row]) {
+		hash = 14695981039346656037ULL;
+		for (c = snapshot_writer_text(round->w, process->unit); *c; c++)
+			hash = (hash ^ (unsigned char)*c) * 1099511628211ULL;
+		round->unit_hashes[row] = hash ? hash : 1;
+	}
+	return round->unit_hashes[row];
 }
 
 /* Who answers for a socket: its process, its listener's process, its listener, its namespace. */
@@ -169,6 +200,10 @@ static struct tally_key owner_key(const struct round *round, const struct family
 		const struct process *process = &round->input->processes[row];
 
 		*ret_process = row;
+		key.kind = TALLY_UNIT;
+		key.b = family->key == FAMILY_BY_UNIT ? unit_hash(round, row) : 0;
+		if (key.b)
+			return key;
 		key.kind = TALLY_PROCESS;
 		key.a = (uint32_t)process->pid;
 		key.b = process->start_time;
@@ -201,11 +236,12 @@ static void add_queues(struct part *part, const struct tcpdiag_socket *sk)
 static void add_mark(struct part *part, const struct record *record, uint32_t row,
 		     const struct mark *mark)
 {
+	uint32_t left;
+
 	part->aged[mark->level]++;
-	part->blocked += !!(mark->flags & MARK_BLOCKS);
-	part->blocked_guessed += !!(mark->flags & MARK_BLOCKS_GUESSED);
-	part->queue_full += !!(mark->flags & MARK_QUEUE_FULL);
-	part->direction_unknown += !!(mark->flags & MARK_DIRECTION_UNKNOWN);
+	for (left = mark->flags; left; left &= left - 1)
+		part->flagged[__builtin_ctz(left)]++;
+	part->bytes += mark->bytes;
 	add_queues(part, &record->sk);
 	if (part->example == RECORD_NONE || mark->raise > part->raise ||
 	    (mark->raise == part->raise && mark->age_ns > part->oldest_ns))
@@ -257,7 +293,7 @@ static bool owner_pending(const struct round *round, const struct record *record
 {
 	const struct findings_input *input = round->input;
 
-	if (key->kind == TALLY_PROCESS || key->kind == TALLY_HOST)
+	if (key->kind == TALLY_PROCESS || key->kind == TALLY_UNIT || key->kind == TALLY_HOST)
 		return false;
 	if (record->sk.attachment == TCPDIAG_UNACCEPTED && listener_of(round, record))
 		record = listener_of(round, record);
@@ -281,10 +317,12 @@ static int consider(struct round *round, const struct family *family, uint32_t r
 	if (owner_pending(round, record, &key))
 		return 0;
 	tally = round_tally(round, &key);
-	if (!tally)
+	if (!tally || tally->frozen)
 		return 0;
 	tally->seen_ns = round->now_ns;
-	tally->process = process;
+	if (tally->process == RECORD_NONE)
+		tally->process = process;
+	tally->processes += process != tally->process;
 	if (tally->listener == RECORD_NONE)
 		tally->listener = record->sk.state == TCPDIAG_LISTEN ? row : record->listener;
 	tally->netns = key.kind == TALLY_HOST ? 0 : record->sk.netns;
@@ -294,18 +332,43 @@ static int consider(struct round *round, const struct family *family, uint32_t r
 	return remember_mark(round->findings, row, (uint32_t)(tally - round->tallies->rows), &mark);
 }
 
-/* Every family that asks for its state looks at the record. @asked: bits of families, by state. */
-static int look(struct round *round, const uint8_t asked[TCPDIAG_STATE_MAX], uint32_t row)
+/* Bits of families: who asks for a state, and who of these only for some settings. */
+struct asked {
+	uint16_t state[TCPDIAG_STATE_MAX];
+	uint16_t settings;
+};
+
+static void ask(const struct round *round, struct asked *ret)
+{
+	size_t f, state;
+
+	*ret = (struct asked){ 0 };
+	for (f = 0; f < FAMILIES; f++) {
+		if (blind(round, families[f]))
+			continue;
+		for (state = 0; state < TCPDIAG_STATE_MAX; state++)
+			if (families[f]->states & TCPDIAG_STATE_BIT(state))
+				ret->state[state] |= (uint16_t)(1U << f);
+		if (families[f]->settings)
+			ret->settings |= (uint16_t)(1U << f);
+	}
+}
+
+static int look(struct round *round, const struct asked *asked, uint32_t row)
 {
 	struct record *record = &round->records[row];
-	uint8_t left;
+	uint32_t left;
 	int r;
 
+	round->had = record->findings;
 	if (record->findings)
 		record->findings = 0;
 	if (record->sk.state >= TCPDIAG_STATE_MAX || !findings_concern(record))
 		return 0;
-	for (left = asked[record->sk.state]; left; left &= (uint8_t)(left - 1)) {
+	left = asked->state[record->sk.state];
+	if (!findings_settings(&record->sk))
+		left &= ~(uint32_t)asked->settings;
+	for (; left; left &= left - 1) {
 		r = consider(round, families[__builtin_ctz(left)], row);
 		if (r < 0)
 			return r;
@@ -323,14 +386,10 @@ static int walk(struct round *round)
 {
 	const struct findings_input *input = round->input;
 	uint32_t count = input->selected ? input->row_count : round->record_count, i;
-	uint8_t asked[TCPDIAG_STATE_MAX] = { 0 };
-	size_t f;
+	struct asked asked;
 	int r;
 
-	for (f = 0; f < FAMILIES; f++)
-		for (i = 0; i < TCPDIAG_STATE_MAX; i++)
-			if (families[f]->states & TCPDIAG_STATE_BIT(i))
-				asked[i] |= (uint8_t)(1U << f);
+	ask(round, &asked);
 	for (i = 0; i < count; i++) {
 		uint32_t row = input->selected ? input->rows[i] : i;
 		uint32_t ahead = MIN(i + AHEAD, count - 1);
@@ -340,163 +399,14 @@ static int walk(struct round *round)
 			fetch(&round->records[ahead]);
 		if (row >= round->record_count)
 			continue;
-		r = look(round, asked, row);
+		r = look(round, &asked, row);
 		if (r < 0)
 			return r;
 	}
 	return 0;
 }
 
-/* ---- judging ---- */
-
-int64_t part_sustained(struct part *part, bool holds, int64_t now_ns)
-{
-	if (!holds) {
-		part->sustained_since_ns = 0;
-		return -1;
-	}
-	if (!part->sustained_since_ns)
-		part->sustained_since_ns = now_ns;
-	return now_ns - part->sustained_since_ns;
-}
-
-uint32_t part_total(const struct part *part)
-{
-	return part->aged[SEVERITY_INFO] + part->aged[SEVERITY_WARNING] +
-	       part->aged[SEVERITY_CRITICAL];
-}
-
-uint32_t part_count(const struct part *part)
-{
-	uint32_t count = 0, i;
-
-	for (i = SEVERITY_INFO; i <= part->condition.severity; i++)
-		count += part->aged[i];
-	return count;
-}
-
-static void condition_step(struct condition *condition, uint8_t raise, uint8_t keep, int64_t now_ns,
-			   int64_t hold_ns)
-{
-	keep = MAX(keep, raise);
-	if (raise > condition->severity)
-		condition->severity = raise;
-	if (keep >= condition->severity) {
-		condition->below_since_ns = 0;
-		return;
-	}
-	if (!condition->below_since_ns) {
-		condition->below_since_ns = now_ns;
-		condition->below = SEVERITY_NONE;
-	}
-	condition->below = MAX(condition->below, keep);
-	if (now_ns - condition->below_since_ns < hold_ns)
-		return;
-	condition->severity = condition->below;
-	condition->below = keep;
-	condition->below_since_ns = keep < condition->severity ? now_ns : 0;
-}
-
-static void follow_trend(const struct round *round, struct part *part)
-{
-	if (!part->trend)
-		return;
-	trend_add(part->trend, round->now_ns, part_total(part));
-	if (part->rate_slot == part->trend->slot)
-		return;
-	part->rate_slot = part->trend->slot;
-	part->rate_known = trend_rate(part->trend, round->now_ns, round->thresholds->rate_window,
-				      &part->rate);
-}
-
-/* Who a tally is about, kept for the time when its process or listener is gone. */
-static void identify(const struct round *round, struct tally *tally)
-{
-	struct sentence who = { 0 };
-	size_t len;
-
-	if (tally->process != RECORD_NONE) {
-		const struct process *process = &round->input->processes[tally->process];
-
-		snprintf(tally->comm, sizeof(tally->comm), "%s",
-			 snapshot_writer_text(round->w, process->comm));
-		snprintf(tally->unit, sizeof(tally->unit), "%s",
-			 snapshot_writer_text(round->w, process->unit));
-		sentence_add(&who, "%s (pid %d%s%s)", tally->comm[0] ? tally->comm : "a process",
-			     process->pid, tally->unit[0] ? ", " : "", tally->unit);
-	} else if (tally->key.kind == TALLY_LISTENER && tally->listener != RECORD_NONE) {
-		const struct tcpdiag_socket *sk = &round->records[tally->listener].sk;
-
-		sentence_add(&who, "the unknown process that listens on ");
-		sentence_address(&who, sk->local, sk->local_port);
-	} else if (tally->key.kind == TALLY_NETNS && !tally->who[0]) {
-		sentence_add(&who, "an unknown process in network namespace %u", tally->key.a);
-	} else if (tally->key.kind == TALLY_HOST) {
-		sentence_add(&who, "this machine");
-	}
-	len = MIN(who.len, sizeof(tally->who) - 1);
-	if (!len)
-		return;
-	memcpy(tally->who, who.text, len);
-	tally->who[len] = '\0';
-}
-
-uint8_t tally_severity(const struct tally *tally)
-{
-	uint8_t severity = SEVERITY_NONE;
-	unsigned int i;
-
-	for (i = 0; i < TALLY_PARTS; i++)
-		severity = MAX(severity, tally->parts[i].condition.severity);
-	return severity;
-}
-
-/* FNV-1a over what makes one finding different from all others. */
-static uint64_t finding_id(const struct tally *tally)
-{
-	const uint64_t words[] = { tally->key.rule, tally->key.kind, tally->key.a, tally->key.b,
-				   (uint64_t)tally->since_ns };
-	uint64_t hash = 14695981039346656037ULL;
-	size_t i, shift;
-
-	for (i = 0; i < ARRAY_SIZE(words); i++)
-		for (shift = 0; shift < 64; shift += 8)
-			hash = (hash ^ (words[i] >> shift & 0xff)) * 1099511628211ULL;
-	return hash ? hash : 1;
-}
-
-static void judge(struct round *round, struct tally *tally)
-{
-	const struct family *family = family_of(tally->key.rule);
-	const struct thresholds *thresholds = round->thresholds;
-	unsigned int i;
-
-	if (tally->key.kind == TALLY_WATCH || tally->frozen)
-		return;
-	if (tally->process != RECORD_NONE) {
-		tally->descriptors = round->input->processes[tally->process].descriptors;
-		tally->descriptor_limit = round->input->processes[tally->process].descriptor_limit;
-	}
-	for (i = 0; i < family->parts; i++) {
-		struct part *part = &tally->parts[i];
-		uint8_t raise, keep;
-
-		follow_trend(round, part);
-		raise = (uint8_t)family->judge(round, tally, part, 1.0);
-		keep = (uint8_t)family->judge(round, tally, part, thresholds->clear_ratio / 100);
-		condition_step(&part->condition, raise, keep, round->now_ns,
-			       thresholds->clear_hold);
-	}
-	if (!tally_severity(tally)) {
-		tally->since_ns = 0;
-	} else if (!tally->since_ns) {
-		tally->since_ns = round->now_ns;
-		tally->id = finding_id(tally);
-		round->findings->raised[tally->key.rule - TCPDIAG_RULE_FINDING_FIRST]++;
-	}
-	if (tally->since_ns)
-		identify(round, tally);
-}
+/* ---- a round ---- */
 
 static void set_bits(const struct round *round)
 {
@@ -512,7 +422,25 @@ static void set_bits(const struct round *round)
 	}
 }
 
-/* ---- a round ---- */
+/* What is kept for each row of a process. */
+static int make_room(struct findings *findings, uint32_t processes)
+{
+	uint64_t *hashes;
+	uint32_t *created;
+
+	if (processes <= findings->process_room)
+		return 0;
+	created = realloc(findings->created, processes * sizeof(*created));
+	if (!created)
+		return -ENOMEM;
+	findings->created = created;
+	hashes = realloc(findings->unit_hashes, processes * sizeof(*hashes));
+	if (!hashes)
+		return -ENOMEM;
+	findings->unit_hashes = hashes;
+	findings->process_room = processes;
+	return 0;
+}
 
 static int begin(struct round *round)
 {
@@ -520,18 +448,17 @@ static int begin(struct round *round)
 	uint32_t processes = round->input->process_count;
 	uint32_t room = MAX(findings->tallies.max / 8, 1U), dropped;
 	size_t i;
+	int r;
 
-	if (processes > findings->created_size) {
-		uint32_t *created = realloc(findings->created, processes * sizeof(*created));
-
-		if (!created)
-			return -ENOMEM;
-		findings->created = created;
-		findings->created_size = processes;
-	}
-	if (processes)
+	r = make_room(findings, processes);
+	if (r < 0)
+		return r;
+	if (processes) {
 		memset(findings->created, 0, processes * sizeof(*findings->created));
+		memset(findings->unit_hashes, 0, processes * sizeof(*findings->unit_hashes));
+	}
 	round->created = findings->created;
+	round->unit_hashes = findings->unit_hashes;
 
 	dropped = tallies_expire(&findings->tallies, round->now_ns - FORGET_NS, findings->last_ns,
 				 room);
@@ -540,12 +467,16 @@ static int begin(struct round *round)
 	if (!findings->last_ns || dropped ||
 	    round->now_ns - findings->last_ns > TREND_GAP_SLOTS * TREND_STEP_NS)
 		findings->known_since_ns = round->now_ns;
-	forget_round(&findings->tallies);
+	forget_round(round);
 	findings->mark_count = 0;
 	memset(&findings->refused, 0, sizeof(findings->refused));
-	for (i = 0; i < FAMILIES; i++)
+	round->w->header->findings_blind = 0;
+	for (i = 0; i < FAMILIES; i++) {
+		if (blind(round, families[i]))
+			round->w->header->findings_blind |= finding_bit(families[i]->rule);
 		if (families[i]->begin)
 			families[i]->begin(round);
+	}
 	return 0;
 }
 
@@ -579,7 +510,9 @@ int findings_evaluate(struct findings *findings, const struct thresholds *thresh
 		if (families[f]->end)
 			families[f]->end(&round);
 	for (i = 0; i < findings->tallies.used; i++)
-		judge(&round, &findings->tallies.rows[i]);
+		if (round_judge(&round, &findings->tallies.rows[i]))
+			findings->raised[findings->tallies.rows[i].key.rule -
+					 TCPDIAG_RULE_FINDING_FIRST]++;
 	findings->last_ns = round.now_ns;
 	set_bits(&round);
 	return round_tell(&round);

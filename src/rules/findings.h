@@ -42,19 +42,39 @@ struct findings_input {
 	 */
 	int64_t owners_asked_ns;
 	bool replay; /* no clock runs: ages are lower bounds only */
+	/* Nobody reads linger, TCP_LINGER2 and references: what rests on them is not judged, and said so. */
+	bool settings_blind;
+	bool closed_blind; /* nor the sockets in CLOSE that only a descriptor shows */
 	/* All records for which findings_concern() holds, so that nobody walks twice; else all are walked. */
 	bool selected;
 	const uint32_t *rows;
 	uint32_t row_count;
 };
 
+/* TCP_LINGER2 above TCP_TIMEWAIT_LEN and below twice that: FIN-WAIT-2 lasts 2 * (t - 60 s), not t. */
+static inline bool findings_cliff_ms(int64_t ms)
+{
+	return ms > 60000 && ms < 120000;
+}
+
 /*
- * Most sockets of most machines are ESTABLISHED with nothing unread: no rule asks for those. A record
- * that had a finding must lose its bit.
+ * A socket whose settings alone can make a finding. SO_LINGER with a time blocks only while something is
+ * left to be acknowledged; not known is off.
+ */
+static inline bool findings_settings(const struct tcpdiag_socket *sk)
+{
+	return (sk->linger && (!sk->sk_lingertime_ms || sk->wqueue)) ||
+	       findings_cliff_ms(sk->linger2_ms);
+}
+
+/*
+ * Most sockets of most machines are ESTABLISHED with nothing unread and no settings of note: no rule
+ * asks for those. A record that had a finding must lose its bit.
  */
 static inline bool findings_concern(const struct record *record)
 {
-	return record->sk.state != TCPDIAG_ESTABLISHED || record->read_since_ns || record->findings;
+	return record->sk.state != TCPDIAG_ESTABLISHED || record->read_since_ns ||
+	       record->findings || findings_settings(&record->sk);
 }
 
 /**

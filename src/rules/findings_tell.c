@@ -27,6 +27,7 @@ static const struct part *worst_part(const struct tally *tally)
 static enum scope tally_scope(const struct family *family, const struct tally *tally)
 {
 	static const enum scope scopes[] = {
+		[TALLY_UNIT] = SCOPE_UNIT,
 		[TALLY_LISTENER] = SCOPE_LISTENER,
 		[TALLY_NETNS] = SCOPE_NETNS,
 		[TALLY_HOST] = SCOPE_HOST,
@@ -99,9 +100,10 @@ static void tell(const struct round *round, const struct tally *tally, struct fi
 		.rule = tally->key.rule,
 		.severity = tally_severity(tally),
 		.scope = (uint8_t)tally_scope(family, tally),
-		.process = tally->process,
+		.process = tally->processes ? RECORD_NONE : tally->process,
 		.pid = tally->key.kind == TALLY_PROCESS ? (int32_t)tally->key.a : 0,
-		.comm = snapshot_string(round->w, tally->comm, strlen(tally->comm)),
+		.comm = snapshot_string(round->w, tally->comm,
+					tally->processes ? 0 : strlen(tally->comm)),
 		.netns = tally->netns,
 		.unit = snapshot_string(round->w, tally->unit, strlen(tally->unit)),
 	};

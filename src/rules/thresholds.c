@@ -133,6 +133,44 @@ static const struct threshold_info table[] = {
 	COUNT("listener-queue-at-risk.small-limit", listener_small_limit, 8,
 	      "A listener with a lower limit than this is looked at only when it stays full."),
 
+	COUNT("linger-zero.info-count", lz_info_count, 1,
+	      "So many sockets of one unit with SO_LINGER on and 0 seconds."),
+
+	AGE("linger-blocks.info-linger", lb_info_linger, 5,
+	    "SO_LINGER on with at least this time, and data that the peer has not acknowledged."),
+	AGE("linger-blocks.info-age", lb_info_age, 1,
+	    "For so long nothing of it has been acknowledged; what flows blocks nobody."),
+	AGE("linger-blocks.warning-age", lb_warning_age, 2,
+	    "A close() that has blocked for so long is a warning by itself."),
+	COUNT("linger-blocks.warning-count", lb_warning_count, 5,
+	      "So many calls of close() in one process that block at once, however young."),
+
+	COUNT("fin-timeout-cliff.info-count", cliff_info_count, 1,
+	      "So many sockets of one unit with a TCP_LINGER2 of 61 to 119 seconds."),
+
+	COUNT("late-data-reset.info-count", late_info_count, 1,
+	      "So many sockets of one process that receive no more and whose peers have data to "
+	      "send."),
+	COUNT("late-data-reset.warning-count", late_warning_count, 10,
+	      "So many of them within warning-window."),
+	DURATION("late-data-reset.warning-window", late_warning_window, 60, 12, 3600,
+		 "The time in which they are counted."),
+
+	COUNT("dead-descriptor.info-count", dead_info_count, 20,
+	      "So many descriptors of one process whose connections are gone for as long as "
+	      "info-age."),
+	AGE("dead-descriptor.info-age", dead_info_age, 300, "Younger ones are not counted."),
+	COUNT("dead-descriptor.warning-growth-min", dead_warning_growth_min, 10,
+	      "Growth by fewer of them than this in a window is none."),
+	DURATION("dead-descriptor.warning-window", dead_warning_window, 900, 60, 900,
+		 "Growth in two windows of this length, one after the other, is a warning."),
+	PERCENT("dead-descriptor.warning-growth", dead_warning_growth, 20, 1000,
+		"Growth by less of the number at a window's start than this is none."),
+	PERCENT("dead-descriptor.warning-descriptors", dead_warning_descriptors, 10, 100,
+		"So much of the process's limit of descriptors."),
+	PERCENT("dead-descriptor.critical-descriptors", dead_critical_descriptors, 50, 100,
+		"So much of the process's limit of descriptors."),
+
 	DURATION("rate-window", rate_window, 300, 60, 1800,
 		 "The window of growth per second, the median slope of what was seen in it."),
 	PERCENT("clear-ratio", clear_ratio, 70, 100,

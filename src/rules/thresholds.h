@@ -45,6 +45,17 @@ struct thresholds {
 	int64_t listener_info_looks, listener_info_waiting, listener_warning_age;
 	int64_t listener_overflow_window;
 	int64_t listener_critical_age, listener_critical_minutes, listener_small_limit;
+	/* linger-zero */
+	int64_t lz_info_count;
+	/* linger-blocks */
+	int64_t lb_info_linger, lb_info_age, lb_warning_age, lb_warning_count;
+	/* fin-timeout-cliff */
+	int64_t cliff_info_count;
+	/* late-data-reset */
+	int64_t late_info_count, late_warning_count, late_warning_window;
+	/* dead-descriptor */
+	int64_t dead_info_count, dead_info_age, dead_warning_growth_min, dead_warning_window;
+	double dead_warning_growth, dead_warning_descriptors, dead_critical_descriptors;
 	/* of all */
 	int64_t rate_window;
 	double clear_ratio;

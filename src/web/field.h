@@ -55,6 +55,7 @@ struct view {
 	enum tcpdiag_rule fate_rule;
 	struct tcpdiag_outcome outcome; /* of the operation at hand */
 	uint8_t operation; /* enum tcpdiag_operation: that one */
+	char because[512]; /* a sentence put together for it */
 };
 
 struct field;

@@ -107,12 +107,39 @@ static bool rule_get(struct view *view, const struct field *field, struct value 
 	return ret->text;
 }
 
+/* What to add where one close() is not the last; the plainest holder, if there are several. */
+static const char *held_sentence(const struct view *view)
+{
+	static const struct {
+		unsigned int bit;
+		const char *text;
+	} rows[] = {
+		{ TCPDIAG_HOLDING_PROCESS, "another process holds the socket, too." },
+		{ TCPDIAG_HOLDING_DUPLICATE,
+		  "another descriptor of the same process holds the socket, too." },
+		{ TCPDIAG_HOLDING_CALL,
+		  "a call that sleeps, or a message under way, holds the socket, too." },
+	};
+	size_t i;
+
+	for (i = 0; view->operation == TCPDIAG_OP_CLOSE && i < ARRAY_SIZE(rows); i++)
+		if (view->outcome.holding & rows[i].bit)
+			return rows[i].text;
+	return NULL;
+}
+
 static bool because_get(struct view *view, const struct field *field, struct value *ret)
 {
 	const struct tcpdiag_rule_info *info = tcpdiag_rule_info(view->outcome.result.rule);
+	const char *held = held_sentence(view);
 
 	(void)field;
 	ret->text = info ? info->because : NULL;
+	if (ret->text && held) {
+		snprintf(view->because, sizeof(view->because),
+			 "%s One close() alone does nothing yet: %s", ret->text, held);
+		ret->text = view->because;
+	}
 	return ret->text;
 }
 

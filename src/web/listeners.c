@@ -57,6 +57,8 @@ static void listener_json(struct emitter *j, const struct snapshot *snapshot, ui
 	emit_bool(j, "full", sk->rqueue > sk->wqueue);
 	emit_u64_known(j, "resets", reset >= 0, (uint64_t)reset);
 	emit_null(j, "overflows");
+	emit_linger(j, "linger", sk);
+	emit_u64_known(j, "siblings", sk->known & TCPDIAG_KNOWS_SIBLINGS, sk->siblings);
 	emit_text(j, "unit", owner ? snapshot_text(snapshot, owner->unit) : NULL);
 	emit_text(j, "comm", owner ? snapshot_text(snapshot, owner->comm) : NULL);
 	emit_holders(j, "holders", snapshot, record);

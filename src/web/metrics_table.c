@@ -253,6 +253,19 @@ static void memory_limit(struct scrape *s)
 						(double)sysconf(_SC_PAGESIZE));
 }
 
+/* Not judged is no 0, except for the moment until the first answer: a series that is awaited is there. */
+static bool judged(const struct snapshot *snapshot, enum tcpdiag_rule rule)
+{
+	uint32_t i;
+
+	if (!(snapshot->header->findings_blind & finding_bit(rule)))
+		return true;
+	for (i = 0; i < snapshot->source_count; i++)
+		if (snapshot->sources[i].id == SOURCE_BPF)
+			return snapshot->sources[i].state == SOURCE_STARTING;
+	return false;
+}
+
 static void findings(struct scrape *s)
 {
 	uint32_t count[TCPDIAG_RULE_MAX][SEVERITY_MAX] = { 0 }, i;
@@ -266,10 +279,12 @@ static void findings(struct scrape *s)
 	}
 	for (rule = TCPDIAG_RULE_FINDING_FIRST; rule < TCPDIAG_RULE_MAX; rule++)
 		for (severity = SEVERITY_INFO; severity < SEVERITY_MAX; severity++)
-			scrape_sample(s,
-				      (struct label[]){ { "rule", tcpdiag_rule_id(rule) },
-							{ "severity", severity_name(severity) } },
-				      2, count[rule][severity]);
+			if (count[rule][severity] || judged(s->snapshot, (enum tcpdiag_rule)rule))
+				scrape_sample(
+					s,
+					(struct label[]){ { "rule", tcpdiag_rule_id(rule) },
+							  { "severity", severity_name(severity) } },
+					2, count[rule][severity]);
 }
 
 static void findings_raised_total(struct scrape *s)

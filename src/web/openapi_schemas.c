@@ -92,9 +92,21 @@ static const struct schema_member listener[] = {
 	{ "resets", INTEGER_OR_NULL, "Connections that its close would reset.", false },
 	{ "overflows", INTEGER_OR_NULL, "Connections refused; null: not known per listener.",
 	  false },
+	{ "linger", REF_OR_NULL("Linger"),
+	  "SO_LINGER, which the connections it accepts begin with; null: not known.", false },
+	{ "siblings", INTEGER_OR_NULL,
+	  "Other listeners of its SO_REUSEPORT group; null: not known.", false },
 	{ "unit", STRING_OR_NULL, "systemd unit of its first holder.", false },
 	{ "comm", STRING_OR_NULL, "Command of its first holder.", false },
 	{ "holders", ARRAY(REF("Process")), "Descriptors that refer to it.", false },
+	{ 0 },
+};
+
+static const struct schema_member linger[] = {
+	{ "on", BOOLEAN, "SO_LINGER is on.", false },
+	{ "seconds", "{\"anyOf\":[" NUMBER ",{\"const\":\"forever\"}]}",
+	  "For how long; 0 with on: close() resets.", false },
+	{ "inherited", BOOLEAN, "Read from a listener.", false },
 	{ 0 },
 };
 
@@ -297,6 +309,7 @@ static const struct {
 	{ "Finding", "Something that is wrong now.", finding },
 	{ "FindingList", "What /findings answers.", finding_list },
 	{ "Listener", "A listening socket.", listener },
+	{ "Linger", "SO_LINGER.", linger },
 	{ "ListenerList", "What /listeners answers.", listener_list },
 	{ "Rule", "One row of the catalogue.", rule },
 	{ "RuleList", "What /rules answers.", rule_list },

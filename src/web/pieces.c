@@ -56,6 +56,24 @@ void emit_process(struct emitter *j, const char *name, const struct snapshot *sn
 	emit_end(j, '}');
 }
 
+void emit_linger(struct emitter *j, const char *name, const struct tcpdiag_socket *sk)
+{
+	if (!(sk->known & TCPDIAG_KNOWS_LINGER)) {
+		emit_null(j, name);
+		return;
+	}
+	emit_object(j, name);
+	emit_bool(j, "on", sk->linger);
+	if (sk->sk_lingertime_ms == TCPDIAG_LINGER_FOREVER) {
+		emit_string(j, "seconds", "forever");
+	} else {
+		emit_raw(j, "seconds", "");
+		buffer_ms(j->b, sk->sk_lingertime_ms);
+	}
+	emit_bool(j, "inherited", sk->inherited);
+	emit_end(j, '}');
+}
+
 void emit_holders(struct emitter *j, const char *name, const struct snapshot *snapshot,
 		  const struct record *record)
 {

@@ -23,6 +23,9 @@ void emit_endpoint(struct emitter *j, const char *name, const uint8_t address[st
 void emit_process(struct emitter *j, const char *name, const struct snapshot *snapshot,
 		  const struct process *process, int fd);
 
+/* {"on", "seconds", "inherited"}; null where it is not known. */
+void emit_linger(struct emitter *j, const char *name, const struct tcpdiag_socket *sk);
+
 /* The holders of a record as an array. */
 void emit_holders(struct emitter *j, const char *name, const struct snapshot *snapshot,
 		  const struct record *record);

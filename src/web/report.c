@@ -232,6 +232,22 @@ static void print_findings(struct report *report)
 	}
 }
 
+/* The rules that were judged by; of the others a line of what is missing speaks. */
+static void print_checked(struct page *page, uint32_t blind)
+{
+	const char *before = NULL;
+	int rule;
+
+	for (rule = TCPDIAG_RULE_FINDING_FIRST; rule < TCPDIAG_RULE_MAX; rule++) {
+		if (blind & finding_bit(rule))
+			continue;
+		if (before)
+			page_printf(page, 1, "%s,", before);
+		before = tcpdiag_rule_id(rule);
+	}
+	page_printf(page, 1, "%s.", before ?: "nothing");
+}
+
 /* Nothing found: what was looked for, and since when. */
 static void print_calm(struct report *report)
 {
@@ -239,7 +255,6 @@ static void print_calm(struct report *report)
 	struct page *page = &report->page;
 	bool once = h->replay || h->now_ns - h->started_ns < ONCE_NS;
 	char text[32], age[NUMBER_MAX];
-	int rule;
 
 	page_begin(page, "", 0);
 	if (!report->sockets_known) {
@@ -257,9 +272,7 @@ static void print_calm(struct report *report)
 		page_printf(page, 1, "Checked since %s (%s):",
 			    time_text(snapshot_wall(report->snapshot, h->started_ns), text),
 			    seconds_text((double)(h->now_ns - h->started_ns) / 1e9, age));
-	for (rule = TCPDIAG_RULE_FINDING_FIRST; rule < TCPDIAG_RULE_MAX; rule++)
-		page_printf(page, 1, "%s%s", tcpdiag_rule_id(rule) ?: "",
-			    rule + 1 < TCPDIAG_RULE_MAX ? "," : ".");
+	print_checked(page, h->findings_blind);
 	if (once)
 		page_text(page, "What ages or grows shows only to a daemon that goes on watching.",
 			  1);

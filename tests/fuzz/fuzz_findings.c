@@ -14,7 +14,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define KEYS 8
 #define SOCKETS 64
-#define BYTES 10 /* of the input, a socket */
+#define BYTES 15 /* of the input, a socket */
 #define START_NS (1000 * NSEC_PER_SEC)
 
 struct arena {
@@ -37,6 +37,24 @@ static void *grow(void *context, size_t size)
 	return block;
 }
 
+/* Linger, TCP_LINGER2, references, errors and the other end. */
+static void make_settings(struct record *record, const uint8_t *bytes, int64_t now_ns)
+{
+	static const int64_t linger_ms[] = { 0, 1000, 30000, TCPDIAG_LINGER_FOREVER };
+
+	record->sk.linger = bytes[0] & 1;
+	record->sk.sk_lingertime_ms = linger_ms[bytes[0] >> 1 & 3];
+	record->sk.inherited = bytes[0] >> 3 & 1;
+	record->sk.references = bytes[0] >> 4 & 3;
+	record->sk.sk_shutdown = bytes[0] >> 6;
+	record->sk.linger2_ms = ((int64_t)bytes[1] - 1) * 1000;
+	record->sk.sk_err = bytes[2];
+	record->sk.remote_port = bytes[2];
+	record->peer = bytes[3];
+	record->ack_since_ns = bytes[4] ? now_ns - bytes[4] * NSEC_PER_SEC : 0;
+	record->findings = bytes[4];
+}
+
 static void make_socket(struct record *record, const uint8_t *bytes, int64_t now_ns)
 {
 	record->sk.state = bytes[0];
@@ -45,11 +63,11 @@ static void make_socket(struct record *record, const uint8_t *bytes, int64_t now
 	record->direction = bytes[1] >> 5;
 	record->sk.rqueue = bytes[2];
 	record->sk.wqueue = bytes[3];
-	record->sk.known = bytes[4] * 0x101U;
+	record->sk.known = bytes[4] * 0x10101U;
 	record->sk.cookie = bytes[5] & 3;
 	record->sk.rcv_wnd = bytes[5] >> 7;
 	record->sk.timer = bytes[5] >> 4 & 7;
-	record->holder = bytes[6];
+	record->holder = bytes[6] & 15;
 	record->holders = bytes[6] >> 6;
 	record->creator = bytes[7];
 	record->listener = bytes[7] >> 2;
@@ -57,6 +75,7 @@ static void make_socket(struct record *record, const uint8_t *bytes, int64_t now
 	record->state_since_ns = now_ns - (bytes[8] - 2) * 4 * NSEC_PER_SEC;
 	record->read_since_ns = bytes[9] ? now_ns - bytes[9] * 4 * NSEC_PER_SEC : 0;
 	record->data_since_ns = bytes[9] & 1 ? record->state_since_ns : 0;
+	make_settings(record, bytes + 10, now_ns);
 }
 
 static void check(const struct snapshot *s)
@@ -82,7 +101,7 @@ static void one_round(struct findings *findings, const uint8_t *data, size_t siz
 	static const struct holder holders[4] = {
 		{ 0, 3 }, { 1, 4 }, { 7, 5 }, { RECORD_NONE, 6 }
 	};
-	static const struct process processes[2] = {
+	struct process processes[2] = {
 		{ .pid = 1, .descriptors = 9, .descriptor_limit = 10 },
 		{ .pid = 2 },
 	};
@@ -94,8 +113,12 @@ static void one_round(struct findings *findings, const uint8_t *data, size_t siz
 				      .limits = limits } };
 	struct counters rates = { .known = UINT32_MAX };
 	struct orphans orphans = { .count_known = true, .count = size, .growth_known = size & 1 };
-	struct tcpdiag_environment environment = { .known = size & 2 ? TCPDIAG_ENV_ORPHANS : 0,
-						   .tcp_max_orphans = 4 * size + 1 };
+	struct tcpdiag_environment environment = {
+		.known = (size & 2 ? TCPDIAG_ENV_ORPHANS : 0U) |
+			 (size & 4 ? TCPDIAG_ENV_FIN_TIMEOUT : 0U),
+		.tcp_max_orphans = 4 * size + 1,
+		.tcp_fin_timeout = size ? data[0] : 0,
+	};
 	struct findings_input input = { .now_ns = now_ns,
 					.processes = processes,
 					.process_count = ARRAY_SIZE(processes),
@@ -103,7 +126,9 @@ static void one_round(struct findings *findings, const uint8_t *data, size_t siz
 					.holder_count = ARRAY_SIZE(holders),
 					.environment = &environment,
 					.rates = &rates,
-					.orphans = &orphans };
+					.orphans = &orphans,
+					.settings_blind = size & 8,
+					.closed_blind = size & 16 };
 	struct thresholds thresholds;
 	struct snapshot snapshot;
 	int count;
@@ -120,6 +145,7 @@ static void one_round(struct findings *findings, const uint8_t *data, size_t siz
 			break;
 		make_socket(record, data, now_ns);
 	}
+	processes[0].unit = snapshot_string(&arena.w, "a.service", 9);
 	arena.w.header->now_ns = now_ns;
 	count = findings_evaluate(findings, &thresholds, &input, &arena.w);
 	if (count < 0 || count > KEYS || snapshot_seal(&arena.w) < 0 ||

@@ -109,6 +109,8 @@ START_TEST(test_a_life)
 	ck_assert_int_le(server->state_since_ns, s.header->now_ns);
 	ck_assert_uint_eq(s.header->totals.teardown[TCPDIAG_CLOSE_WAIT][TCPDIAG_HELD], 1);
 	ck_assert_uint_eq(s.record_count, 3);
+	ck_assert_ptr_eq(&s.records[one->peer], server);
+	ck_assert_ptr_eq(&s.records[server->peer], one);
 
 	close(ends[1]); /* and now a TIME-WAIT, which the fast lane does not ask for */
 	wait_ms(30);

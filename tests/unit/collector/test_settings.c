@@ -159,6 +159,174 @@ START_TEST(test_forget)
 }
 END_TEST
 
+/* ---- readings ---- */
+
+static const struct socket_settings reading = {
+	.cookie = 5,
+	.linger_ms = 0,
+	.linger2_ms = 30000,
+	.references = 1,
+	.flags = SETTINGS_LINGER | SETTINGS_KNOWS_REFERENCES,
+};
+
+static struct record unread(void)
+{
+	return (struct record){ .sk = { .cookie = 5,
+					.inode = 77,
+					.state = TCPDIAG_ESTABLISHED,
+					.attachment = TCPDIAG_HELD } };
+}
+
+START_TEST(test_join)
+{
+	struct record record = unread();
+	struct socket_settings other = reading;
+
+	/* Not this socket, and no socket at all. */
+	other.cookie = 6;
+	ck_assert(!settings_join(&record, &other, 1000 * S));
+	other.cookie = 0;
+	record.sk.cookie = 0;
+	ck_assert(!settings_join(&record, &other, 1000 * S));
+	record.sk.cookie = 5;
+	ck_assert_uint_eq(record.sk.known, 0);
+	ck_assert_uint_eq(record.flags, 0);
+
+	ck_assert(settings_join(&record, &reading, 1000 * S));
+	ck_assert_int_eq(record.settings_ns, 1000 * S);
+	ck_assert(record.sk.linger);
+	ck_assert_int_eq(record.sk.sk_lingertime_ms, 0);
+	ck_assert_int_eq(record.sk.linger2_ms, 30000);
+	ck_assert_uint_eq(record.sk.references, 1);
+	ck_assert_uint_eq(record.sk.attachment, TCPDIAG_HELD);
+	ck_assert_uint_ne(record.flags & RECORD_UNJUDGED, 0);
+
+	/* The same once more: no other verdict. One that is older tells nothing. */
+	record.flags = 0;
+	ck_assert(settings_join(&record, &reading, 1001 * S));
+	ck_assert_uint_eq(record.flags, 0);
+	other = reading;
+	other.flags = 0;
+	ck_assert(!settings_join(&record, &other, 1001 * S));
+	ck_assert(!settings_join(&record, &other, 999 * S));
+	ck_assert(record.sk.linger);
+	ck_assert(settings_join(&record, &other, 1002 * S));
+	ck_assert(!record.sk.linger);
+	ck_assert_uint_ne(record.flags & RECORD_UNJUDGED, 0);
+}
+END_TEST
+
+START_TEST(test_steady_references)
+{
+	static const struct {
+		int64_t when;
+		uint32_t references, steady;
+	} readings[] = { { 1, 3, 0 }, { 2, 2, 2 }, { 3, 2, 2 }, { 4, 5, 2 }, { 5, 4, 4 } };
+	struct record record = unread();
+	struct socket_settings now = reading;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(readings); i++) {
+		now.references = readings[i].references;
+		ck_assert(settings_join(&record, &now, readings[i].when * S));
+		ck_assert_uint_eq(record.sk.steady_references, readings[i].steady);
+		/* A second look in the same poll does not count. */
+		now.references = 1;
+		ck_assert(!settings_join(&record, &now, readings[i].when * S));
+		ck_assert_uint_eq(record.sk.steady_references, readings[i].steady);
+	}
+}
+END_TEST
+
+/* The last close() is under way: nobody has it, from one reading on. */
+START_TEST(test_closing)
+{
+	struct record record = unread(), later;
+	struct socket_settings now = reading;
+
+	now.references = 0;
+	ck_assert(settings_join(&record, &now, 1000 * S));
+	ck_assert(settings_closing(&record.sk));
+	ck_assert_uint_eq(record.sk.attachment, TCPDIAG_UNHELD);
+	ck_assert_int_eq(tcpdiag_unheld_reason(&record.sk), TCPDIAG_UNHELD_CLOSING);
+	later = next(&record, (struct tcpdiag_socket){ .state = TCPDIAG_FIN_WAIT1, .inode = 77 });
+	ck_assert_uint_eq(later.sk.attachment, TCPDIAG_UNHELD);
+	ck_assert(settings_closing(&later.sk));
+	later = next(&record, (struct tcpdiag_socket){ .state = TCPDIAG_FIN_WAIT1 });
+	ck_assert_uint_eq(later.sk.attachment, TCPDIAG_ORPHAN);
+
+	/* Where the file could not be reached 0 says nothing. */
+	record = unread();
+	now.flags = 0;
+	ck_assert(settings_join(&record, &now, 1000 * S));
+	ck_assert_uint_eq(record.sk.attachment, TCPDIAG_HELD);
+	ck_assert(!settings_closing(&record.sk));
+}
+END_TEST
+
+START_TEST(test_inherit)
+{
+	const struct record listener = known();
+	struct record child = unread(), stranger = {};
+	const uint32_t taken = TCPDIAG_KNOWS_LINGER | TCPDIAG_KNOWS_LINGER2 | TCPDIAG_KNOWS_REPAIR |
+			       TCPDIAG_KNOWS_USER_TIMEOUT | TCPDIAG_KNOWS_SIBLINGS;
+
+	/* Somebody's own settings are its own. */
+	settings_inherit(&child, &listener);
+	ck_assert_uint_eq(child.sk.known, 0);
+
+	child.sk.inode = 0;
+	child.sk.attachment = TCPDIAG_UNACCEPTED;
+	/* A listener that has not been read has nothing to give. */
+	settings_inherit(&child, &stranger);
+	ck_assert_uint_eq(child.sk.known, 0);
+	ck_assert(!child.sk.inherited);
+
+	settings_inherit(&child, &listener);
+	ck_assert(child.sk.inherited && child.sk.linger);
+	ck_assert_uint_eq(child.sk.known, taken);
+	ck_assert_int_eq(child.sk.sk_lingertime_ms, 5000);
+	ck_assert_int_eq(child.sk.linger2_ms, -1);
+	ck_assert_uint_eq(child.sk.user_timeout_ms, 300);
+	ck_assert_uint_eq(child.sk.siblings, 4);
+	ck_assert_uint_eq(child.sk.references, 0);
+	ck_assert_int_eq(child.settings_ns, listener.settings_ns);
+	ck_assert_uint_ne(child.flags & RECORD_UNJUDGED, 0);
+
+	/* Carried, and the same again: nothing to judge. */
+	child = next(&child, (struct tcpdiag_socket){ .state = TCPDIAG_ESTABLISHED });
+	ck_assert(child.sk.inherited && child.sk.linger);
+	child.flags = 0;
+	settings_inherit(&child, &listener);
+	ck_assert_uint_eq(child.flags, 0);
+
+	/* Its own reading wins, and stays; who takes it over is still the listener's to say. */
+	ck_assert(settings_join(&child, &(struct socket_settings){ .cookie = 5, .linger2_ms = 9 },
+				1000 * S));
+	settings_inherit(&child, &listener);
+	ck_assert(!child.sk.inherited && !child.sk.linger);
+	ck_assert_int_eq(child.sk.linger2_ms, 9);
+	ck_assert_uint_eq(child.sk.siblings, 4);
+	/* Accepted: its own reading stays, the listener's group does not matter any more. */
+	child = next(&child, (struct tcpdiag_socket){ .state = TCPDIAG_ESTABLISHED, .inode = 9 });
+	ck_assert_int_eq(child.sk.linger2_ms, 9);
+	ck_assert_uint_eq(child.sk.known & TCPDIAG_KNOWS_SIBLINGS, 0);
+}
+END_TEST
+
+/* MPTCP is learnt from the socket itself. */
+START_TEST(test_subflow)
+{
+	struct record record = unread();
+	struct socket_settings now = reading;
+
+	now.flags |= SETTINGS_KNOWS_SUBFLOW | SETTINGS_SUBFLOW;
+	ck_assert(settings_join(&record, &now, 1000 * S));
+	ck_assert(record.sk.mptcp_subflow);
+	ck_assert_uint_ne(record.flags & RECORD_UNJUDGED, 0);
+}
+END_TEST
+
 Suite *suite(void)
 {
 	Suite *s = suite_create("settings");
@@ -171,6 +339,11 @@ Suite *suite(void)
 	tcase_add_test(tc, test_minisocket);
 	tcase_add_test(tc, test_own_reading);
 	tcase_add_test(tc, test_forget);
+	tcase_add_test(tc, test_join);
+	tcase_add_test(tc, test_steady_references);
+	tcase_add_test(tc, test_closing);
+	tcase_add_test(tc, test_inherit);
+	tcase_add_test(tc, test_subflow);
 	suite_add_tcase(s, tc);
 	return s;
 }

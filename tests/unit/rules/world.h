@@ -128,6 +128,7 @@ static inline struct record *world_socket(struct world *world, enum tcpdiag_stat
 		.holder = RECORD_NONE,
 		.creator = RECORD_NONE,
 		.listener = RECORD_NONE,
+		.peer = RECORD_NONE,
 		.direction = DIRECTION_INBOUND,
 	};
 	if (process != RECORD_NONE) {
@@ -212,6 +213,9 @@ static inline void world_round(struct world *world)
 	snapshot_writer_done(&world->w);
 	ck_assert_int_eq(snapshot_open(world->block, world->w.used, &world->snapshot), 0);
 	ck_assert_uint_eq(world->snapshot.finding_count, (uint32_t)world->count);
+	/* The next round begins with the bits of this one, as a collector's does. */
+	for (i = 0; i < world->record_count; i++)
+		world->records[i].findings = world->snapshot.records[i].findings;
 }
 
 /* Rounds for so long, one each @step seconds; the last one is at the end. */

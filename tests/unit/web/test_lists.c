@@ -360,9 +360,45 @@ START_TEST(listener_fields)
 	ck_json_int(json, "listeners.0.limit", 128);
 	ck_assert(json_is_integer(fixture_at(json, "listeners.0.resets")));
 	ck_json_null(json, "listeners.0.overflows");
+	ck_json_null(json, "listeners.0.linger");
+	ck_json_null(json, "listeners.0.siblings");
 	ck_json_int(json, "listeners.0.holders.1.pid", 101);
 	ck_json_int(json, "listeners.0.holders.1.fd", 6);
 	ck_assert_uint_eq(json_array_size(fixture_at(json, "listeners.0.holders")), 2);
+	json_decref(json);
+	fixture_done(&f);
+}
+END_TEST
+
+/* What its connections begin with. */
+START_TEST(listener_settings)
+{
+	static const struct {
+		int64_t ms;
+		const char *linger;
+	} cases[] = {
+		{ 0, "{\"on\":true,\"seconds\":0,\"inherited\":false}" },
+		{ 2500, "{\"on\":true,\"seconds\":2.5,\"inherited\":false}" },
+		{ TCPDIAG_LINGER_FOREVER,
+		  "{\"on\":true,\"seconds\":\"forever\",\"inherited\":false}" },
+	};
+	struct tcpdiag_socket *sk;
+	uint32_t count;
+	json_t *json;
+	char *text;
+
+	fixture_begin(&f);
+	sk = &snapshot_writer_records(&f.w, &count)[R_LISTENER].sk;
+	sk->known |= TCPDIAG_KNOWS_LINGER | TCPDIAG_KNOWS_SIBLINGS;
+	sk->linger = true;
+	sk->sk_lingertime_ms = cases[_i].ms;
+	sk->siblings = 3;
+	fixture_seal(&f);
+	json = fixture_get_json(&f, listeners_route, "");
+	ck_json_int(json, "listeners.0.siblings", 3);
+	text = json_dumps(fixture_at(json, "listeners.0.linger"), JSON_COMPACT);
+	ck_assert_str_eq(text, cases[_i].linger);
+	free(text);
 	json_decref(json);
 	fixture_done(&f);
 }
@@ -568,6 +604,7 @@ Suite *suite(void)
 	tcase_add_test(t, text_is_plain);
 	tcase_add_loop_test(t, selected, 0, 4);
 	tcase_add_test(t, listener_fields);
+	tcase_add_loop_test(t, listener_settings, 0, 3);
 	tcase_add_loop_test(t, listener_filters, 0, 11);
 	tcase_add_loop_test(t, listeners_refused, 0, 6);
 	tcase_add_test(t, listener_pages);

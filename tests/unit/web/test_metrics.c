@@ -288,6 +288,33 @@ START_TEST(failed_source)
 }
 END_TEST
 
+/* A rule that could not be judged by has no 0; what stands from before is told, and so is what was. */
+START_TEST(rules_not_judged)
+{
+	static const uint8_t states[] = { SOURCE_OFF, SOURCE_FAILED, SOURCE_STARTING };
+	const uint32_t blind = finding_bit(TCPDIAG_RULE_LINGER_ZERO) |
+			       finding_bit(TCPDIAG_RULE_LINGER_BLOCKS);
+	double none = states[_i] == SOURCE_STARTING ? 0 : (double)NAN;
+	double value;
+
+	fixture_begin(&f);
+	fixture_finding(&f, TCPDIAG_RULE_LINGER_BLOCKS, SEVERITY_WARNING, 1);
+	f.w.header->findings_blind = blind;
+	fixture_source(&f, SOURCE_BPF)->state = states[_i];
+	fixture_seal(&f);
+	scrape(false);
+	value = series("tcpdiag_findings{rule=\"linger-zero\",severity=\"info\"}");
+	ck_assert(isnan(none) ? isnan(value) : value == 0);
+	value = series("tcpdiag_findings{rule=\"linger-blocks\",severity=\"warning\"}");
+	ck_assert(value == 1);
+	value = series("tcpdiag_findings{rule=\"dead-descriptor\",severity=\"info\"}");
+	ck_assert(value == 0);
+	value = series("tcpdiag_findings_raised_total{rule=\"linger-zero\"}");
+	ck_assert(value == 0);
+	fixture_done(&f);
+}
+END_TEST
+
 START_TEST(before_the_first_snapshot)
 {
 	f = (struct fixture){ .statistics = { .snapshots = 0, .resident_bytes = 1 } };
@@ -492,6 +519,7 @@ Suite *suite(void)
 	tcase_add_loop_test(t, values, 0, 2);
 	tcase_add_test(t, unknown);
 	tcase_add_loop_test(t, failed_source, 0, 3);
+	tcase_add_loop_test(t, rules_not_judged, 0, 3);
 	tcase_add_loop_test(t, before_the_first_snapshot, 0, 2);
 	tcase_add_test(t, every_close_rule_has_a_cell);
 	tcase_add_test(t, close_cells_are_the_oracles);

@@ -194,6 +194,33 @@ static void validate_answer(const char *path, const char *query, const char *arg
 	free(text);
 }
 
+/* Each kind of value that a reader of settings may bring. */
+static void know_all_settings(void)
+{
+	static const int64_t times[] = { 0, 2500, TCPDIAG_LINGER_FOREVER };
+	struct record *records;
+	uint32_t i, count;
+
+	records = snapshot_writer_records(&f.w, &count);
+	for (i = 0; i < count; i++) {
+		struct tcpdiag_socket *sk = &records[i].sk;
+
+		sk->known |= TCPDIAG_KNOWS_LINGER | TCPDIAG_KNOWS_LINGER2 | TCPDIAG_KNOWS_REPAIR |
+			     TCPDIAG_KNOWS_REFERENCES | TCPDIAG_KNOWS_OFO |
+			     TCPDIAG_KNOWS_USER_TIMEOUT | TCPDIAG_KNOWS_ERROR |
+			     TCPDIAG_KNOWS_SIBLINGS | TCPDIAG_KNOWS_DESCRIPTORS;
+		sk->linger = true;
+		sk->sk_lingertime_ms = times[i % ARRAY_SIZE(times)];
+		sk->linger2_ms = -1;
+		sk->references = i;
+		sk->sk_err = ECONNRESET;
+		if (i == R_DONE)
+			sk->attachment = TCPDIAG_UNHELD;
+		records[i].settings_ns = FIXTURE_NOW;
+		records[i].peer = (i + 1) % count;
+	}
+}
+
 START_TEST(answers_are_as_described)
 {
 	static const struct {
@@ -215,6 +242,9 @@ START_TEST(answers_are_as_described)
 
 	for (i = 0; i < ARRAY_SIZE(cases); i++)
 		validate_answer(cases[i].path, cases[i].query, cases[i].argument);
+	know_all_settings();
+	validate_answer("/listeners", "", NULL);
+	validate_answer("/sockets", "detail=full", NULL);
 	/* The same with nothing known. */
 	for (i = 0; i < SOURCE_MAX; i++)
 		fixture_source(&f, i)->state = SOURCE_FAILED;

@@ -165,7 +165,7 @@ START_TEST(calm)
 		"lb-07",
 		"Nothing is wrong. Checked since 2025-11-23 03:45:00 UTC (15 min)",
 		"rst-on-close,",
-		"listener-queue-at-risk.",
+		"dead-descriptor.",
 		"ending any of 2 units and programs resets nothing (*)",
 		"SO_LINGER of 2 sockets is not seen",
 		"established 3",
@@ -180,6 +180,18 @@ START_TEST(calm)
 	in_order(text, parts, ARRAY_SIZE(parts));
 	ck_assert_uint_le(check_lines(text, 100), 12);
 	ck_assert_ptr_null(strstr(text, "15 minutes"));
+	free(text);
+	fixture_done(&f);
+
+	/* What was not judged was not checked. */
+	calm_host();
+	f.w.header->findings_blind = finding_bit(TCPDIAG_RULE_LINGER_ZERO) |
+				     finding_bit(TCPDIAG_RULE_DEAD_DESCRIPTOR);
+	fixture_seal(&f);
+	text = print(400);
+	ck_assert_ptr_nonnull(strstr(text, "listener-queue-at-risk, linger-blocks,"));
+	ck_assert_ptr_nonnull(strstr(text, "late-data-reset."));
+	ck_assert_ptr_null(strstr(text, "linger-zero"));
 	free(text);
 	fixture_done(&f);
 

@@ -279,6 +279,45 @@ START_TEST(what_holds_on)
 }
 END_TEST
 
+/* The sentence says so, of close() alone. */
+START_TEST(because_of_holders)
+{
+	static const struct {
+		uint8_t holding, operation;
+		const char *text;
+	} cases[] = {
+		{ TCPDIAG_HOLDING_PROCESS | TCPDIAG_HOLDING_CALL, TCPDIAG_OP_CLOSE,
+		  "alone does nothing yet: another process " },
+		{ TCPDIAG_HOLDING_DUPLICATE, TCPDIAG_OP_CLOSE, "another descriptor " },
+		{ TCPDIAG_HOLDING_CALL, TCPDIAG_OP_CLOSE, "a call that sleeps" },
+		{ 0, TCPDIAG_OP_CLOSE, NULL },
+		{ TCPDIAG_HOLDING_PROCESS, TCPDIAG_OP_SHUTDOWN_WRITE, NULL },
+	};
+	const struct field *field = outcome_row("because");
+	struct value value;
+	struct view view;
+	size_t i;
+	int rule;
+
+	view_init(&view, &machine.snapshot);
+	for (i = 0; i < ARRAY_SIZE(cases); i++)
+		for (rule = 1; rule < TCPDIAG_RULE_FINDING_FIRST; rule++) {
+			const char *because = tcpdiag_rule_info(rule)->because;
+
+			view.outcome.result.rule = (uint8_t)rule;
+			view.outcome.holding = cases[i].holding;
+			view.operation = cases[i].operation;
+			ck_assert(field->get(&view, field, &value));
+			ck_assert_int_eq(strncmp(value.text, because, strlen(because)), 0);
+			if (!cases[i].text)
+				ck_assert_str_eq(value.text, because);
+			else
+				ck_assert_msg(strstr(value.text, cases[i].text), "%s", value.text);
+			ck_assert_int_eq(value.text[strlen(value.text) - 1], '.');
+		}
+}
+END_TEST
+
 /* Only close() has them. */
 START_TEST(whose_members_they_are)
 {
@@ -377,6 +416,7 @@ Suite *suite(void)
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_loop_test(t, value_of_a_setting, 0, ARRAY_SIZE(values));
 	tcase_add_test(t, what_holds_on);
+	tcase_add_test(t, because_of_holders);
 	tcase_add_test(t, whose_members_they_are);
 	tcase_add_loop_test(t, filter_by_linger, 0, ARRAY_SIZE(matches));
 	tcase_add_loop_test(t, line_of_text, 0, ARRAY_SIZE(lines));

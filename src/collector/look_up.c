@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What cannot wait for the next pass over the descriptors, read in the same poll: what is new, what is in a
+ * teardown state, what a finding is about, what nobody seems to hold, and what waits in a queue, which has no
+ * descriptor. All else changes rarely, and is as old as the last pass.
+ *
+ * What a socket in a queue was cloned with nobody can change before it is accepted: once is enough.
+ */
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+
+#include "collector/private.h"
+#include "collector/settings.h"
+#include "model/macro.h"
+
+#define LOOK_UPS_MAX 131072U /* in one poll: some 50 ms */
+#define REREAD_NS (30 * NSEC_PER_SEC) /* where there are no passes */
+
+bool look_up_can(const struct tcpdiag_socket *sk)
+{
+	return sk->kind == TCPDIAG_KIND_FULL && !sk->mptcp && sk->state != TCPDIAG_CLOSE &&
+	       sk->state != TCPDIAG_BOUND_INACTIVE;
+}
+
+bool look_up_is_due(const struct record *record, int64_t reread_ns)
+{
+	const struct tcpdiag_socket *sk = &record->sk;
+
+	if (!look_up_can(sk))
+		return false;
+	if (record->settings_ns <= reread_ns || record->findings ||
+	    TCPDIAG_STATES_TEARDOWN & TCPDIAG_STATE_BIT(sk->state))
+		return true;
+	if (sk->attachment == TCPDIAG_UNACCEPTED)
+		return sk->inherited || !(sk->known & TCPDIAG_KNOWS_LINGER);
+	return sk->attachment == TCPDIAG_UNHELD ||
+	       (record->flags & RECORD_OWNERS_KNOWN && sk->inode && !record->holders);
+}
+
+/* What was read before then has to be read again, whatever it is; 0: only what was never read. */
+static int64_t reread(const struct poll *p)
+{
+	return p->c->walk.bpf ? 0 : MAX(p->now_ns - REREAD_NS, (int64_t)0);
+}
+
+int look_up_note(struct poll *p, const struct record *record, uint32_t position)
+{
+	struct collector *c = p->c;
+
+	if (!p->look_up)
+		return 0;
+	if (!look_up_is_due(record, reread(p)))
+		return 0;
+	return push_number(&c->asked, &c->asked_room, &p->asked_count, position);
+}
+
+void look_up_begin(struct poll *p)
+{
+	p->look_up = p->c->bpf && bpf_reader_has_look_up(p->c->bpf);
+}
+
+/* A pass would find what a look-up does not. */
+static void ask_for_pass(struct poll *p, const struct record *record)
+{
+	if (!record->settings_ns && record->sk.inode && record->sk.kind == TCPDIAG_KIND_FULL)
+		p->c->walk.early = true;
+}
+
+static int note_all(struct poll *p, const struct record *records, uint32_t count,
+		    const uint32_t *positions, uint32_t position_count)
+{
+	uint32_t i;
+	int r = 0;
+
+	for (i = 0; i < position_count && r == 0; i++)
+		if (positions[i] < MIN(count, p->appended))
+			r = look_up_note(p, &records[positions[i]], positions[i]);
+	return r;
+}
+
+/* Findings are about what they were about in the snapshot before, and the fast lane moves little. */
+static int note_flagged(struct poll *p, const struct record *records, uint32_t count)
+{
+	const struct collector *c = p->c;
+	uint32_t i;
+	int r = 0;
+
+	for (i = 0; i < c->flagged_count && r == 0; i++) {
+		uint32_t position = c->flagged[i];
+
+		if (position < MIN(count, p->appended) && records[position].findings &&
+		    !(MEMORY_FAST_STATES & TCPDIAG_STATE_BIT(records[position].sk.state)))
+			r = look_up_note(p, &records[position], position);
+	}
+	return r;
+}
+
+/* What a fast pass covers, and what is new to it. */
+static int gather(struct poll *p, const struct record *records, uint32_t count)
+{
+	const struct collector *c = p->c;
+	uint32_t i;
+	int r;
+
+	r = note_all(p, records, count, c->order, p->order_count);
+	if (r == 0 && p->pass == PASS_FAST)
+		r = note_all(p, records, count, c->besides, p->besides_count);
+	if (r == 0 && p->pass == PASS_FAST)
+		r = note_flagged(p, records, count);
+	for (i = p->appended; i < count && r == 0; i++) {
+		if (!look_up_can(&records[i].sk))
+			ask_for_pass(p, &records[i]);
+		r = look_up_note(p, &records[i], i);
+	}
+	return r;
+}
+
+/* Return: 0 or -errno of the reader. */
+static int run(struct poll *p, struct record *records, const uint32_t *positions, uint32_t count)
+{
+	const struct tcpdiag_socket *sockets[LOOK_UP_MAX] = {};
+	struct socket_settings answers[LOOK_UP_MAX];
+	uint32_t i;
+	int r;
+
+	for (i = 0; i < count; i++)
+		sockets[i] = &records[positions[i]].sk;
+	r = settings_look_up(p->c->bpf, sockets, count, answers);
+	if (r < 0)
+		return r;
+	for (i = 0; i < count; i++)
+		if (!settings_join(&records[positions[i]], &answers[i], p->now_ns))
+			ask_for_pass(p, &records[positions[i]]);
+	return 0;
+}
+
+/* All that was asked for, or so many of them in turns that a poll stays a poll. */
+static int run_all(struct poll *p, struct record *records)
+{
+	struct collector *c = p->c;
+	uint32_t wanted = MIN(p->asked_count, LOOK_UPS_MAX);
+	uint32_t at = p->asked_count > LOOK_UPS_MAX ? c->look_up_turn % p->asked_count : 0;
+	int r = 0;
+
+	c->look_up_turn += wanted;
+	while (wanted && r == 0) {
+		uint32_t count = MIN(MIN(wanted, LOOK_UP_MAX), p->asked_count - at);
+
+		r = run(p, records, c->asked + at, count);
+		wanted -= count;
+		at = (at + count) % p->asked_count;
+	}
+	return r;
+}
+
+/* Nobody looks them up: whatever is new wants a pass. */
+static void ask_for_fresh(struct poll *p, const struct record *records, uint32_t count)
+{
+	const struct collector *c = p->c;
+	uint32_t i;
+
+	for (i = 0; p->pass == PASS_SWEEP && i < p->fresh_count; i++)
+		if (c->fresh[i] < count && (!p->look_up || !look_up_can(&records[c->fresh[i]].sk)))
+			ask_for_pass(p, &records[c->fresh[i]]);
+}
+
+int poll_look_up(struct poll *p)
+{
+	struct collector *c = p->c;
+	int64_t began = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+	struct record *records;
+	uint32_t count;
+	int r = 0;
+
+	if (!c->bpf || p->stale)
+		return 0;
+	records = snapshot_writer_records(&p->w, &count);
+	ask_for_fresh(p, records, count);
+	if (!p->look_up)
+		return 0;
+	if (p->pass != PASS_SWEEP)
+		r = gather(p, records, count);
+	if (r < 0)
+		return r;
+	r = run_all(p, records);
+	c->reader_costs.look_up_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID) - began;
+	if (r < 0)
+		sources_failed(&c->sources, SOURCE_BPF, -r, "sockets could not be looked up", "");
+	else if (p->asked_count)
+		reader_answered(c, p->now_ns);
+	return 0;
+}

@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What BPF reads of real sockets, in the poll that first sees them and in those after it. Where this kernel or
+ * this user has no BPF, that all of it is unknown, with a reason.
+ */
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <pthread.h>
+
+#include "../harness.h"
+#include "live.h"
+
+static bool has_bpf(const struct snapshot *s)
+{
+	const struct source *source = &s->sources[SOURCE_BPF];
+
+	return source->state == SOURCE_OK || source->state == SOURCE_DEGRADED;
+}
+
+static void setup_bpf(void)
+{
+	own_namespace();
+	settings = (struct collector_settings){ .interval_ns = NSEC_PER_SEC,
+						.sweep_interval_ns = 5 * NSEC_PER_SEC,
+						.cpu_share = 5,
+						.max_sockets = 100000,
+						.max_strings = 1 << 20,
+						.max_findings = 1000,
+						.max_processes = 100000,
+						.processes = true,
+						.bpf = true };
+	thresholds_default(&settings.thresholds);
+	ck_assert_int_eq(collector_new(&settings, &collector), 0);
+}
+
+static void set_linger(int fd, int seconds)
+{
+	const struct linger linger = { .l_onoff = 1, .l_linger = seconds };
+
+	ck_assert_int_eq(setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)), 0);
+}
+
+/* Nothing is known, and why is said. */
+static void check_unknown(const struct snapshot *s)
+{
+	uint32_t i;
+
+	for (i = 0; i < s->record_count; i++) {
+		ck_assert_int_eq(s->records[i].settings_ns, 0);
+		ck_assert_uint_eq(s->records[i].sk.known & TCPDIAG_KNOWS_LINGER, 0);
+	}
+	ck_assert_ptr_nonnull(strstr(snapshot_text(s, s->header->missing), "bpf: "));
+	ck_assert_str_ne(snapshot_text(s, s->sources[SOURCE_BPF].reason), "");
+}
+
+START_TEST(test_new_sockets)
+{
+	int listening = listener(PORT, 5), ends[2], waiting;
+	const struct record *record;
+	struct snapshot s;
+
+	set_linger(listening, 7);
+	connection(listening, ends);
+	waiting = client(PORT);
+	set_linger(ends[0], 0);
+	wait_ms(20);
+	s = poll_now(LANE_SWEEP);
+	if (!has_bpf(&s)) {
+		check_unknown(&s);
+		return;
+	}
+	record = need(&s, port_of(ends[0]), PORT);
+	ck_assert_uint_ne(record->sk.known & TCPDIAG_KNOWS_LINGER, 0);
+	ck_assert_uint_eq(record->close_rule, TCPDIAG_RULE_CLOSE_LINGER_ZERO);
+	ck_assert_uint_eq(record->close_segment, TCPDIAG_SEGMENT_RST);
+	ck_assert_uint_eq(s.header->totals.close_rst_peer_open, 1);
+	ck_assert_int_eq(record->settings_ns, s.header->now_ns);
+	ck_assert_uint_eq(record->sk.references, 1);
+	ck_assert_uint_eq(record->sk.steady_references, 0);
+	/* Cloned from its listener, and in its queue: no descriptor, and read all the same. */
+	record = need(&s, PORT, port_of(waiting));
+	ck_assert_uint_eq(record->sk.attachment, TCPDIAG_UNACCEPTED);
+	ck_assert(record->sk.linger && !record->sk.inherited);
+	ck_assert_int_eq(record->sk.sk_lingertime_ms, 7000);
+
+	/* What is in a teardown state is read in each fast poll. */
+	ck_assert_int_eq(shutdown(ends[0], SHUT_WR), 0);
+	set_linger(ends[1], 3);
+	wait_ms(20);
+	s = poll_now(LANE_FAST);
+	record = need(&s, PORT, port_of(ends[0]));
+	ck_assert_uint_eq(record->sk.state, TCPDIAG_CLOSE_WAIT);
+	ck_assert_int_eq(record->sk.sk_lingertime_ms, 3000);
+	ck_assert_int_eq(record->settings_ns, s.header->now_ns);
+	ck_assert_uint_eq(record->sk.steady_references, 1);
+	record = need(&s, port_of(ends[0]), PORT);
+	ck_assert_uint_eq(record->close_rule, TCPDIAG_RULE_CLOSE_LINGER_ZERO);
+	/* Others are not asked for again. */
+	record = need(&s, port_of(waiting), PORT);
+	ck_assert_int_lt(record->settings_ns, s.header->now_ns);
+	ck_assert_uint_ne(record->sk.known & TCPDIAG_KNOWS_LINGER, 0);
+}
+END_TEST
+
+static void *close_it(void *fd)
+{
+	close(*(int *)fd);
+	return NULL;
+}
+
+/* close() lingers: nobody has the socket any more, and one look tells. */
+START_TEST(test_close_in_progress)
+{
+	int listening = listener(PORT, 5), ends[2], one = 1;
+	const struct record *record;
+	static char data[1 << 16];
+	struct snapshot s;
+	pthread_t thread;
+	uint16_t port;
+
+	ck_assert_int_eq(setsockopt(listening, SOL_SOCKET, SO_RCVBUF, &one, sizeof(one)), 0);
+	connection(listening, ends);
+	port = port_of(ends[0]);
+	ck_assert_int_eq(collector_walk_owners(collector), 0);
+	s = poll_now(LANE_SWEEP);
+	ck_assert_uint_eq(need(&s, port, PORT)->holders, 1);
+	while (send(ends[0], data, sizeof(data), MSG_DONTWAIT) > 0)
+		;
+	set_linger(ends[0], 20);
+	ck_assert_int_eq(pthread_create(&thread, NULL, close_it, &ends[0]), 0);
+	wait_ms(100);
+	s = poll_now(LANE_FAST);
+	record = need(&s, port, PORT);
+	ck_assert_uint_eq(record->sk.state, TCPDIAG_FIN_WAIT1);
+	if (!has_bpf(&s)) {
+		ck_assert_uint_eq(record->sk.attachment, TCPDIAG_HELD);
+	} else {
+		ck_assert_uint_eq(record->sk.attachment, TCPDIAG_UNHELD);
+		ck_assert_int_eq(tcpdiag_unheld_reason(&record->sk), TCPDIAG_UNHELD_CLOSING);
+		ck_assert_uint_eq(record->holders, 0);
+		ck_assert_int_eq(pid_of(snapshot_process(&s, record->creator)), getpid());
+	}
+	/* The peer goes, and so does the wait. */
+	close(ends[1]);
+	ck_assert_int_eq(pthread_join(thread, NULL), 0);
+}
+END_TEST
+
+START_TEST(test_off_and_on)
+{
+	int listening = listener(PORT, 5), ends[2];
+	const struct record *record;
+	struct snapshot s;
+	bool has;
+
+	connection(listening, ends);
+	set_linger(ends[0], 0);
+	s = poll_now(LANE_SWEEP);
+	has = has_bpf(&s);
+
+	settings.bpf = false;
+	collector_configure(collector, &settings);
+	s = poll_now(LANE_FAST);
+	check_unknown(&s);
+	ck_assert_uint_eq(s.sources[SOURCE_BPF].state, SOURCE_OFF);
+	ck_assert_uint_eq(need(&s, port_of(ends[0]), PORT)->close_rule, TCPDIAG_RULE_CLOSE_FIN);
+
+	settings.bpf = true;
+	collector_configure(collector, &settings);
+	s = poll_now(LANE_SWEEP);
+	record = need(&s, port_of(ends[0]), PORT);
+	ck_assert_int_eq(!!(record->sk.known & TCPDIAG_KNOWS_LINGER), has);
+	if (has)
+		ck_assert_uint_eq(record->close_rule, TCPDIAG_RULE_CLOSE_LINGER_ZERO);
+}
+END_TEST
+
+Suite *suite(void)
+{
+	Suite *s = suite_create("collector: BPF");
+	TCase *tc = tcase_create("collector: BPF");
+
+	tcase_set_timeout(tc, 60);
+	tcase_add_checked_fixture(tc, setup_bpf, teardown);
+	tcase_add_test(tc, test_new_sockets);
+	tcase_add_test(tc, test_close_in_progress);
+	tcase_add_test(tc, test_off_and_on);
+	suite_add_tcase(s, tc);
+	return s;
+}
