@@ -171,8 +171,9 @@ void memory_first(const struct memory *memory, struct record *new)
 {
 	new->seen_ns = memory->now_ns;
 	new->state_since_ns = state_bound(memory, &new->sk);
-	/* It was in no sweep before: born since. */
-	if (memory->sweep_ns && memory->now_ns - memory->sweep_ns <= memory->sweep_reach_ns) {
+	/* It was in no sweep before: born since. Sockets in CLOSE are in none. */
+	if (new->sk.state != TCPDIAG_CLOSE && memory->sweep_ns &&
+	    memory->now_ns - memory->sweep_ns <= memory->sweep_reach_ns) {
 		new->flags |= RECORD_BORN_SEEN | RECORD_STATE_EXACT;
 		new->state_since_ns = MAX(new->state_since_ns, memory->sweep_ns);
 	}

@@ -108,7 +108,8 @@ void port_usage_add(struct port_usage *usage, const struct record *record)
 	uint64_t *waiting;
 
 	if (!usage->range[1] || !sk->remote_port || record->direction == DIRECTION_INBOUND ||
-	    sk->local_port < usage->range[0] || sk->local_port > usage->range[1] || sk->mptcp)
+	    sk->local_port < usage->range[0] || sk->local_port > usage->range[1] || sk->mptcp ||
+	    sk->state == TCPDIAG_CLOSE)
 		return;
 	waiting = &usage->waiting[usage->turn++ % ARRAY_SIZE(usage->waiting)];
 	if (*waiting)

@@ -178,6 +178,14 @@ int poll_read_rows(struct poll *p);
 /* The records before, as they were. 0 or -ENOMEM. */
 int poll_copy_rows(struct poll *p);
 
+/* One of a sweep, that stands in the new snapshot's last record. 0 or -ENOMEM. */
+int poll_place(struct poll *p, struct record *record);
+
+/* closed.c: behind the dumps of a sweep. 0 or -ENOMEM. */
+int poll_add_closed(struct poll *p);
+/* When all are joined. @first: of them. */
+void poll_settle_closed(struct poll *p, uint32_t first);
+
 /* judge.c: direction, listener, holders, verdict and totals of every record. 0 or -ENOMEM. */
 int poll_judge(struct poll *p);
 

@@ -44,7 +44,8 @@ static void carry(const struct poll *p, struct record *record, const struct reco
 {
 	memory_carry(&p->memory, record, old);
 	/* What is known from the MPTCP socket above it: the TCP row does not tell. */
-	if (!(record->sk.known & TCPDIAG_KNOWS_ULP) && record->sk.kind == old->sk.kind)
+	if (!(record->sk.known & TCPDIAG_KNOWS_ULP) && record->sk.kind == old->sk.kind &&
+	    record->sk.state != TCPDIAG_CLOSE)
 		record->sk.mptcp_subflow = old->sk.mptcp_subflow;
 	if (!totals_same_verdict(&record->sk, &old->sk))
 		return;
@@ -53,8 +54,7 @@ static void carry(const struct poll *p, struct record *record, const struct reco
 	record->flags |= RECORD_JUDGED;
 }
 
-/* A row that stands in the new snapshot's last record. Return: 0 or -ENOMEM. */
-static int place(struct poll *p, struct record *record)
+int poll_place(struct poll *p, struct record *record)
 {
 	struct collector *c = p->c;
 	uint32_t position, count;
@@ -68,7 +68,8 @@ static int place(struct poll *p, struct record *record)
 	if (r < 0)
 		return r;
 	if (r == JOIN_DUPLICATE) {
-		c->limits[LIMIT_DUPLICATES]++;
+		/* One that a pass over the descriptors has seen, too, is none. */
+		c->limits[LIMIT_DUPLICATES] += !record->settings_ns;
 		snapshot_drop(&p->w);
 		return 0;
 	}
@@ -128,7 +129,7 @@ static int sweep_dump(struct poll *p, int protocol)
 			snapshot_drop(&p->w);
 			break;
 		}
-		r = place(p, record);
+		r = poll_place(p, record);
 	}
 	return r;
 }
@@ -213,7 +214,7 @@ static int sweep_mptcp(struct poll *p)
 static int sweep(struct poll *p)
 {
 	struct record *records;
-	uint32_t plain;
+	uint32_t plain, dumped;
 	int r;
 
 	r = join_begin(&p->c->join, p->before.records, p->before.record_count, NULL, 0);
@@ -226,10 +227,15 @@ static int sweep(struct poll *p)
 	r = sweep_mptcp(p);
 	if (r < 0)
 		return r;
+	snapshot_writer_records(&p->w, &dumped);
+	r = poll_add_closed(p);
+	if (r < 0)
+		return r;
 	forget_unseen(p);
 	settle_fresh(p);
+	poll_settle_closed(p, dumped);
 	records = snapshot_writer_records(&p->w, &p->appended);
-	return p->appended > plain ? subflows_mark(records, p->appended) : 0;
+	return dumped > plain ? subflows_mark(records, dumped) : 0;
 }
 
 /* ---- the fast lane ---- */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The same collector and the same documents as the daemon, without a server: one walk over the
- * owners, one sweep, one document. What could not be seen without privileges stands in the document
- * itself.
+ * The same collector and the same documents as the daemon, without a server: a sweep, a pass over
+ * the descriptors, a sweep that knows of both, one document. What could not be seen without
+ * privileges stands in the document itself.
  */
 #include <errno.h>
 #include <string.h>
@@ -81,12 +81,19 @@ static int look(const struct options *options, struct collector **ret,
 	r = collector_new(&settings, ret);
 	if (r < 0)
 		return r;
-	/* Where this fails the snapshot says that holders are not known. */
-	if (settings.processes && !settings.replay)
-		(void)collector_walk_owners(*ret);
 	r = collector_poll(*ret, LANE_SWEEP);
 	if (r < 0)
 		return r;
+	/*
+	 * A pass that begins after a look at the sockets is one that cannot have missed them. Where it
+	 * fails the snapshot says that holders are not known.
+	 */
+	if (!settings.replay && (settings.processes || settings.bpf)) {
+		(void)collector_walk_owners(*ret);
+		r = collector_poll(*ret, LANE_SWEEP);
+		if (r < 0)
+			return r;
+	}
 	return collector_snapshot(*ret, ret_snapshot);
 }
 

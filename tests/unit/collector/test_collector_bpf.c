@@ -3,9 +3,11 @@
  * What BPF reads of real sockets, in the poll that first sees them and in those after it. Where this kernel or
  * this user has no BPF, that all of it is unknown, with a reason.
  */
+#include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
+#include <sys/stat.h>
 
 #include "../harness.h"
 #include "live.h"
@@ -102,6 +104,164 @@ START_TEST(test_new_sockets)
 }
 END_TEST
 
+static const struct record *find_inode(const struct snapshot *s, ino_t inode)
+{
+	uint32_t i = 0;
+
+	while (i < s->record_count && s->records[i].sk.inode != inode)
+		i++;
+	ck_assert_uint_lt(i, s->record_count);
+	return &s->records[i];
+}
+
+static ino_t inode_of(int fd)
+{
+	struct stat st;
+
+	ck_assert_int_eq(fstat(fd, &st), 0);
+	return st.st_ino;
+}
+
+/* A connection that is dead, one socket that never was one, and what becomes of them. */
+START_TEST(test_closed)
+{
+	int listening = listener(PORT, 5), ends[2], unbound;
+	struct sockaddr_in address = { .sin_family = AF_INET,
+				       .sin_port = htons(PORT),
+				       .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	const struct record *record;
+	struct snapshot s;
+	int64_t born;
+
+	connection(listening, ends);
+	unbound = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	ck_assert_int_eq((int)write(ends[0], "unread", 6), 6);
+	wait_ms(10);
+	s = poll_now(LANE_SWEEP);
+	ck_assert_uint_eq(s.record_count, 3);
+	born = find_inode(&s, inode_of(ends[1]))->born_ns;
+	/* A RST that meets unread data: the server's end is dead, its descriptor stays. */
+	set_linger(ends[0], 0);
+	close(ends[0]);
+	ck_assert_int_eq(collector_walk_owners(collector), 0);
+	s = poll_now(LANE_SWEEP);
+	if (!s.sources[SOURCE_BPF].passes || s.sources[SOURCE_BPF].state != SOURCE_OK) {
+		ck_assert_uint_eq(s.header->totals.state[TCPDIAG_CLOSE], 0);
+		return;
+	}
+	ck_assert_uint_eq(s.record_count, 3);
+	ck_assert_uint_eq(s.header->totals.state[TCPDIAG_CLOSE], 2);
+	ck_assert_uint_eq(s.header->totals.attachment[TCPDIAG_HELD], 3);
+	record = find_inode(&s, inode_of(ends[1]));
+	ck_assert_uint_eq(record->sk.state, TCPDIAG_CLOSE);
+	ck_assert_int_eq(record->born_ns, born);
+	ck_assert_int_lt(record->seen_ns, s.header->now_ns);
+	ck_assert_int_eq(record->seen_ns, record->settings_ns);
+	ck_assert_uint_eq(record->sk.rqueue, 6);
+	ck_assert_uint_eq(record->sk.sk_err, ECONNRESET);
+	ck_assert_uint_eq(record->holders, 1);
+	ck_assert_uint_eq(record->close_rule, TCPDIAG_RULE_CLOSE_NOTHING);
+	ck_assert_int_eq(pid_of(snapshot_owner(&s, record)), getpid());
+	record = find_inode(&s, inode_of(unbound));
+	ck_assert_uint_eq(record->sk.state, TCPDIAG_CLOSE);
+	ck_assert_uint_eq(record->holders, 1);
+	ck_assert_uint_eq(record->flags & (RECORD_BORN_SEEN | RECORD_STATE_EXACT), 0);
+	ck_assert_uint_eq(record->sk.attachment, TCPDIAG_HELD);
+
+	/* The fast lane keeps them. */
+	s = poll_now(LANE_FAST);
+	ck_assert_uint_eq(s.header->totals.state[TCPDIAG_CLOSE], 2);
+	/* What a dump shows is what it is, whatever an older pass has seen. */
+	ck_assert_int_eq(connect(unbound, (struct sockaddr *)&address, sizeof(address)), 0);
+	s = poll_now(LANE_SWEEP);
+	ck_assert_uint_eq(s.record_count, 4);
+	ck_assert_uint_eq(s.header->limits[LIMIT_DUPLICATES], 0);
+	record = find_inode(&s, inode_of(unbound));
+	ck_assert_uint_eq(record->sk.state, TCPDIAG_ESTABLISHED);
+	/* The limit holds for them too. */
+	settings.max_sockets = 3;
+	collector_configure(collector, &settings);
+	s = poll_now(LANE_SWEEP);
+	ck_assert_uint_eq(s.record_count, 3);
+	ck_assert_uint_eq(s.header->limits[LIMIT_SOCKETS], 1);
+	ck_assert_uint_eq(s.header->totals.state[TCPDIAG_CLOSE], 0);
+	settings.max_sockets = 1000;
+	collector_configure(collector, &settings);
+	s = poll_now(LANE_SWEEP);
+	ck_assert_uint_eq(s.header->totals.state[TCPDIAG_CLOSE], 1);
+	/* Closed: the next pass no longer has it. */
+	close(ends[1]);
+	ck_assert_int_eq(collector_walk_owners(collector), 0);
+	s = poll_now(LANE_SWEEP);
+	ck_assert_uint_eq(s.header->totals.state[TCPDIAG_CLOSE], 0);
+}
+END_TEST
+
+/* What a look-up does not find comes with the pass; what changed since the look-up does, too. */
+START_TEST(test_pass)
+{
+	int first = listener(PORT, 5), ends[2];
+	const struct record *record;
+	struct snapshot s;
+
+	connection(first, ends);
+	s = poll_now(LANE_SWEEP);
+	set_linger(ends[0], 0);
+	set_linger(first, 9);
+	s = poll_now(LANE_SWEEP);
+	ck_assert(!need(&s, port_of(ends[0]), PORT)->sk.linger);
+	ck_assert_int_eq(collector_walk_owners(collector), 0);
+	s = poll_now(LANE_FAST);
+	if (s.sources[SOURCE_BPF].state != SOURCE_OK)
+		return;
+	record = need(&s, port_of(ends[0]), PORT);
+	ck_assert(record->sk.linger);
+	ck_assert_uint_eq(record->close_rule, TCPDIAG_RULE_CLOSE_LINGER_ZERO);
+	ck_assert_uint_eq(record->sk.steady_references, 1);
+	ck_assert_int_lt(record->settings_ns, s.header->now_ns);
+	ck_assert_int_eq(need(&s, PORT, 0)->sk.sk_lingertime_ms, 9000);
+	if (s.sources[SOURCE_PROCESSES].state == SOURCE_OK) {
+		ck_assert_uint_ne(record->sk.known & TCPDIAG_KNOWS_DESCRIPTORS, 0);
+		ck_assert_uint_eq(record->sk.descriptors, 1);
+		ck_assert_uint_eq(record->sk.processes, 1);
+	}
+	/* A second descriptor, in the next pass. */
+	ck_assert_int_ge(dup(ends[0]), 0);
+	ck_assert_int_eq(collector_walk_owners(collector), 0);
+	s = poll_now(LANE_FAST);
+	record = need(&s, port_of(ends[0]), PORT);
+	ck_assert_uint_eq(record->sk.references, 2);
+	ck_assert_uint_eq(record->sk.steady_references, 1);
+	ck_assert_uint_eq(record->holders, 2);
+}
+END_TEST
+
+/* Without the processes the settings are read all the same, and holders are not said. */
+START_TEST(test_without_processes)
+{
+	int listening = listener(PORT, 5), ends[2];
+	const struct record *record;
+	struct snapshot s;
+
+	connection(listening, ends);
+	settings.processes = false;
+	collector_configure(collector, &settings);
+	s = poll_now(LANE_SWEEP);
+	set_linger(ends[0], 0);
+	if (s.sources[SOURCE_BPF].state != SOURCE_OK)
+		return;
+	ck_assert_int_eq(collector_walk_owners(collector), 0);
+	s = poll_now(LANE_SWEEP);
+	record = need(&s, port_of(ends[0]), PORT);
+	ck_assert(record->sk.linger);
+	ck_assert_uint_eq(record->holders, 0);
+	ck_assert_uint_eq(record->sk.known & TCPDIAG_KNOWS_DESCRIPTORS, 0);
+	ck_assert_uint_eq(s.process_count, 0);
+	ck_assert_uint_eq(s.sources[SOURCE_PROCESSES].state, SOURCE_OFF);
+	ck_assert_int_gt(s.sources[SOURCE_BPF].cost_ns, 0);
+}
+END_TEST
+
 static void *close_it(void *fd)
 {
 	close(*(int *)fd);
@@ -183,6 +343,9 @@ Suite *suite(void)
 	tcase_set_timeout(tc, 60);
 	tcase_add_checked_fixture(tc, setup_bpf, teardown);
 	tcase_add_test(tc, test_new_sockets);
+	tcase_add_test(tc, test_pass);
+	tcase_add_test(tc, test_closed);
+	tcase_add_test(tc, test_without_processes);
 	tcase_add_test(tc, test_close_in_progress);
 	tcase_add_test(tc, test_off_and_on);
 	suite_add_tcase(s, tc);
