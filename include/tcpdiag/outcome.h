@@ -42,7 +42,12 @@ enum tcpdiag_input {
 	TCPDIAG_INPUT_REPAIR = 1U << 2,
 	TCPDIAG_INPUT_MPTCP = 1U << 3, /* the MPTCP socket above this subflow */
 	TCPDIAG_INPUT_SIBLING = 1U << 4, /* another listener of the port (SO_REUSEPORT) */
+	TCPDIAG_INPUT_USER_TIMEOUT = 1U << 5, /* TCP_USER_TIMEOUT: the life of an orphan */
+	TCPDIAG_INPUT_KERNEL =
+		1U << 6, /* the rule changed, and nothing tells which one this kernel has */
 };
+
+#define TCPDIAG_INPUT_COUNT 7
 
 #define TCPDIAG_FOREVER INT64_MAX /* of a duration in milliseconds */
 #define TCPDIAG_NOT_KNOWN (-1) /* of a duration in milliseconds */
@@ -58,6 +63,8 @@ enum tcpdiag_environment_known {
 	TCPDIAG_ENV_MIGRATE = 1U << 6, /* tcp_migrate_req */
 	TCPDIAG_ENV_SYNACK_RETRIES = 1U << 7, /* tcp_synack_retries */
 	TCPDIAG_ENV_MEMORY_PAGES = 1U << 8, /* memory_pages, whether tcp_mem is known or not */
+	TCPDIAG_ENV_FASTCLOSE = 1U << 9, /* mptcp_fastclose */
+	TCPDIAG_ENV_DEFERRED_FIN = 1U << 10, /* deferred_fin */
 };
 
 /**
@@ -76,6 +83,13 @@ struct tcpdiag_environment {
 	uint64_t memory_pages; /* sockstat, "mem" */
 	uint64_t tcp_mem[3]; /* pages */
 	bool tcp_migrate_req;
+	/*
+	 * What this kernel does where a rule has changed, as far as its counters and settings give it away:
+	 * close() of an MPTCP socket with unread data sends MP_FASTCLOSE (6.1); shutdown() in SYN_RECV
+	 * keeps the FIN until the handshake is done (6.9, and the stable trees of May 2024).
+	 */
+	bool mptcp_fastclose;
+	bool deferred_fin;
 };
 
 /**
@@ -83,7 +97,12 @@ struct tcpdiag_environment {
  */
 struct tcpdiag_then {
 	uint8_t attachment; /* enum tcpdiag_attachment; UNKNOWN: nothing is left */
-	uint8_t ends_with; /* enum tcpdiag_end */
+	/*
+	 * enum tcpdiag_end. RST also where it is the answer to the peer's next segment: with a negative
+	 * TCP_LINGER2 the acknowledgement of the FIN ends the connection with one.
+	 */
+	uint8_t ends_with;
+	uint8_t unknown; /* enum tcpdiag_input: not known, and could change the two others */
 	int64_t at_most_ms; /* TCPDIAG_FOREVER, TCPDIAG_NOT_KNOWN; while nothing comes from the peer */
 };
 
@@ -112,7 +131,7 @@ struct tcpdiag_otherwise {
 	struct tcpdiag_result result;
 };
 
-#define TCPDIAG_OTHERWISE_MAX 8
+#define TCPDIAG_OTHERWISE_MAX 12
 
 /* What still refers to the file when one descriptor of it is closed; bits. */
 enum tcpdiag_holding {
@@ -125,6 +144,8 @@ enum tcpdiag_holding {
 	TCPDIAG_HOLDING_CALL = 1U << 2,
 };
 
+#define TCPDIAG_HOLDING_COUNT 3
+
 /**
  * struct tcpdiag_outcome - the oracle's answer
  */
@@ -132,8 +153,13 @@ struct tcpdiag_outcome {
 	struct tcpdiag_result
 		result; /* unknown inputs at their defaults: linger off, linger2 0, no repair */
 	bool peer_finished; /* a RST then hurts hardly anyone */
-	bool holding_known; /* descriptors and references are known */
-	uint8_t holding; /* of close(): enum tcpdiag_holding, then one close() is not the last; 0: it is */
+	/*
+	 * Of close() by a process that has a descriptor: whether it is the last one. Known where every
+	 * descriptor was read and the references too, and a reference beyond the descriptors was seen
+	 * twice; a reference that is neither (one reading) leaves it open.
+	 */
+	bool holding_known;
+	uint8_t holding; /* enum tcpdiag_holding: one close() is not the last; 0: it is */
 	bool certain; /* no unknown input could change the result */
 	uint8_t unknown; /* enum tcpdiag_input: those that could */
 	uint8_t otherwise_count;
@@ -151,7 +177,11 @@ struct tcpdiag_outcome {
  *
  * Return: 0; -EOPNOTSUPP where no process can do @op to this socket (orphans, minisockets, and
  * TCPDIAG_OP_LISTENER_CLOSE of anything that does not wait in a queue, TCPDIAG_OP_EXIT of an
- * unheld one); -EINVAL where an argument is no value of its enum.
+ * unheld one; TCPDIAG_OP_SHUTDOWN_* where its last close() is under way, see
+ * TCPDIAG_UNHELD_CLOSING); -EINVAL where an argument is no value of its enum.
+ *
+ * Of a socket whose last close() is under way TCPDIAG_OP_CLOSE says what that close() has still to do:
+ * how long it may block, and what is left then.
  */
 int tcpdiag_result(const struct tcpdiag_socket *sk, enum tcpdiag_operation op,
 		   const struct tcpdiag_environment *env, struct tcpdiag_result *ret);
@@ -192,5 +222,9 @@ const char *tcpdiag_operation_name(enum tcpdiag_operation op);
 const char *tcpdiag_segment_name(enum tcpdiag_segment segment);
 /* "silent", "fin", "rst" */
 const char *tcpdiag_end_name(enum tcpdiag_end end);
+/* Of one bit: "linger", "linger2", "repair", "mptcp", "sibling", "user_timeout", "kernel"; else NULL. */
+const char *tcpdiag_input_name(enum tcpdiag_input input);
+/* Of one bit: "process", "duplicate", "call"; else NULL. */
+const char *tcpdiag_holding_name(enum tcpdiag_holding holding);
 
 #endif

@@ -30,6 +30,7 @@ enum tcpdiag_rule {
 	TCPDIAG_RULE_CLOSE_TIME_WAIT_OVERFLOW, /* tcp_max_tw_buckets: vanishes */
 	TCPDIAG_RULE_CLOSE_MPTCP_FASTCLOSE, /* unread data in an MPTCP socket */
 	TCPDIAG_RULE_CLOSE_MPTCP, /* an MPTCP socket: DATA_FIN */
+	TCPDIAG_RULE_CLOSE_MPTCP_FALLBACK, /* unread data in one that speaks plain TCP: a FIN */
 	TCPDIAG_RULE_CLOSE_SUBFLOW, /* decided by its MPTCP socket, not here */
 	TCPDIAG_RULE_SHUTDOWN_NOT_CONNECTED, /* ENOTCONN */
 	TCPDIAG_RULE_SHUTDOWN_READ, /* a mark, no segment */
@@ -48,6 +49,7 @@ enum tcpdiag_rule {
 	/* What becomes of a socket that no process can close. */
 	TCPDIAG_RULE_FATE_RETRIES, /* orphan: until acknowledged, or the orphan's retries are spent */
 	TCPDIAG_RULE_FATE_ZERO_WINDOW, /* orphan that probes a closed window */
+	TCPDIAG_RULE_FATE_ORPHAN_LIMIT, /* orphan: the next timer finds too many, RST */
 	TCPDIAG_RULE_FATE_FIN_WAIT2, /* minisocket or orphan: until the timer fires */
 	TCPDIAG_RULE_FATE_TIME_WAIT,
 	TCPDIAG_RULE_FATE_REQUEST,

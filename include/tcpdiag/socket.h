@@ -72,6 +72,7 @@ enum tcpdiag_known {
 	TCPDIAG_KNOWS_DESCRIPTORS = 1U << 19, /* descriptors, processes: every process was read */
 	TCPDIAG_KNOWS_SIBLINGS = 1U << 20, /* siblings: of a listener, or of a child's listener */
 	TCPDIAG_KNOWS_SUBFLOW = 1U << 21, /* mptcp_subflow, whether or not KNOWS_ULP */
+	TCPDIAG_KNOWS_FALLBACK = 1U << 22, /* mptcp_fallback, mptcp_subflows */
 };
 
 #define TCPDIAG_LINGER_FOREVER INT64_MAX
@@ -144,9 +145,11 @@ struct tcpdiag_socket {
 	uint8_t retransmits; /* idiag_retrans: icsk_retransmits, or probes sent */
 	uint8_t backoff;
 	uint8_t probes;
+	uint8_t mptcp_subflows; /* of an MPTCP socket: besides the first */
 	bool mapped : 1; /* a v4-mapped connection of an IPv6 socket */
 	bool mptcp : 1; /* the MPTCP socket itself (IPPROTO_MPTCP) */
 	bool mptcp_subflow : 1; /* one TCP connection of an MPTCP socket: its queues say nothing */
+	bool mptcp_fallback : 1; /* an MPTCP socket whose peer speaks TCP only */
 	bool linger : 1; /* SO_LINGER on */
 	bool repair : 1; /* TCP_REPAIR on */
 	bool out_of_order : 1; /* data waits behind a gap */

@@ -199,14 +199,16 @@ int counters_read(struct counters_reader *reader, struct counters *ret_counters,
 	if (n < 0)
 		return (int)n;
 	counters_parse_sockstat(reader->buffer, n, &all.environment);
+	missing |= read_settings(reader, &all);
 	for (enum text i = TEXT_NETSTAT; i < TEXT_MAX_ID; i++) {
 		n = read_file(reader, reader->text[i]);
 		if (n > 0)
 			counters_parse_netstat(reader->buffer, n, &counters);
 		else
 			missing = true;
+		if (n > 0 && i == TEXT_NETSTAT)
+			counters_parse_features(reader->buffer, n, &all.environment);
 	}
-	missing |= read_settings(reader, &all);
 	*ret_counters = counters;
 	*ret_environment = all.environment;
 	for (size_t i = 0; i < 2; i++)

@@ -46,4 +46,6 @@ int counters_read(struct counters_reader *reader, struct counters *ret_counters,
  * that counters_parse_sockstat() sets say that its half of the information was there.
  */
 void counters_parse_netstat(const char *text, size_t len, struct counters *counters);
+/* Of netstat: by its names, what this kernel does (TCPDIAG_ENV_FASTCLOSE, TCPDIAG_ENV_DEFERRED_FIN). */
+void counters_parse_features(const char *text, size_t len, struct tcpdiag_environment *environment);
 void counters_parse_sockstat(const char *text, size_t len, struct tcpdiag_environment *environment);

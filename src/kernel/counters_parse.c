@@ -105,6 +105,63 @@ void counters_parse_netstat(const char *text, size_t len, struct counters *count
 	}
 }
 
+/* Names by which a kernel gives away how old it is; each came with the version in the comment. */
+enum sign {
+	SIGN_MPTCP = 0, /* there are MPTCP counters at all */
+	SIGN_FASTCLOSE, /* 5.18: it can send MP_FASTCLOSE */
+	SIGN_ADDRESSES, /* 6.5 */
+	SIGN_JOINS, /* 6.12 */
+	SIGN_ECR, /* 6.14 */
+	SIGN_MAX
+};
+
+static const struct {
+	const char *group;
+	const char *name;
+} signs[SIGN_MAX] = {
+	[SIGN_MPTCP] = { "MPTcpExt", "MPCapableSYNRX" },
+	[SIGN_FASTCLOSE] = { "MPTcpExt", "MPFastcloseTx" },
+	[SIGN_ADDRESSES] = { "MPTcpExt", "AddAddrTx" },
+	[SIGN_JOINS] = { "MPTcpExt", "MPJoinSynTx" },
+	[SIGN_ECR] = { "TcpExt", "TSEcrRejected" },
+};
+
+static uint32_t find_signs(struct span names)
+{
+	struct span group, name;
+	uint32_t found = 0;
+
+	if (!next_word(&names, &group))
+		return 0;
+	while (next_word(&names, &name))
+		for (enum sign i = 0; i < SIGN_MAX; i++)
+			if (is_group(group, signs[i].group) && is_word(name, signs[i].name))
+				found |= 1U << i;
+	return found;
+}
+
+void counters_parse_features(const char *text, size_t len, struct tcpdiag_environment *environment)
+{
+	struct span rest = { text, len };
+	struct span names, numbers;
+	uint32_t found = 0;
+
+	while (next_line(&rest, &names) && next_line(&rest, &numbers))
+		found |= find_signs(names);
+	/* close() sends it since 6.1, which no counter tells from 5.18. */
+	if (found & 1U << SIGN_ADDRESSES ||
+	    (found & 1U << SIGN_MPTCP && !(found & 1U << SIGN_FASTCLOSE))) {
+		environment->known |= TCPDIAG_ENV_FASTCLOSE;
+		environment->mptcp_fastclose = found & 1U << SIGN_ADDRESSES;
+	}
+	/* Since 6.9; an older stable kernel of 2024 does it as well, and nothing tells. */
+	if (found & (1U << SIGN_JOINS | 1U << SIGN_ECR) ||
+	    environment->known & TCPDIAG_ENV_RTO_MAX) {
+		environment->known |= TCPDIAG_ENV_DEFERRED_FIN;
+		environment->deferred_fin = true;
+	}
+}
+
 void counters_parse_sockstat(const char *text, size_t len, struct tcpdiag_environment *environment)
 {
 	const struct {

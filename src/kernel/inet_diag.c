@@ -246,6 +246,18 @@ static void take_info(const uint8_t *payload, size_t size, struct tcpdiag_socket
 #undef U64
 }
 
+/* struct mptcp_info (include/uapi/linux/mptcp.h): five more bytes between the count and the flags. */
+static void take_mptcp_info(const uint8_t *payload, size_t size, struct tcpdiag_socket *sk)
+{
+	enum { SUBFLOWS = 0, FLAGS = 8, FLAG_FALLBACK = 1 };
+
+	if (size < FLAGS + sizeof(uint32_t))
+		return;
+	sk->mptcp_subflows = payload[SUBFLOWS];
+	sk->mptcp_fallback = get_u32(payload + FLAGS) & FLAG_FALLBACK;
+	sk->known |= TCPDIAG_KNOWS_FALLBACK;
+}
+
 static void take_skmeminfo(const uint8_t *payload, struct tcpdiag_socket *sk)
 {
 	uint32_t value[SK_MEMINFO_WMEM_QUEUED + 1];
@@ -297,8 +309,9 @@ static void take_attributes(const struct attributes *a, struct tcpdiag_socket *s
 		sk->v6only = a->v6only[0] != 0;
 	if (a->skmeminfo)
 		take_skmeminfo(a->skmeminfo, sk);
-	/* Of an MPTCP socket it would be struct mptcp_info. */
-	if (a->info && !sk->mptcp)
+	if (a->info && sk->mptcp)
+		take_mptcp_info(a->info, a->info_size, sk);
+	else if (a->info)
 		take_info(a->info, a->info_size, sk);
 	/* Both come with CAP_NET_ADMIN only: without a mark nothing can be said about the protocol above. */
 	if (a->info && a->mark && !sk->mptcp) {

@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The oracle's front: which operations exist for which socket, and what the unknown inputs could change.
+ * The oracle's front: which operations exist for which socket, and who decides.
  *
- * sock_diag tells neither SO_LINGER nor TCP_LINGER2 nor TCP_REPAIR. An unknown one is assumed to be at its
- * default, and then tried with each value that the kernel treats differently; a result that differs
- * makes the outcome uncertain and is listed with its condition.
+ * What a reader does not know is assumed to be at its default here; outcome_variants.c tries the other
+ * values.
  */
 #include <errno.h>
 #include <string.h>
 
 #include "rules/outcome.h"
 
-static bool is_unaccepted(const struct tcpdiag_socket *sk)
+/* Its last close() is under way: it lingers, or is just about to begin. */
+static bool is_closing(const struct tcpdiag_socket *sk)
 {
-	return sk->attachment == TCPDIAG_UNACCEPTED;
+	return tcpdiag_unheld_reason(sk) == TCPDIAG_UNHELD_CLOSING;
 }
 
 /* Orphans and minisockets have no descriptor that an operation could come through. */
@@ -21,11 +21,18 @@ static bool can_operate(const struct tcpdiag_socket *sk, enum tcpdiag_operation 
 {
 	if (sk->kind != TCPDIAG_KIND_FULL || sk->attachment == TCPDIAG_ORPHAN)
 		return false;
-	if (op == TCPDIAG_OP_LISTENER_CLOSE)
-		return is_unaccepted(sk);
-	if (op == TCPDIAG_OP_EXIT)
+	switch (op) {
+	case TCPDIAG_OP_LISTENER_CLOSE:
+		return sk->attachment == TCPDIAG_UNACCEPTED;
+	case TCPDIAG_OP_EXIT:
 		return sk->attachment != TCPDIAG_UNHELD;
-	return true;
+	case TCPDIAG_OP_SHUTDOWN_READ:
+	case TCPDIAG_OP_SHUTDOWN_WRITE:
+	case TCPDIAG_OP_SHUTDOWN_BOTH:
+		return !is_closing(sk);
+	default:
+		return true;
+	}
 }
 
 static int check(const struct tcpdiag_socket *sk, enum tcpdiag_operation op)
@@ -56,10 +63,22 @@ void outcome_discard_all(struct tcpdiag_result *result, const struct tcpdiag_soc
 	result->discards_send = tcpdiag_unacked_bytes(sk) + result->discards_unsent;
 }
 
+struct tcpdiag_result outcome_gone(const struct tcpdiag_socket *sk, enum tcpdiag_rule rule,
+				   enum tcpdiag_segment segment, const char *counter)
+{
+	struct tcpdiag_result result = outcome_nothing(sk, rule);
+
+	result.segment = (uint8_t)segment;
+	result.state = TCPDIAG_CLOSE;
+	result.counter = counter;
+	outcome_discard_all(&result, sk);
+	return result;
+}
+
 /* The queues of a subflow are empty, its data waits in the MPTCP socket: it decides nothing. */
-static struct tcpdiag_result decide(const struct tcpdiag_socket *sk, enum tcpdiag_operation op,
-				    const struct tcpdiag_environment *env,
-				    const struct assumption *assume)
+struct tcpdiag_result outcome_decide(const struct tcpdiag_socket *sk, enum tcpdiag_operation op,
+				     const struct tcpdiag_environment *env,
+				     const struct assumption *assume)
 {
 	static const unsigned int how[TCPDIAG_OP_MAX] = {
 		[TCPDIAG_OP_SHUTDOWN_READ] = TCPDIAG_RCV_SHUTDOWN,
@@ -76,7 +95,8 @@ static struct tcpdiag_result decide(const struct tcpdiag_socket *sk, enum tcpdia
 	return outcome_close(sk, op == TCPDIAG_OP_EXIT, env, assume);
 }
 
-static struct assumption what_is_known(const struct tcpdiag_socket *sk)
+struct assumption outcome_known(const struct tcpdiag_socket *sk,
+				const struct tcpdiag_environment *env)
 {
 	struct assumption assume = {};
 
@@ -88,6 +108,14 @@ static struct assumption what_is_known(const struct tcpdiag_socket *sk)
 		assume.linger2_ms = sk->linger2_ms;
 	if (sk->known & TCPDIAG_KNOWS_REPAIR)
 		assume.repair = sk->repair;
+	if (sk->known & TCPDIAG_KNOWS_USER_TIMEOUT)
+		assume.user_timeout_ms = sk->user_timeout_ms;
+	if (sk->known & TCPDIAG_KNOWS_FALLBACK)
+		assume.fallback = sk->mptcp_fallback;
+	/* inet_csk_listen_stop() asks for another listener only with the sysctl. */
+	if (env->known & TCPDIAG_ENV_MIGRATE && env->tcp_migrate_req &&
+	    sk->known & TCPDIAG_KNOWS_SIBLINGS)
+		assume.sibling = sk->siblings > 0;
 	return assume;
 }
 
@@ -100,107 +128,9 @@ int tcpdiag_result(const struct tcpdiag_socket *sk, enum tcpdiag_operation op,
 	r = check(sk, op);
 	if (r < 0)
 		return r;
-	assume = what_is_known(sk);
-	*ret = decide(sk, op, env, &assume);
+	assume = outcome_known(sk, env);
+	*ret = outcome_decide(sk, op, env, &assume);
 	return 0;
-}
-
-/* One value of an unknown input that the kernel treats differently from the default. */
-struct variant {
-	enum tcpdiag_input input;
-	uint32_t known; /* the bit that would settle it */
-	const char *condition;
-	struct assumption assume;
-};
-
-static const struct variant variants[] = {
-	{ TCPDIAG_INPUT_LINGER,
-	  TCPDIAG_KNOWS_LINGER,
-	  "SO_LINGER is on with 0 seconds",
-	  { .linger = true } },
-	{ TCPDIAG_INPUT_LINGER,
-	  TCPDIAG_KNOWS_LINGER,
-	  "SO_LINGER is on with more than 0 seconds: at most those",
-	  { .linger = true, .lingertime_ms = TCPDIAG_FOREVER } },
-	{ TCPDIAG_INPUT_LINGER2,
-	  TCPDIAG_KNOWS_LINGER2,
-	  "TCP_LINGER2 is negative",
-	  { .linger2_ms = -1 } },
-	{ TCPDIAG_INPUT_LINGER2,
-	  TCPDIAG_KNOWS_LINGER2,
-	  "TCP_LINGER2 is set, up to 60 seconds",
-	  { .linger2_ms = TCP_TIMEWAIT_LEN_MS } },
-	{ TCPDIAG_INPUT_LINGER2,
-	  TCPDIAG_KNOWS_LINGER2,
-	  "TCP_LINGER2 is above 60 seconds",
-	  { .linger2_ms = TCP_FIN_TIMEOUT_MAX_MS } },
-	{ TCPDIAG_INPUT_REPAIR, TCPDIAG_KNOWS_REPAIR, "TCP_REPAIR is on", { .repair = true } },
-};
-
-_Static_assert(sizeof(variants) / sizeof(variants[0]) <= TCPDIAG_OTHERWISE_MAX,
-	       "every variant has a place in the outcome");
-
-static bool same_result(const struct tcpdiag_result *a, const struct tcpdiag_result *b)
-{
-	return a->rule == b->rule && a->segment == b->segment && a->state == b->state &&
-	       a->error == b->error && a->resets == b->resets && a->blocks_ms == b->blocks_ms &&
-	       a->discards_receive == b->discards_receive && a->discards_send == b->discards_send &&
-	       a->discards_unsent == b->discards_unsent && a->counter == b->counter &&
-	       a->then.attachment == b->then.attachment && a->then.ends_with == b->then.ends_with &&
-	       a->then.at_most_ms == b->then.at_most_ms;
-}
-
-static void add_otherwise(struct tcpdiag_outcome *outcome, enum tcpdiag_input input,
-			  const char *condition, const struct tcpdiag_result *result)
-{
-	uint8_t i;
-
-	if (same_result(result, &outcome->result))
-		return;
-	outcome->certain = false;
-	outcome->unknown |= (uint8_t)input;
-	for (i = 0; i < outcome->otherwise_count; i++)
-		if (same_result(result, &outcome->otherwise[i].result))
-			return;
-	if (outcome->otherwise_count < TCPDIAG_OTHERWISE_MAX)
-		outcome->otherwise[outcome->otherwise_count++] =
-			(struct tcpdiag_otherwise){ .condition = condition, .result = *result };
-}
-
-static void try_variants(struct tcpdiag_outcome *outcome, const struct tcpdiag_socket *sk,
-			 enum tcpdiag_operation op, const struct tcpdiag_environment *env)
-{
-	const struct assumption base = what_is_known(sk);
-	size_t i;
-
-	for (i = 0; i < sizeof(variants) / sizeof(variants[0]); i++) {
-		const struct variant *variant = &variants[i];
-		struct assumption assume = base;
-		struct tcpdiag_result result;
-
-		if (sk->known & variant->known)
-			continue;
-		if (variant->input == TCPDIAG_INPUT_LINGER) {
-			assume.linger = variant->assume.linger;
-			assume.lingertime_ms = variant->assume.lingertime_ms;
-		} else if (variant->input == TCPDIAG_INPUT_LINGER2) {
-			assume.linger2_ms = variant->assume.linger2_ms;
-		} else {
-			assume.repair = variant->assume.repair;
-		}
-		result = decide(sk, op, env, &assume);
-		add_otherwise(outcome, variant->input, variant->condition, &result);
-	}
-	if (env->known & TCPDIAG_ENV_MIGRATE && env->tcp_migrate_req) {
-		struct assumption assume = base;
-		struct tcpdiag_result result;
-
-		assume.sibling = true;
-		result = decide(sk, op, env, &assume);
-		add_otherwise(outcome, TCPDIAG_INPUT_SIBLING,
-			      "another listener of the port (SO_REUSEPORT) takes the queue over",
-			      &result);
-	}
 }
 
 int tcpdiag_outcome(const struct tcpdiag_socket *sk, enum tcpdiag_operation op,
@@ -217,47 +147,13 @@ int tcpdiag_outcome(const struct tcpdiag_socket *sk, enum tcpdiag_operation op,
 		return r;
 	ret->peer_finished = tcpdiag_peer_finished(sk);
 	ret->certain = true;
+	if (op == TCPDIAG_OP_CLOSE)
+		outcome_hold(ret, sk);
 	if (sk->mptcp_subflow) {
 		ret->certain = false;
 		ret->unknown = TCPDIAG_INPUT_MPTCP;
 		return 0;
 	}
-	try_variants(ret, sk, op, env);
+	outcome_try_variants(ret, sk, op, env);
 	return 0;
-}
-
-const char *tcpdiag_operation_name(enum tcpdiag_operation op)
-{
-	static const char *const names[TCPDIAG_OP_MAX] = {
-		[TCPDIAG_OP_CLOSE] = "close",
-		[TCPDIAG_OP_EXIT] = "exit",
-		[TCPDIAG_OP_SHUTDOWN_READ] = "shutdown_read",
-		[TCPDIAG_OP_SHUTDOWN_WRITE] = "shutdown_write",
-		[TCPDIAG_OP_SHUTDOWN_BOTH] = "shutdown_both",
-		[TCPDIAG_OP_LISTENER_CLOSE] = "listener_close",
-	};
-
-	return (unsigned int)op < TCPDIAG_OP_MAX ? names[op] : NULL;
-}
-
-const char *tcpdiag_segment_name(enum tcpdiag_segment segment)
-{
-	static const char *const names[TCPDIAG_SEGMENT_MAX] = {
-		[TCPDIAG_SEGMENT_NONE] = "none",
-		[TCPDIAG_SEGMENT_FIN] = "fin",
-		[TCPDIAG_SEGMENT_RST] = "rst",
-	};
-
-	return (unsigned int)segment < TCPDIAG_SEGMENT_MAX ? names[segment] : NULL;
-}
-
-const char *tcpdiag_end_name(enum tcpdiag_end end)
-{
-	static const char *const names[TCPDIAG_END_MAX] = {
-		[TCPDIAG_ENDS_SILENT] = "silent",
-		[TCPDIAG_ENDS_FIN] = "fin",
-		[TCPDIAG_ENDS_RST] = "rst",
-	};
-
-	return (unsigned int)end < TCPDIAG_END_MAX ? names[end] : NULL;
 }

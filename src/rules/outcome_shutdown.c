@@ -72,6 +72,9 @@ struct tcpdiag_result outcome_shutdown(const struct tcpdiag_socket *sk, unsigned
 		return outcome_nothing(sk, shut ? TCPDIAG_RULE_SHUTDOWN_NOTHING
 						: TCPDIAG_RULE_SHUTDOWN_READ);
 	case TCPDIAG_SYN_RECV:
+		/* tcp_shutdown() left SYN_RECV out in May 2024 only. */
+		if (sending && assume->older)
+			return fin(sk, TCPDIAG_FIN_WAIT1, TCPDIAG_RULE_SHUTDOWN_WRITE);
 		if (sending)
 			return fin(sk, TCPDIAG_SYN_RECV, TCPDIAG_RULE_SHUTDOWN_DEFERRED);
 		return outcome_nothing(sk, shut ? TCPDIAG_RULE_SHUTDOWN_NOTHING

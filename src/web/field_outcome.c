@@ -69,14 +69,14 @@ static bool discards_send_get(struct view *view, const struct field *field, stru
 {
 	(void)field;
 	ret->number = view->outcome.result.discards_send;
-	return true;
+	return !view->record->sk.mptcp || !ret->number;
 }
 
 static bool discards_unsent_get(struct view *view, const struct field *field, struct value *ret)
 {
 	(void)field;
 	ret->number = view->outcome.result.discards_unsent;
-	return true;
+	return !view->record->sk.mptcp || !view->outcome.result.discards_send;
 }
 
 static bool resets_get(struct view *view, const struct field *field, struct value *ret)
@@ -203,9 +203,13 @@ static void print_words(struct buffer *b, const struct word *words, size_t count
 static void unknown_print(struct view *view, struct buffer *b)
 {
 	static const struct word words[] = {
-		{ TCPDIAG_INPUT_LINGER, "\"linger\"" },	  { TCPDIAG_INPUT_LINGER2, "\"linger2\"" },
-		{ TCPDIAG_INPUT_REPAIR, "\"repair\"" },	  { TCPDIAG_INPUT_MPTCP, "\"mptcp\"" },
+		{ TCPDIAG_INPUT_LINGER, "\"linger\"" },
+		{ TCPDIAG_INPUT_LINGER2, "\"linger2\"" },
+		{ TCPDIAG_INPUT_REPAIR, "\"repair\"" },
+		{ TCPDIAG_INPUT_MPTCP, "\"mptcp\"" },
 		{ TCPDIAG_INPUT_SIBLING, "\"sibling\"" },
+		{ TCPDIAG_INPUT_USER_TIMEOUT, "\"user_timeout\"" },
+		{ TCPDIAG_INPUT_KERNEL, "\"kernel\"" },
 	};
 
 	print_words(b, words, ARRAY_SIZE(words), view->outcome.unknown);
@@ -268,6 +272,10 @@ static void print_discards(struct buffer *b, const struct tcpdiag_result *result
 	else
 		buffer_u64(b, result->discards_receive);
 	buffer_literal(b, ",\"send_bytes\":");
+	if (mptcp && result->discards_send) {
+		buffer_literal(b, "null,\"unsent_bytes\":null}");
+		return;
+	}
 	buffer_u64(b, result->discards_send);
 	buffer_literal(b, ",\"unsent_bytes\":");
 	buffer_u64(b, result->discards_unsent);
@@ -371,14 +379,14 @@ static const struct field discards_fields[] = {
 		  "(MPTCP)." },
 	{ .name = "send_bytes",
 	  .type = FIELD_INTEGER,
-	  .flags = BOTH,
+	  .flags = BOTH | FIELD_NULLABLE,
 	  .get = discards_send_get,
-	  .text = "Bytes of the send queue that are thrown away." },
+	  .text = "Bytes of the send queue that are thrown away; null as above." },
 	{ .name = "unsent_bytes",
 	  .type = FIELD_INTEGER,
-	  .flags = BOTH,
+	  .flags = BOTH | FIELD_NULLABLE,
 	  .get = discards_unsent_get,
-	  .text = "Of these the ones never sent: certainly lost." },
+	  .text = "Of these the ones never sent: certainly lost; null as above." },
 	{},
 };
 
@@ -495,7 +503,8 @@ const struct field outcome_fields[] = {
 	  .flags = BOTH,
 	  .print = unknown_print,
 	  .schema = "\"type\":\"array\",\"items\":{\"type\":\"string\","
-		    "\"enum\":[\"linger\",\"linger2\",\"repair\",\"mptcp\",\"sibling\"]}",
+		    "\"enum\":[\"linger\",\"linger2\",\"repair\",\"mptcp\",\"sibling\","
+		    "\"user_timeout\",\"kernel\"]}",
 	  .text = "The inputs that are not known and could." },
 	{ .name = "otherwise",
 	  .type = FIELD_OTHER,

@@ -17,6 +17,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	for (int i = 0; i < COUNTER_MAX; i++)
 		if (counters.value[i] && !(counters.known & 1U << i))
 			abort();
+	counters_parse_features((const char *)data, size, &environment);
+	if (environment.mptcp_fastclose && !(environment.known & TCPDIAG_ENV_FASTCLOSE))
+		abort();
 	counters_parse_sockstat((const char *)data, size, &environment);
 	if (environment.orphans && !(environment.known & TCPDIAG_ENV_ORPHANS))
 		abort();

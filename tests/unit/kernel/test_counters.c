@@ -30,6 +30,40 @@ START_TEST(netstat_text)
 }
 END_TEST
 
+/* What a kernel does where a rule has changed, by the names of its counters. */
+static const struct {
+	const char *text;
+	uint32_t known; /* before: what the settings said */
+	uint32_t tells;
+	bool fastclose, deferred;
+} kernels[] = {
+	{ "TcpExt: TW\nTcpExt: 1\n", 0, 0, false, false },
+	{ "TcpExt: TSEcrRejected TW\nTcpExt: 0 1\n", 0, TCPDIAG_ENV_DEFERRED_FIN, false, true },
+	{ "TcpExt: TW\nTcpExt: 1\n", TCPDIAG_ENV_RTO_MAX, TCPDIAG_ENV_DEFERRED_FIN, false, true },
+	/* 5.15, 6.1, 6.6, 6.12 */
+	{ "MPTcpExt: MPCapableSYNRX MPPrioTx\nMPTcpExt: 0 0\n", 0, TCPDIAG_ENV_FASTCLOSE, false,
+	  false },
+	{ "MPTcpExt: MPCapableSYNRX MPFastcloseTx\nMPTcpExt: 0 0\n", 0, 0, false, false },
+	{ "MPTcpExt: MPCapableSYNRX AddAddrTx MPFastcloseTx\nMPTcpExt: 0 0 0\n", 0,
+	  TCPDIAG_ENV_FASTCLOSE, true, false },
+	{ "MPTcpExt: MPCapableSYNRX MPJoinSynTx AddAddrTx MPFastcloseTx\nMPTcpExt: 0 0 0 0\n", 0,
+	  TCPDIAG_ENV_FASTCLOSE | TCPDIAG_ENV_DEFERRED_FIN, true, true },
+	/* In another group the name says nothing; a line that was cut neither. */
+	{ "TcpExt: MPJoinSynTx\nTcpExt: 0\n", 0, 0, false, false },
+	{ "TcpExt: TSEcrRejected\nTcpExt: 0", 0, 0, false, false },
+};
+
+START_TEST(what_a_kernel_gives_away)
+{
+	struct tcpdiag_environment environment = { .known = kernels[_i].known };
+
+	counters_parse_features(kernels[_i].text, strlen(kernels[_i].text), &environment);
+	ck_assert_uint_eq(environment.known, kernels[_i].known | kernels[_i].tells);
+	ck_assert_int_eq(environment.mptcp_fastclose, kernels[_i].fastclose);
+	ck_assert_int_eq(environment.deferred_fin, kernels[_i].deferred);
+}
+END_TEST
+
 /* Texts from which nothing may be taken. */
 static const char *const wrong[] = {
 	"",
@@ -150,6 +184,7 @@ Suite *suite(void)
 	TCase *c = tcase_create("text");
 
 	tcase_add_test(c, netstat_text);
+	tcase_add_loop_test(c, what_a_kernel_gives_away, 0, sizeof(kernels) / sizeof(kernels[0]));
 	tcase_add_loop_test(c, wrong_texts, 0, ARRAY_SIZE(wrong));
 	tcase_add_test(c, sockstat_text);
 	suite_add_tcase(s, c);

@@ -210,7 +210,37 @@ START_TEST(mptcp_info_is_no_tcp_info)
 	ck_assert_int_eq(parse(IPPROTO_MPTCP, &sk), 0);
 	ck_assert(sk.mptcp && !sk.mptcp_subflow);
 	ck_assert_int_eq(sk.state, TCPDIAG_CLOSE);
-	ck_assert_uint_eq(sk.known, TCPDIAG_KNOWS_SHUTDOWN | TCPDIAG_KNOWS_MARK);
+	ck_assert_uint_eq(sk.known,
+			  TCPDIAG_KNOWS_SHUTDOWN | TCPDIAG_KNOWS_MARK | TCPDIAG_KNOWS_FALLBACK);
+}
+END_TEST
+
+/* struct mptcp_info: the additional subflows, and among the flags that the peer speaks TCP only. */
+START_TEST(mptcp_fallback)
+{
+	static const struct {
+		size_t size;
+		uint8_t subflows, flags;
+		bool known, fallback;
+	} rows[] = {
+		{ 12, 0, 1, true, true },
+		{ 96, 2, 2, true, false },
+		{ 96, 0, 3, true, true },
+		{ 11, 0, 1, false, false },
+	};
+	struct tcpdiag_socket sk;
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		uint8_t info[96] = { rows[i].subflows };
+
+		info[8] = rows[i].flags;
+		begin(AF_INET, TCPDIAG_ESTABLISHED);
+		add(INET_DIAG_INFO, info, rows[i].size);
+		ck_assert_int_eq(parse(IPPROTO_MPTCP, &sk), 0);
+		ck_assert_int_eq(!!(sk.known & TCPDIAG_KNOWS_FALLBACK), rows[i].known);
+		ck_assert_int_eq(sk.mptcp_fallback, rows[i].fallback);
+		ck_assert_int_eq(sk.mptcp_subflows, rows[i].known ? rows[i].subflows : 0);
+	}
 }
 END_TEST
 
@@ -307,6 +337,7 @@ Suite *suite(void)
 	tcase_add_test(c, mapped_listener);
 	tcase_add_test(c, protocol_above);
 	tcase_add_test(c, mptcp_info_is_no_tcp_info);
+	tcase_add_test(c, mptcp_fallback);
 	tcase_add_loop_test(c, tcp_info_of_each_kernel, 0, ARRAY_SIZE(infos));
 	tcase_add_test(c, malformed);
 	suite_add_tcase(s, c);

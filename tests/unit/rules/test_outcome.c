@@ -16,13 +16,17 @@
 #define ALL_KNOWN \
 	(TCPDIAG_KNOWS_SHUTDOWN | TCPDIAG_KNOWS_INFO | TCPDIAG_KNOWS_NOTSENT | \
 	 TCPDIAG_KNOWS_SND_WND | TCPDIAG_KNOWS_SKMEM | TCPDIAG_KNOWS_LINGER | \
-	 TCPDIAG_KNOWS_LINGER2 | TCPDIAG_KNOWS_REPAIR)
+	 TCPDIAG_KNOWS_LINGER2 | TCPDIAG_KNOWS_REPAIR | TCPDIAG_KNOWS_USER_TIMEOUT | \
+	 TCPDIAG_KNOWS_ERROR | TCPDIAG_KNOWS_SIBLINGS | TCPDIAG_KNOWS_FALLBACK)
 #define NEVER (-1)
 
 static const struct tcpdiag_environment host = {
 	.known = TCPDIAG_ENV_FIN_TIMEOUT | TCPDIAG_ENV_ORPHAN_RETRIES | TCPDIAG_ENV_RTO_MAX |
 		 TCPDIAG_ENV_ORPHANS | TCPDIAG_ENV_TIMEWAITS | TCPDIAG_ENV_MEMORY |
-		 TCPDIAG_ENV_MIGRATE | TCPDIAG_ENV_SYNACK_RETRIES,
+		 TCPDIAG_ENV_MIGRATE | TCPDIAG_ENV_SYNACK_RETRIES | TCPDIAG_ENV_FASTCLOSE |
+		 TCPDIAG_ENV_DEFERRED_FIN,
+	.mptcp_fastclose = true,
+	.deferred_fin = true,
 	.tcp_fin_timeout = 60,
 	.tcp_rto_max_ms = 120000,
 	.tcp_synack_retries = 5,
@@ -195,6 +199,7 @@ START_TEST(test_listener_resets_the_living)
 	ck_assert_int_eq(tcpdiag_outcome(&sk, CLOSE, &env, &outcome), 0);
 	ck_assert_uint_eq(outcome.result.resets, 3);
 	env.tcp_migrate_req = true;
+	sk.known &= ~(uint32_t)TCPDIAG_KNOWS_SIBLINGS;
 	ck_assert_int_eq(tcpdiag_outcome(&sk, CLOSE, &env, &outcome), 0);
 	ck_assert(!outcome.certain);
 	ck_assert_uint_eq(outcome.otherwise_count, 1);
@@ -297,7 +302,9 @@ START_TEST(test_unknown_is_said)
 				TCPDIAG_KNOWS_REPAIR);
 	ck_assert_int_eq(tcpdiag_outcome(&sk, CLOSE, &host, &outcome), 0);
 	ck_assert(!outcome.certain);
-	ck_assert_uint_eq(outcome.unknown, TCPDIAG_INPUT_LINGER | TCPDIAG_INPUT_REPAIR);
+	/* A negative TCP_LINGER2 answers the acknowledgement of the FIN with a RST. */
+	ck_assert_uint_eq(outcome.unknown,
+			  TCPDIAG_INPUT_LINGER | TCPDIAG_INPUT_LINGER2 | TCPDIAG_INPUT_REPAIR);
 	for (i = 0; i < outcome.otherwise_count; i++) {
 		const struct tcpdiag_result *result = &outcome.otherwise[i].result;
 
@@ -358,6 +365,7 @@ START_TEST(test_fate)
 	env.tcp_orphan_retries = 0;
 	sk.timer = TCPDIAG_TIMER_PROBE;
 	sk.rto_us = 200000;
+	sk.expires_ms = 200;
 	ck_assert_int_eq(tcpdiag_fate(&sk, &env, &then, &rule), 0);
 	ck_assert_uint_eq(rule, TCPDIAG_RULE_FATE_ZERO_WINDOW);
 	ck_assert_int_eq(then.at_most_ms, 324600);

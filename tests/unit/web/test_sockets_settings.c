@@ -206,7 +206,8 @@ static const struct {
 	{ UNTOLD, "soft_error", "null" },
 	{ UNTOLD, "error", "null" },
 	{ UNTOLD, "outcomes.close.certain", "false" },
-	{ UNTOLD, "outcomes.close.unknown", "[\"linger\",\"repair\"]" },
+	{ UNTOLD, "outcomes.close.unknown",
+	  "[\"linger\",\"linger2\",\"repair\",\"user_timeout\"]" },
 };
 
 START_TEST(value_of_a_setting)
