@@ -15,7 +15,7 @@
  *
  * PROTOCOL is tcp or mptcp. An answer holds "outcomes", what the oracle says of the row of sock_diag alone;
  * "read", where BPF has read the rest, as the daemon joins it; and "told", where INPUT words give linger (off,
- * forever, milliseconds), linger2 (milliseconds) or repair (0, 1). With "holders" every descriptor of
+ * forever, milliseconds), linger2 (milliseconds), repair (0, 1), user_timeout or siblings. With "holders" every descriptor of
  * the machine is looked at, twice, for references that are steady.
  */
 #include <arpa/inet.h>
@@ -27,6 +27,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <tcpdiag/outcome.h>
 
@@ -36,6 +37,8 @@
 #include "model/macro.h"
 
 #define WORDS_MAX 16
+#define STEADY_READINGS 4
+#define STEADY_PAUSE_US 3000
 #define PROCESSES_MAX 64
 
 struct ask {
@@ -88,19 +91,11 @@ static json_t *result_json(const struct tcpdiag_result *result)
 
 static json_t *unknown_json(uint8_t unknown)
 {
-	static const struct {
-		uint8_t bit;
-		const char *name;
-	} inputs[] = {
-		{ TCPDIAG_INPUT_LINGER, "linger" },   { TCPDIAG_INPUT_LINGER2, "linger2" },
-		{ TCPDIAG_INPUT_REPAIR, "repair" },   { TCPDIAG_INPUT_MPTCP, "mptcp" },
-		{ TCPDIAG_INPUT_SIBLING, "sibling" },
-	};
 	json_t *array = json_array();
 
-	for (size_t i = 0; i < ARRAY_SIZE(inputs); i++)
-		if (unknown & inputs[i].bit)
-			json_array_append_new(array, json_string(inputs[i].name));
+	for (int i = 0; i < TCPDIAG_INPUT_COUNT; i++)
+		if (unknown & 1U << i)
+			json_array_append_new(array, json_string(tcpdiag_input_name(1U << i)));
 	return array;
 }
 
@@ -285,15 +280,23 @@ static int apply_holders(struct ask *ask, struct tcpdiag_socket *sk)
 	r = find_holders(ask, sk->inode, &before);
 	if (r <= 0)
 		return r;
-	r = find_holders(ask, sk->inode, &now);
-	if (r <= 0)
-		return r;
+	for (int i = 0; i < STEADY_READINGS; i++) {
+		r = find_holders(ask, sk->inode, &now);
+		if (r <= 0)
+			return r;
+		/* A pass holds what it looks at for a moment, and other scenarios have theirs. */
+		before.settings.references = MIN(before.settings.references,
+						 now.settings.references);
+		if (before.settings.references <= now.descriptors)
+			break;
+		usleep(STEADY_PAUSE_US);
+	}
 	settings_apply(&now.settings, sk);
 	sk->known |= TCPDIAG_KNOWS_DESCRIPTORS;
 	sk->descriptors = now.descriptors;
 	sk->processes = now.processes;
 	if (sk->known & TCPDIAG_KNOWS_REFERENCES)
-		sk->steady_references = MIN(before.settings.references, now.settings.references);
+		sk->steady_references = before.settings.references;
 	return 1;
 }
 
@@ -340,6 +343,12 @@ static bool tell(struct tcpdiag_socket *sk, const char *word)
 	} else if (strncmp(word, "repair=", 7) == 0) {
 		sk->known |= TCPDIAG_KNOWS_REPAIR;
 		sk->repair = *value == '1';
+	} else if (strncmp(word, "user_timeout=", 13) == 0) {
+		sk->known |= TCPDIAG_KNOWS_USER_TIMEOUT;
+		sk->user_timeout_ms = (uint32_t)strtoul(value, NULL, 10);
+	} else if (strncmp(word, "siblings=", 9) == 0) {
+		sk->known |= TCPDIAG_KNOWS_SIBLINGS;
+		sk->siblings = (uint16_t)strtoul(value, NULL, 10);
 	} else {
 		return false;
 	}

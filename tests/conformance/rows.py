@@ -368,22 +368,33 @@ for state, (template, has_fin) in STATES.items():
             "close-repair", optional=True)
 add("repair/linger-0/close", "connect; linger 0; repair", "close", "close-repair", optional=True)
 
-# ---- a queue that moves to another listener: nobody can know whether there is one ----
+# ---- a queue that moves to another listener, where there is one: a child does not know ----
 
 MIGRATE = "sysctl ipv4/tcp_migrate_req 1; listen; arrive"
 add("migrate/sibling/listener_close", MIGRATE + "; sibling", "listener_close", "child-migrates", uncertain=True)
 add("migrate/alone/listener_close", MIGRATE, "listener_close", "child-reset", uncertain=True)
-add("migrate/sibling/close", MIGRATE + "; sibling", "close", "child-migrates", about="listener", uncertain=True)
-add("migrate/alone/close", MIGRATE, "close", "close-listener", about="listener", uncertain=True)
+add("migrate/sibling/close", MIGRATE + "; sibling", "close", "child-migrates", about="listener")
+add("migrate/alone/close", MIGRATE, "close", "close-listener", about="listener")
 add("migrate/off/close", "listen; arrive; sibling", "close", "close-listener", about="listener")
 
 # ---- two kernels ----
 
 add("mptcp/subflow", "pair mptcp", "asked", "close-subflow", unknown="mptcp", optional=True)
 add("mptcp/subflow/unread", "pair mptcp; data 5", "asked", "close-subflow", unknown="mptcp", optional=True)
-for name, steps, rule in (("idle", "", "close-mptcp"), ("unread", "; data 5", "close-mptcp-fastclose"),
-                          ("linger-0", "; linger 0", "close-mptcp-fastclose")):
-    add(f"mptcp/{name}/close", "pair mptcp" + steps, "close", rule, protocol="mptcp", optional=True)
+# Kernels before April 2026 take linger 0 for no time to wait, and before November 2025 a fallback with unread
+# data was reset: nothing tells which one this is.
+for name, steps, rule, uncertain in (
+        ("idle", "mptcp", "close-mptcp", False),
+        ("unread", "mptcp; data 5", "close-mptcp-fastclose", False),
+        ("linger-0", "mptcp; linger 0", "close-mptcp-fastclose", True),
+        ("linger-0/unread", "mptcp; linger 0; data 5", "close-mptcp-fastclose", False),
+        ("fallback", "fallback", "close-mptcp", False),
+        ("fallback/linger-0", "fallback; linger 0", "close-linger-zero", True),
+        ("fallback/unread", "fallback; data 5", "close-mptcp-fallback", True),
+        ("fallback/linger-0/unread", "fallback; linger 0; data 5", "close-linger-zero", True)):
+    for op in ("close", "exit"):
+        add(f"mptcp/{name}/{op}", "pair " + steps, op, rule, protocol="mptcp", uncertain=uncertain,
+            optional=True)
 
 for op in OPS:
     add(f"loopback/{op}", "pair tcp", op, rule_of("established", False, op))
@@ -421,6 +432,7 @@ NEAR = {
     "child-migrates": "migrate/alone/listener_close",
     "close-mptcp": "mptcp/unread/close",
     "close-mptcp-fastclose": "mptcp/idle/close",
+    "close-mptcp-fallback": "mptcp/fallback/close",
     "close-subflow": "loopback/close",
     "fate-retries": "fate/fin-wait-2/1s/closed-late",
     "fate-zero-window": "fate/fin-wait-1/1-retries",

@@ -68,7 +68,10 @@ class Scene(Words):
             self.question = ["socket", self.protocol, *self.name_of(subject), "::", 0]
 
     def inputs(self):
-        return ["holders"] + [f"{key}={value}" for key, value in self.told.items()]
+        told = dict(self.told, user_timeout=self.user_timeout)
+        if self.aimed == "listener":
+            told["siblings"] = self.siblings
+        return ["holders"] + [f"{key}={value}" for key, value in told.items()]
 
     def look_at_closed(self):
         """What no dump shows."""

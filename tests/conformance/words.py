@@ -163,10 +163,11 @@ class Words(World):
         self.truth.state, self.truth.visible = "listening", True
 
     def do_pair(self, protocol):
-        """Both ends are this kernel's, over loopback; tcp or mptcp. The client is in question."""
-        number = IPPROTO_MPTCP if protocol == "mptcp" else socket.IPPROTO_TCP
+        """Both ends are this kernel's, over loopback; tcp, mptcp, or mptcp that falls back. The client is in question."""
+        number = socket.IPPROTO_TCP if protocol == "tcp" else IPPROTO_MPTCP
+        other_number = IPPROTO_MPTCP if protocol == "mptcp" else socket.IPPROTO_TCP
         try:
-            listener = self.keep(socket.socket(socket.AF_INET, socket.SOCK_STREAM, number))
+            listener = self.keep(socket.socket(socket.AF_INET, socket.SOCK_STREAM, other_number))
             self.sock = self.keep(socket.socket(socket.AF_INET, socket.SOCK_STREAM, number))
         except OSError as error:
             raise CannotMake(f"no {protocol}: {error}") from error
