@@ -217,7 +217,7 @@ struct snapshot_header {
 	uint16_t port_range[2]; /* ip_local_port_range; 0: not known */
 	struct orphans orphans;
 	struct totals totals;
-	uint32_t findings_blind; /* finding_bit() of each that could not be judged: not the same as fine */
+	uint32_t findings_blind; /* finding_bit() of each that nothing was judged by */
 	/* How often each was raised since the start; findings only. */
 	uint64_t findings_raised[TCPDIAG_RULE_MAX];
 
