@@ -6,9 +6,9 @@
  *
  * Two parts. *Might*: a time of some seconds on a connection whose peer acknowledges nothing. A setting on
  * an idle connection is nothing, and so is one on data that flows; where data is unread close() resets and
- * waits for nobody. *Does*: a socket that its process has given up and that still has its inode, in a
- * state that close() waits in. An orphan has no inode any more, and what was passed in a message has
- * references to its file, so neither is taken for it. The last process that held it is the one that waits.
+ * waits for nobody. *Does*: a socket that has an inode and no reference to its file any more, in a state
+ * that close() waits in. An orphan has no inode, and what was passed in a message has references, so neither
+ * is taken for it. The last process that held it is the one that waits.
  */
 #include "rules/family.h"
 
@@ -23,6 +23,19 @@ static bool blind(const struct round *round)
 	return round->input->settings_blind;
 }
 
+/*
+ * Without a reference the last close() is under way, whoever held it at the last walk over the owners.
+ * Where references are not known, that nobody holds it has to do.
+ */
+static bool in_close(const struct tcpdiag_socket *sk)
+{
+	if (!sk->inode || sk->attachment == TCPDIAG_ORPHAN || sk->attachment == TCPDIAG_UNACCEPTED)
+		return false;
+	if (sk->known & TCPDIAG_KNOWS_REFERENCES)
+		return !sk->references;
+	return sk->attachment == TCPDIAG_UNHELD;
+}
+
 static bool concerns(struct round *round, const struct record *record, struct mark *ret)
 {
 	const struct tcpdiag_socket *sk = &record->sk;
@@ -31,9 +44,7 @@ static bool concerns(struct round *round, const struct record *record, struct ma
 	if (!(sk->known & TCPDIAG_KNOWS_LINGER) || !sk->linger || sk->sk_lingertime_ms <= 0 ||
 	    sk->kind != TCPDIAG_KIND_FULL || sk->mptcp_subflow)
 		return false;
-	if (sk->attachment == TCPDIAG_UNHELD && TCPDIAG_STATE_BIT(sk->state) & WAITS) {
-		if (tcpdiag_unheld_reason(sk) == TCPDIAG_UNHELD_PASSED)
-			return false;
+	if (TCPDIAG_STATE_BIT(sk->state) & WAITS && in_close(sk)) {
 		ret->part = DOES;
 		ret->level = SEVERITY_WARNING;
 		ret->age_ns = round_age(round, record, record->state_since_ns);

@@ -65,6 +65,7 @@ static void make_socket(struct record *record, const uint8_t *bytes, int64_t now
 	record->sk.wqueue = bytes[3];
 	record->sk.known = bytes[4] * 0x10101U;
 	record->sk.cookie = bytes[5] & 3;
+	record->sk.inode = bytes[5] >> 2 & 3;
 	record->sk.rcv_wnd = bytes[5] >> 7;
 	record->sk.timer = bytes[5] >> 4 & 7;
 	record->holder = bytes[6] & 15;

@@ -354,6 +354,23 @@ START_TEST(blocks_not_what_is_merely_unheld)
 }
 END_TEST
 
+/* The walk over the owners has not come round since it was closed: its holder is the one that waits. */
+START_TEST(blocks_before_the_walk_sees_it_unheld)
+{
+	uint32_t process = world_process(world, "app", "", 10, 1024);
+	struct record *record = closing(process, TCPDIAG_FIN_WAIT1, 30000);
+
+	record->sk.attachment = TCPDIAG_HELD;
+	record->holder = process;
+	record->holders = 1;
+	record->creator = RECORD_NONE;
+	world_run(world, 2, 1);
+	ck_assert_int_eq(world_severity(world, BLOCKS), SEVERITY_WARNING);
+	ck_assert_uint_eq(world_expect(world, BLOCKS)->process, process);
+	ck_assert_double_eq(world_expect(world, BLOCKS)->evidence[EVIDENCE_BLOCKED], 1);
+}
+END_TEST
+
 START_TEST(blocks_where_references_are_not_known)
 {
 	closing(world_process(world, "app", "", 10, 1024), TCPDIAG_LAST_ACK, 30000)->sk.known &=
@@ -562,6 +579,7 @@ static TCase *blocks_tests(void)
 	tcase_add_test(tests, blocks_warning_for_a_close_that_waits);
 	tcase_add_test(tests, blocks_warning_for_five_at_once);
 	tcase_add_test(tests, blocks_not_what_is_merely_unheld);
+	tcase_add_test(tests, blocks_before_the_walk_sees_it_unheld);
 	tcase_add_test(tests, blocks_where_references_are_not_known);
 	return tests;
 }
