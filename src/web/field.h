@@ -89,6 +89,21 @@ extern const struct vocabulary linger_words; /* of enum linger_kind */
 
 enum linger_kind { LINGER_OFF, LINGER_ZERO, LINGER_POSITIVE, LINGER_ENDLESS, LINGER_KIND_MAX };
 
+/*
+ * A connection that has ended, seen through a descriptor: its queue can still be read, and a FIN in it
+ * cannot be told from a byte.
+ */
+static inline bool is_dead(const struct tcpdiag_socket *sk)
+{
+	return sk->state == TCPDIAG_CLOSE && sk->remote_port;
+}
+
+/* Bytes that the application has not read, dead connections included: what `unread_bytes` shows. */
+static inline uint32_t unread_bytes(const struct tcpdiag_socket *sk)
+{
+	return is_dead(sk) ? sk->rqueue : tcpdiag_unread_bytes(sk);
+}
+
 /* What SO_LINGER makes of a close(), where it is known. */
 enum linger_kind linger_kind(const struct tcpdiag_socket *sk);
 

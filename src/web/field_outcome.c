@@ -491,8 +491,9 @@ const struct field outcome_fields[] = {
 	  .schema = "\"type\":[\"array\",\"null\"],\"items\":{\"type\":\"string\","
 		    "\"enum\":[\"process\",\"duplicate\",\"call\"]}",
 	  .text = "Of close() only: what would hold on after it: another process, another "
-		  "descriptor of the same process, a call that sleeps (recv, poll, select), a "
-		  "message under way or io_uring; null where it is not known." },
+		  "descriptor of the same process, or (call) a reference beyond the descriptors of "
+		  "the last walk: a sleeping recv(), poll() or select(), a message under way, "
+		  "io_uring; null where it is not known." },
 	{ .name = "certain",
 	  .type = FIELD_BOOL,
 	  .flags = BOTH,

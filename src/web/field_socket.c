@@ -178,14 +178,16 @@ static GETTER(send_queue_get)
 
 static GETTER(unread_get)
 {
-	ret->number = tcpdiag_unread_bytes(&view->record->sk);
+	ret->number = unread_bytes(&view->record->sk);
 	return has_bytes(view);
 }
 
 static GETTER(fin_unread_get)
 {
-	ret->number = tcpdiag_fin_unread(&view->record->sk);
-	return has_bytes(view);
+	const struct tcpdiag_socket *sk = &view->record->sk;
+
+	ret->number = tcpdiag_fin_unread(sk);
+	return has_bytes(view) && !(is_dead(sk) && sk->rqueue);
 }
 
 static GETTER(unread_seconds_get)
@@ -393,10 +395,10 @@ const struct field socket_fields[] = {
 	FIELD("send_queue", FIELD_INTEGER, BOTH, send_queue_get,
 	      "Send-Q: bytes, of a listener the limit."),
 	FIELD("unread_bytes", FIELD_INTEGER, BOTH_NULL, unread_get,
-	      "Data the application has not read, without the FIN; null for listeners, and where "
-	      "MPTCP keeps it elsewhere."),
+	      "Data the application has not read, without the FIN (of a dead connection a FIN may "
+	      "count as one); null for listeners, and where MPTCP keeps it elsewhere."),
 	FIELD("fin_unread", FIELD_BOOL, BOTH_NULL, fin_unread_get,
-	      "The application has not read the peer's FIN."),
+	      "The application has not read the peer's FIN; null where that is not known."),
 	FIELD("unread_seconds", FIELD_SECONDS, BOTH_NULL, unread_seconds_get,
 	      "Since the application last took a byte while some were waiting; null while nothing "
 	      "waits."),

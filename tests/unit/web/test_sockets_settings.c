@@ -188,6 +188,10 @@ static const struct {
 	{ DEAD, "state", "\"closed\"" },
 	{ DEAD, "error", "\"ECONNRESET\"" },
 	{ DEAD, "attachment", "\"held\"" },
+	{ DEAD, "unread_bytes", "12" },
+	{ DEAD, "fin_unread", "null" },
+	{ UNBOUND, "unread_bytes", "0" },
+	{ UNBOUND, "fin_unread", "false" },
 	{ DEAD, "outcomes.close.segment", "\"none\"" },
 	{ DEAD, "outcomes.close.rule", "\"close-nothing\"" },
 	{ UNBOUND, "flow", "\"0.0.0.0:*\"" },
@@ -350,6 +354,8 @@ static const struct {
 	{ "linger=off&state=established", BIT(OFF) | BIT(SHARED) },
 	{ "linger=off,zero,positive,forever&local.port=80&state=established&attachment=held",
 	  BIT(OFF) | BIT(ZERO) | BIT(POSITIVE) | BIT(ENDLESS) | BIT(SHARED) },
+	{ "min_unread=12", BIT(DEAD) },
+	{ "min_unread=13", 0 },
 	{ "state=closed", BIT(DEAD) | BIT(UNBOUND) },
 };
 
