@@ -102,9 +102,12 @@ static enum severity judge(const struct round *round, const struct tally *tally,
 	uint32_t total = part_total(part);
 	uint32_t recent = MAX(recent_sum(&tally->recent), total);
 
-	if (recent && recent >= scale * (double)t->late_warning_count)
+	/* Between two of them the hold keeps it, so that it need not outlast the window as well. */
+	if (!total)
+		return SEVERITY_NONE;
+	if (recent >= scale * (double)t->late_warning_count)
 		return SEVERITY_WARNING;
-	return total && total >= scale * (double)t->late_info_count ? SEVERITY_INFO : SEVERITY_NONE;
+	return total >= scale * (double)t->late_info_count ? SEVERITY_INFO : SEVERITY_NONE;
 }
 
 static void describe_now(const struct round *round, const struct tally *tally,

@@ -114,7 +114,10 @@ START_TEST(late_warning_for_ten_in_a_minute)
 	ck_assert_double_ge(finding->evidence[EVIDENCE_RECENT], 9);
 	ck_assert_ptr_nonnull(strstr(world_text(world, finding->summary), "such connections in"));
 	ck_assert_uint_eq(findings_raised(world->findings, LATE), 1);
-	world_run(world, 200, 5);
+	/* A minute after the last one was seen. */
+	world_run(world, 55, 1);
+	ck_assert_int_eq(world_severity(world, LATE), SEVERITY_WARNING);
+	world_run(world, 5, 1);
 	ck_assert_int_eq(world->count, 0);
 }
 END_TEST
