@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "model/macro.h"
-
+#include "model/snapshot.h"
 #include "web/page.h"
 #include "web/rule_text.h"
 
@@ -102,6 +102,20 @@ static void example(struct buffer *b, const char *text)
 	buffer_literal(b, "```\n");
 }
 
+/* As nstat calls it: "TcpExtTCPAbortOnClose". */
+static void print_nstat(struct buffer *b, const char *counter)
+{
+	int i;
+
+	for (i = 0; i < COUNTER_MAX; i++)
+		if (!strcmp(counter_name((enum counter)i), counter)) {
+			buffer_printf(b, "nstat -az %s%s\n", counter_group((enum counter)i),
+				      counter);
+			return;
+		}
+	buffer_printf(b, "nstat -az '*%s'\n", counter);
+}
+
 /* Where it shows on this machine. */
 static void ask(struct buffer *b, const struct tcpdiag_rule_info *info)
 {
@@ -123,7 +137,7 @@ static void ask(struct buffer *b, const struct tcpdiag_rule_info *info)
 		buffer_literal(b, "curl 'localhost:19293/sockets?group=outcomes.shutdown_read.rule,"
 				  "outcomes.shutdown_write.rule'\n");
 	if (info->counter)
-		buffer_printf(b, "nstat -az '*%s*'\n", info->counter);
+		print_nstat(b, info->counter);
 	buffer_literal(b, "```\n");
 }
 

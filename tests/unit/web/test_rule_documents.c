@@ -169,11 +169,13 @@ START_TEST(all_of_a_row)
 		"## Older kernels\n\nBefore x.\n",
 		"## What to do\n\nDo it.\n",
 		"close_rule=close-x&format=text",
+		"\nnstat -az '*TCPX'\n",
 	};
 	const struct tcpdiag_rule_info scant = {
 		.id = "some-finding",
 		.kind = TCPDIAG_RULE_KIND_FINDING,
 		.title = "The title",
+		.counter = "TCPAbortOnClose",
 		.condition = "a",
 		.because = "The reason.",
 		.example = "no end of line",
@@ -187,6 +189,7 @@ START_TEST(all_of_a_row)
 	b.len = 0;
 	rule_text(&b, &scant);
 	has(&b, "findings?rule=some-finding'");
+	has(&b, "\nnstat -az TcpExtTCPAbortOnClose\n");
 	has(&b, "no end of line\n```\n");
 	has(&b, "by the running kernel");
 	has_not(&b, "null");
