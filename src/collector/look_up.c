@@ -60,10 +60,13 @@ void look_up_begin(struct poll *p)
 	p->look_up = p->c->bpf && bpf_reader_has_look_up(p->c->bpf);
 }
 
-/* A pass would find what a look-up does not. */
+/* A pass would find what a look-up does not, unless one has been over it already. */
 static void ask_for_pass(struct poll *p, const struct record *record)
 {
-	if (!record->settings_ns && record->sk.inode && record->sk.kind == TCPDIAG_KIND_FULL)
+	bool missed = (int16_t)(p->c->walk.result - record->owner_pass) > 0;
+
+	if (!record->settings_ns && record->sk.inode && !missed &&
+	    record->sk.kind == TCPDIAG_KIND_FULL)
 		p->c->walk.early = true;
 }
 

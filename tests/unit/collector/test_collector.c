@@ -178,7 +178,10 @@ START_TEST(test_creator_outlives)
 }
 END_TEST
 
-/* A descriptor that only a message under way holds: two walks that began after it was seen. */
+/*
+ * A descriptor that only a message under way holds: two walks that began after it was seen, by /proc or by
+ * BPF, which also knows why.
+ */
 START_TEST(test_unheld)
 {
 	int listening = listener(PORT, 5), ends[2], pair[2];
@@ -198,6 +201,8 @@ START_TEST(test_unheld)
 	uint16_t port;
 	bool clean;
 
+	settings.bpf = _i;
+	collector_configure(collector, &settings);
 	connection(listening, ends);
 	port = port_of(ends[1]) ? port_of(ends[0]) : 0;
 	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
@@ -232,6 +237,13 @@ START_TEST(test_unheld)
 	s = poll_now(LANE_SWEEP);
 	record = need(&s, PORT, port);
 	ck_assert_uint_eq(record->sk.attachment, clean ? TCPDIAG_UNHELD : TCPDIAG_HELD);
+	if (clean && s.sources[SOURCE_BPF].state == SOURCE_OK) {
+		ck_assert_uint_ne(record->sk.known & TCPDIAG_KNOWS_REFERENCES, 0);
+		ck_assert_uint_eq(record->sk.references, 1);
+		ck_assert_int_eq(tcpdiag_unheld_reason(&record->sk), TCPDIAG_UNHELD_PASSED);
+		ck_assert_uint_ne(record->sk.known & TCPDIAG_KNOWS_DESCRIPTORS, 0);
+		ck_assert_uint_eq(record->sk.descriptors, 0);
+	}
 
 	/* It arrives. */
 	ck_assert_int_eq((int)recvmsg(pair[1], &message, 0), 1);
@@ -286,7 +298,7 @@ Suite *suite(void)
 	tcase_add_test(tc, test_sweep);
 	tcase_add_test(tc, test_a_life);
 	tcase_add_test(tc, test_creator_outlives);
-	tcase_add_test(tc, test_unheld);
+	tcase_add_loop_test(tc, test_unheld, 0, 2);
 	tcase_add_test(tc, test_processes_off_and_on);
 	suite_add_tcase(s, tc);
 	return s;
