@@ -48,7 +48,7 @@ static int apply_switch(struct options *options, int row, const struct option_in
 	return option_set(options, (size_t)row, on ? "true" : "false", here, why);
 }
 
-/* Several hosts may stand in one argument, with commas; no other list's values have them. */
+/* Several hosts or names may stand in one argument, with commas; no address has them. */
 static int apply_hosts(struct options *options, int row, const struct option_info *info,
 		       const char *value, struct faults *faults)
 {
@@ -77,7 +77,7 @@ static int apply_value(struct options *options, int row, const struct option_inf
 		option_expects(info, why);
 		return faults_add(faults, "--%s needs a value: %s", info->name, why);
 	}
-	if (info->type == OPTION_HOSTS)
+	if (info->type == OPTION_HOSTS || info->type == OPTION_NAMES)
 		return apply_hosts(options, row, info, value, faults);
 	r = option_set(options, (size_t)row, value, here, why);
 	if (r == -EINVAL)
@@ -144,7 +144,7 @@ int arguments_apply(struct options *options, int argc, char **argv, struct fault
 int options_check(const struct options *options, struct faults *faults)
 {
 	unsigned int before = faults->count;
-	size_t count = options_count(), hosts = 0;
+	size_t count = options_count(), hosts = 0, names = 0;
 
 	for (size_t row = 0; row < count && !options->once; row++) {
 		struct option_info info;
@@ -168,6 +168,13 @@ int options_check(const struct options *options, struct faults *faults)
 			faults,
 			"web.allowed-hosts: all names together have %zu characters, at most %d fit",
 			hosts, CHANNEL_HOSTS_MAX - 1);
+	for (size_t i = 0; i < options->linger_zero_allow.count; i++)
+		names += strlen(options->linger_zero_allow.items[i]) + 1;
+	if (names >= THRESHOLD_NAMES_MAX)
+		faults_add(faults,
+			   "rules.linger-zero.allow: all names together have %zu characters, at "
+			   "most %d fit",
+			   names, THRESHOLD_NAMES_MAX - 1);
 	if (options->listen_addresses.count == 0)
 		faults_add(faults, "web.listen-address: at least one address is needed");
 	return faults->count > before ? -EINVAL : 0;

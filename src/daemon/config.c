@@ -222,7 +222,7 @@ static void set_list(struct walk *walk, size_t row, const struct option_info *in
 static void set_option(struct walk *walk, size_t row, const struct option_info *info,
 		       const yaml_node_t *node)
 {
-	bool list = info->type == OPTION_ADDRESSES || info->type == OPTION_HOSTS;
+	bool list = option_is_list(info->type);
 	char expects[QUANTITY_WHY];
 
 	option_expects(info, expects);

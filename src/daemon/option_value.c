@@ -21,11 +21,6 @@ static const void *const_member(const struct options *options, const struct opti
 	return (const char *)options + info->offset;
 }
 
-static bool is_list(enum option_type type)
-{
-	return type == OPTION_ADDRESSES || type == OPTION_HOSTS;
-}
-
 static void list_clear(struct option_list *list)
 {
 	for (size_t i = 0; i < list->count; i++)
@@ -78,6 +73,7 @@ void option_expects(const struct option_info *info, char ret[static QUANTITY_WHY
 		[OPTION_ADDRESSES] =
 			"an address or a list of them, such as 127.0.0.1:19293 or unix:/path",
 		[OPTION_HOSTS] = "a host name, or a list of host names",
+		[OPTION_NAMES] = "the name of a systemd unit or a command, or a list of them",
 	};
 	char min[QUANTITY_TEXT], max[QUANTITY_TEXT], choices[QUANTITY_TEXT * 2];
 
@@ -184,15 +180,36 @@ static int check_host(const char *text, char ret_why[static QUANTITY_WHY])
 	return 0;
 }
 
+/* Of a unit or of a command: no blanks, which separate them later. */
+static int check_name(const char *text, char ret_why[static QUANTITY_WHY])
+{
+	size_t len = strlen(text);
+
+	for (size_t i = 0; i < len; i++)
+		if (!isgraph((unsigned char)text[i]))
+			return quantity_wrong(ret_why, "\"%.64s\" has a character that no unit has",
+					      text);
+	if (len == 0 || len > 255)
+		return quantity_wrong(ret_why, "a name has 1 to 255 characters");
+	return 0;
+}
+
+static int check_item(enum option_type type, const char *text, char ret_why[static QUANTITY_WHY])
+{
+	struct listen_address address;
+
+	if (type == OPTION_ADDRESSES)
+		return listen_parse(text, &address, ret_why);
+	return type == OPTION_HOSTS ? check_host(text, ret_why) : check_name(text, ret_why);
+}
+
 static int add_to_list(struct options *options, const struct option_info *info, const char *text,
 		       char ret_why[static QUANTITY_WHY])
 {
 	struct option_list *list = member(options, info);
-	struct listen_address address;
 	int r;
 
-	r = info->type == OPTION_ADDRESSES ? listen_parse(text, &address, ret_why)
-					   : check_host(text, ret_why);
+	r = check_item(info->type, text, ret_why);
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < list->count; i++)
@@ -227,7 +244,7 @@ void option_clear(struct options *options, size_t row, struct option_origin orig
 	struct option_info info;
 
 	option_get(row, &info);
-	if (is_list(info.type))
+	if (option_is_list(info.type))
 		list_clear(member(options, &info));
 	options->origins[row] = origin;
 }
@@ -240,7 +257,7 @@ static setter *const setters[] = {
 	[OPTION_COUNT] = set_number,   [OPTION_BYTES] = set_number,
 	[OPTION_PERCENT] = set_number, [OPTION_CHOICE] = set_choice,
 	[OPTION_TEXT] = set_text,      [OPTION_ADDRESSES] = add_to_list,
-	[OPTION_HOSTS] = add_to_list,
+	[OPTION_HOSTS] = add_to_list,  [OPTION_NAMES] = add_to_list,
 };
 
 int option_set(struct options *options, size_t row, const char *text, struct option_origin origin,
@@ -250,7 +267,7 @@ int option_set(struct options *options, size_t row, const char *text, struct opt
 	int r;
 
 	option_get(row, &info);
-	if (is_list(info.type) && options->origins[row].source != origin.source)
+	if (option_is_list(info.type) && options->origins[row].source != origin.source)
 		option_clear(options, row, origin);
 	r = setters[info.type](options, &info, text, ret_why);
 	if (r == 0)
@@ -285,7 +302,7 @@ void options_done(struct options *options)
 		struct option_info info;
 
 		option_get(row, &info);
-		if (is_list(info.type)) {
+		if (option_is_list(info.type)) {
 			list_clear(member(options, &info));
 		} else if (info.type == OPTION_TEXT) {
 			char **text = member(options, &info);
@@ -316,7 +333,7 @@ bool option_equal(const struct options *a, const struct options *b, size_t row)
 	struct option_info info;
 
 	option_get(row, &info);
-	if (is_list(info.type))
+	if (option_is_list(info.type))
 		return list_equal(const_member(a, &info), const_member(b, &info));
 	if (info.type == OPTION_TEXT) {
 		const char *const *x = const_member(a, &info), *const *y = const_member(b, &info);

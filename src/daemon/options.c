@@ -111,11 +111,13 @@ void option_get(size_t row, struct option_info *ret)
 		[THRESHOLD_DURATION] = OPTION_DURATION,
 		[THRESHOLD_COUNT] = OPTION_COUNT,
 		[THRESHOLD_PERCENT] = OPTION_PERCENT,
+		[THRESHOLD_NAMES] = OPTION_NAMES,
 	};
 	static const char *const metavars[] = {
 		[THRESHOLD_DURATION] = "DURATION",
 		[THRESHOLD_COUNT] = "N",
 		[THRESHOLD_PERCENT] = "PERCENT",
+		[THRESHOLD_NAMES] = "NAME",
 	};
 	const struct threshold_info *threshold;
 	size_t count;
@@ -129,7 +131,8 @@ void option_get(size_t row, struct option_info *ret)
 		.name = threshold->name,
 		.metavar = metavars[threshold->type],
 		.type = types[threshold->type],
-		.offset = AT(thresholds) + threshold->offset,
+		.offset = threshold->type == THRESHOLD_NAMES ? AT(linger_zero_allow)
+							     : AT(thresholds) + threshold->offset,
 		.min = threshold->min,
 		.max = threshold->max,
 		.text = threshold->text,

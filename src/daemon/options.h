@@ -31,6 +31,7 @@ enum option_type {
 	OPTION_TEXT, /* char *, owned */
 	OPTION_ADDRESSES, /* struct option_list of what listen_parse() takes */
 	OPTION_HOSTS, /* struct option_list of host names */
+	OPTION_NAMES, /* struct option_list of units and commands */
 };
 
 enum option_flag {
@@ -86,7 +87,8 @@ struct options {
 	int log_level; /* index into the choices of log.level */
 	int log_format; /* enum option_log_format */
 
-	struct thresholds thresholds;
+	struct thresholds thresholds; /* but for its names, which are: */
+	struct option_list linger_zero_allow;
 
 	struct option_origin origins[OPTIONS_MAX]; /* by row */
 };
@@ -103,6 +105,12 @@ struct option_info {
 	const char *text; /* one or two sentences for --help */
 	double value; /* default of a row without @fallback: a threshold's */
 };
+
+/* Whether it is a struct option_list. */
+static inline bool option_is_list(enum option_type type)
+{
+	return type == OPTION_ADDRESSES || type == OPTION_HOSTS || type == OPTION_NAMES;
+}
 
 /* How many rows. */
 size_t options_count(void);

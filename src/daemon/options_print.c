@@ -57,7 +57,7 @@ static void print_names(FILE *out, const struct option_info *info)
 		fprintf(out, "  --%s", info->name);
 	else
 		fprintf(out, "  --%s, --no-%s", info->name, info->name);
-	if (info->type == OPTION_ADDRESSES || info->type == OPTION_HOSTS)
+	if (option_is_list(info->type))
 		fputs("   (repeatable)", out);
 	fputc('\n', out);
 }
@@ -165,6 +165,7 @@ static void print_value(FILE *out, const struct options *options, const struct o
 		return;
 	case OPTION_ADDRESSES:
 	case OPTION_HOSTS:
+	case OPTION_NAMES:
 		print_list(out, value);
 		return;
 	}

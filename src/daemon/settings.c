@@ -7,6 +7,16 @@
 
 #include "daemon/settings.h"
 
+/* With blanks between them; that they fit, options_check() has seen to. */
+static void join_names(const struct option_list *list, char *ret, size_t size)
+{
+	size_t len = 0;
+
+	for (size_t i = 0; i < list->count && len < size; i++)
+		len += (size_t)snprintf(ret + len, size - len, "%s%s", i ? " " : "",
+					list->items[i]);
+}
+
 void settings_collector(const struct options *options, struct collector_settings *ret)
 {
 	*ret = (struct collector_settings){
@@ -22,13 +32,12 @@ void settings_collector(const struct options *options, struct collector_settings
 		.replay = options->replay,
 		.thresholds = options->thresholds,
 	};
+	join_names(&options->linger_zero_allow, ret->thresholds.lz_allow, THRESHOLD_NAMES_MAX);
 }
 
 void settings_web(const struct options *options, enum log_output output,
 		  struct channel_settings *ret)
 {
-	size_t len = 0;
-
 	/* It goes over a socket whole: no padding may carry what was on the stack. */
 	memset(ret, 0, sizeof(*ret));
 	ret->type = CHANNEL_SETTINGS;
@@ -44,8 +53,5 @@ void settings_web(const struct options *options, enum log_output output,
 	ret->idle_timeout_ns = options->idle_timeout_ns;
 	ret->hold_ns = options->hold_ns;
 	ret->stale_ns = options->stale_ns;
-	for (size_t i = 0; i < options->allowed_hosts.count && len < sizeof(ret->allowed_hosts);
-	     i++)
-		len += (size_t)snprintf(ret->allowed_hosts + len, sizeof(ret->allowed_hosts) - len,
-					"%s%s", i ? " " : "", options->allowed_hosts.items[i]);
+	join_names(&options->allowed_hosts, ret->allowed_hosts, sizeof(ret->allowed_hosts));
 }

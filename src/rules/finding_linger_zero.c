@@ -41,12 +41,27 @@ static bool concerns(struct round *round, const struct record *record, struct ma
 	return true;
 }
 
+/* Listed by its unit or by its command. */
+static bool allowed(const struct round *round, const struct tally *tally)
+{
+	const char *names = round->thresholds->lz_allow;
+	const struct process *process;
+
+	if (!*names || tally->process == RECORD_NONE)
+		return false;
+	process = &round->input->processes[tally->process];
+	/* Of a text at a time: the next one may move it. */
+	return threshold_has_name(names, snapshot_writer_text(round->w, process->unit)) ||
+	       threshold_has_name(names, snapshot_writer_text(round->w, process->comm));
+}
+
 static enum severity judge(const struct round *round, const struct tally *tally, struct part *part,
 			   double scale)
 {
 	uint32_t total = part_total(part);
 
-	(void)tally;
+	if (total && allowed(round, tally))
+		return SEVERITY_NONE;
 	return total && total >= scale * (double)round->thresholds->lz_info_count ? SEVERITY_INFO
 										  : SEVERITY_NONE;
 }

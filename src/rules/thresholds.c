@@ -34,6 +34,12 @@
 		.max = (high), .text = (text_) \
 	}
 
+#define NAMES(name_, member, text_) \
+	{ \
+		.name = "rules." name_, .type = THRESHOLD_NAMES, \
+		.offset = offsetof(struct thresholds, member), .text = (text_) \
+	}
+
 static const struct threshold_info table[] = {
 	AGE("rst-on-close.info-age", rst_info_age, 60,
 	    "Data unread for so long, without progress, on a connection whose peer has not "
@@ -135,6 +141,8 @@ static const struct threshold_info table[] = {
 
 	COUNT("linger-zero.info-count", lz_info_count, 1,
 	      "So many sockets of one unit with SO_LINGER on and 0 seconds."),
+	NAMES("linger-zero.allow", lz_allow,
+	      "Systemd units and commands that are meant to do so: nothing is said of them."),
 
 	AGE("linger-blocks.info-linger", lb_info_linger, 5,
 	    "SO_LINGER on with at least this time, and data that the peer has not acknowledged."),
@@ -193,9 +201,29 @@ void thresholds_default(struct thresholds *ret)
 		double unit = table[i].type == THRESHOLD_DURATION ? (double)NSEC_PER_SEC : 1;
 		int64_t whole = (int64_t)(table[i].value * unit);
 
-		if (table[i].type == THRESHOLD_PERCENT)
+		if (table[i].type == THRESHOLD_NAMES)
+			memset(member, 0, THRESHOLD_NAMES_MAX);
+		else if (table[i].type == THRESHOLD_PERCENT)
 			memcpy(member, &table[i].value, sizeof(double));
 		else
 			memcpy(member, &whole, sizeof(whole));
 	}
+}
+
+bool threshold_has_name(const char names[static THRESHOLD_NAMES_MAX], const char *name)
+{
+	static const char service[] = ".service";
+	size_t len = strlen(name), stem = len, end = sizeof(service) - 1;
+
+	if (len > end && !strcmp(name + len - end, service))
+		stem = len - end;
+	while (*names) {
+		size_t have = strcspn(names, " ");
+
+		if (have && (have == len || have == stem) && !strncmp(names, name, have))
+			return true;
+		names += have;
+		names += *names == ' ';
+	}
+	return false;
 }

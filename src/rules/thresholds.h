@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -15,7 +16,10 @@ enum threshold_type {
 	THRESHOLD_DURATION, /* int64_t, nanoseconds */
 	THRESHOLD_COUNT, /* int64_t */
 	THRESHOLD_PERCENT, /* double, 0..100 (growth may be above) */
+	THRESHOLD_NAMES, /* char[THRESHOLD_NAMES_MAX]: units and commands, a blank between them */
 };
+
+#define THRESHOLD_NAMES_MAX 1024
 
 struct thresholds {
 	/* rst-on-close */
@@ -47,6 +51,7 @@ struct thresholds {
 	int64_t listener_critical_age, listener_critical_minutes, listener_small_limit;
 	/* linger-zero */
 	int64_t lz_info_count;
+	char lz_allow[THRESHOLD_NAMES_MAX];
 	/* linger-blocks */
 	int64_t lb_info_linger, lb_info_age, lb_warning_age, lb_warning_count;
 	/* fin-timeout-cliff */
@@ -73,6 +78,9 @@ struct threshold_info {
 
 /* All rows, in the order of --help. */
 const struct threshold_info *threshold_table(size_t *ret_count);
+
+/* Whether @names has @name, or that without ".service". */
+bool threshold_has_name(const char names[static THRESHOLD_NAMES_MAX], const char *name);
 
 /* Every threshold at its default. */
 void thresholds_default(struct thresholds *ret);

@@ -49,7 +49,7 @@ static const struct sample {
 	[OPTION_COUNT] = { NULL, "1.5" },	   [OPTION_BYTES] = { NULL, "64kb" },
 	[OPTION_PERCENT] = { NULL, "-1" },	   [OPTION_CHOICE] = { NULL, "nonsense" },
 	[OPTION_TEXT] = { "/some/path", "" },	   [OPTION_ADDRESSES] = { "[::1]:1", "localhost" },
-	[OPTION_HOSTS] = { "box.example", "a/b" },
+	[OPTION_HOSTS] = { "box.example", "a/b" }, [OPTION_NAMES] = { "haproxy@a.service", "a b" },
 };
 
 START_TEST(test_each_row_takes_its_values)

@@ -431,7 +431,9 @@ START_TEST(table_is_whole)
 		ck_assert_msg(table[i].text[strlen(table[i].text) - 1] == '.', "%s", table[i].name);
 		ck_assert_msg(table[i].min <= table[i].value && table[i].value <= table[i].max,
 			      "%s", table[i].name);
-		if (table[i].type == THRESHOLD_PERCENT)
+		if (table[i].type == THRESHOLD_NAMES)
+			ck_assert_str_eq(member, "");
+		else if (table[i].type == THRESHOLD_PERCENT)
 			ck_assert_double_eq(*(const double *)member, table[i].value);
 		else
 			ck_assert_int_eq(*(const int64_t *)member,
@@ -440,7 +442,7 @@ START_TEST(table_is_whole)
 			ck_assert_str_ne(table[i].name, table[j].name);
 			ck_assert_uint_ne(table[i].offset, table[j].offset);
 		}
-		bytes += 8;
+		bytes += table[i].type == THRESHOLD_NAMES ? THRESHOLD_NAMES_MAX : 8;
 	}
 	/* No member without a row. */
 	ck_assert_uint_eq(bytes, sizeof(struct thresholds));

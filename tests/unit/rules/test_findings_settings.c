@@ -200,6 +200,54 @@ START_TEST(zero_silent_for_the_healthy)
 }
 END_TEST
 
+START_TEST(zero_of_those_who_are_meant_to)
+{
+	uint32_t rabbit = world_process(world, "beam.smp", "rabbitmq-server.service", 7, 1024);
+	uint32_t proxy = world_process(world, "haproxy", "", 7, 1024);
+	uint32_t other = world_process(world, "haproxy2", "haproxy2.service", 7, 1024);
+
+	with_linger(world_socket(world, TCPDIAG_ESTABLISHED, rabbit), 0);
+	with_linger(world_socket(world, TCPDIAG_ESTABLISHED, proxy), 0);
+	with_linger(world_socket(world, TCPDIAG_ESTABLISHED, other), 0);
+	world_round(world);
+	ck_assert_int_eq(world->count, 3);
+	snprintf(world->thresholds.lz_allow, THRESHOLD_NAMES_MAX,
+		 "keepalived rabbitmq-server haproxy");
+	world_run(world, 66, 5);
+	ck_assert_int_eq(world->count, 1);
+	ck_assert_str_eq(world_text(world, world_expect(world, ZERO)->unit), "haproxy2.service");
+	ck_assert_uint_eq(world_bits(world, ZERO), 1);
+}
+END_TEST
+
+START_TEST(names_of_a_threshold)
+{
+	static const struct {
+		const char *names, *name;
+		bool has;
+	} rows[] = {
+		{ "", "a", false },
+		{ "a", "", false },
+		{ "", "", false },
+		{ "a", "a", true },
+		{ "a", "a.service", true },
+		{ "a.service", "a.service", true },
+		{ "a.service", "a", false },
+		{ "b  a", "a", true },
+		{ "ab", "a", false },
+		{ "a", "ab", false },
+		{ "a", "a.socket", false },
+		{ "a b.service c", "b.service", true },
+		{ "x .service", ".service", true },
+	};
+	char names[THRESHOLD_NAMES_MAX] = "";
+
+	snprintf(names, sizeof(names), "%s", rows[_i].names);
+	ck_assert_msg(threshold_has_name(names, rows[_i].name) == rows[_i].has, "\"%s\" in \"%s\"",
+		      rows[_i].name, names);
+}
+END_TEST
+
 START_TEST(zero_is_no_rst_on_close)
 {
 	uint32_t process = world_process(world, "a", "", 1, 9);
@@ -565,6 +613,8 @@ static TCase *zero_tests(void)
 	tcase_add_test(tests, zero_is_one_finding_a_unit);
 	tcase_add_test(tests, zero_clears_a_minute_after_it_has_gone);
 	tcase_add_test(tests, zero_silent_for_the_healthy);
+	tcase_add_test(tests, zero_of_those_who_are_meant_to);
+	tcase_add_loop_test(tests, names_of_a_threshold, 0, 13);
 	tcase_add_test(tests, zero_is_no_rst_on_close);
 	return tests;
 }
