@@ -155,7 +155,13 @@ START_TEST(test_settings_hold_the_options)
 	ck_assert_int_eq(option_set(&options, (size_t)row, "a", (struct option_origin){}, why), 0);
 	ck_assert_int_eq(option_set(&options, (size_t)row, "b.c", (struct option_origin){}, why),
 			 0);
+	row = option_find("rules.linger-zero.allow", strlen("rules.linger-zero.allow"), &info);
+	ck_assert_int_eq(option_set(&options, (size_t)row, "x", (struct option_origin){}, why), 0);
+	ck_assert_int_eq(
+		option_set(&options, (size_t)row, "y@1.service", (struct option_origin){}, why), 0);
 	settings_collector(&options, &collector);
+	ck_assert_str_eq(collector.thresholds.lz_allow, "x y@1.service");
+	ck_assert_str_eq(options.thresholds.lz_allow, "");
 	ck_assert_int_eq(collector.interval_ns, NSEC_PER_SEC);
 	ck_assert_int_eq(collector.sweep_interval_ns, 5 * NSEC_PER_SEC);
 	ck_assert_double_eq(collector.cpu_share, 5);

@@ -58,6 +58,8 @@ static const struct mistake {
 	  "f:2:35: web.listen-address: a mapping in the list; expected a text\n" },
 	{ "web:\n  listen-address:\n    - 127.0.0.1:1\n    - localhost\n",
 	  "f:4:7: web.listen-address: \"localhost\" has no port; ...\n" },
+	{ "rules:\n  linger-zero:\n    allow: [a, a]\n",
+	  "f:3:16: rules.linger-zero.allow: \"a\" stands twice\n" },
 	{ "web:\n  allowed-hosts: [\"a b\"]\n",
 	  "f:2:19: web.allowed-hosts: \"a b\" is no host name\n" },
 	{ "interval: 1s\ninterval: 2s\n", "f:2:1: interval: stands twice\n" },

@@ -123,6 +123,7 @@ static const struct line {
 	{ { "--web.expose-api", "--log.level", "debug" }, NULL },
 	{ { "--once", "--format", "json", "--fail-on=warning" }, NULL },
 	{ { "--web.allowed-hosts=a,b", "--web.allowed-hosts", "c" }, NULL },
+	{ { "--rules.linger-zero.allow=a.service,b" }, NULL },
 	{ { "--intervall", "2s" },
 	  "--intervall: no such option; did you mean --interval?\n"
 	  "\"2s\" is no option: every option begins with --\n" },
