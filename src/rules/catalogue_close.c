@@ -280,7 +280,8 @@ const struct tcpdiag_rule_info catalogue_close[TCPDIAG_RULE_MAX] = {
 		.kind = TCPDIAG_RULE_KIND_OUTCOME,
 		.verified = TCPDIAG_VERIFIED_SOURCE,
 		.title = "MPTCP: unread data or linger 0 make a fastclose",
-		.condition = "an MPTCP socket with unread data, or SO_LINGER on with 0 seconds",
+		.condition = "an MPTCP socket with unread data, or SO_LINGER on with 0 seconds; in "
+"syn-sent also shutdown()",
 		.because = "Data of the MPTCP connection was not read, or SO_LINGER is on with 0"
 			" seconds: every subflow is reset (MP_FASTCLOSE).",
 		.function = "__mptcp_close(), mptcp_do_fastclose()",
@@ -299,8 +300,9 @@ const struct tcpdiag_rule_info catalogue_close[TCPDIAG_RULE_MAX] = {
 			"those, one with AddAddrTx (6.5) is none; between them both answers "
 			"are given. SO_LINGER with 0 seconds does this since April 2026 only "
 			"(7.1, stable trees); before, it was an orderly close that does not "
-			"wait, and nothing tells which a kernel has. With a peer that speaks "
-			"TCP only see close-mptcp-fallback.",
+			"wait, and nothing tells which a kernel has. In syn-sent nothing was "
+"sent before November 2025. With a peer that speaks TCP only see "
+"close-mptcp-fallback.",
 		.remedy = "Read until end of file before closing, and leave SO_LINGER off "
 			"unless a reset is meant.",
 	},

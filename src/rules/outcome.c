@@ -89,7 +89,7 @@ struct tcpdiag_result outcome_decide(const struct tcpdiag_socket *sk, enum tcpdi
 	if (sk->mptcp_subflow)
 		return outcome_nothing(sk, TCPDIAG_RULE_CLOSE_SUBFLOW);
 	if (op == TCPDIAG_OP_LISTENER_CLOSE)
-		return outcome_listener_close(sk, assume);
+		return outcome_listener_close(sk, env, assume);
 	if (how[op])
 		return outcome_shutdown(sk, how[op], assume);
 	return outcome_close(sk, op == TCPDIAG_OP_EXIT, env, assume);

@@ -67,6 +67,9 @@ struct tcpdiag_result outcome_orderly(const struct tcpdiag_socket *sk, bool exit
 				      const struct tcpdiag_environment *env,
 				      const struct assumption *assume);
 
+/* close() of an MPTCP socket sends MP_FASTCLOSE where something is unread: since 6.1. */
+bool outcome_fastcloses(const struct tcpdiag_environment *env, const struct assumption *assume);
+
 /* __mptcp_close(). */
 struct tcpdiag_result outcome_mptcp_close(const struct tcpdiag_socket *sk, bool exiting,
 					  const struct tcpdiag_environment *env,
@@ -78,6 +81,7 @@ struct tcpdiag_result outcome_shutdown(const struct tcpdiag_socket *sk, unsigned
 
 /* inet_csk_listen_stop(), seen by one connection of the queue. */
 struct tcpdiag_result outcome_listener_close(const struct tcpdiag_socket *sk,
+					     const struct tcpdiag_environment *env,
 					     const struct assumption *assume);
 
 /* A listener that stops listening: its queue is reset. */

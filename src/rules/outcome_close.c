@@ -67,8 +67,10 @@ struct tcpdiag_result outcome_listen_stop(const struct tcpdiag_socket *sk, enum 
 }
 
 struct tcpdiag_result outcome_listener_close(const struct tcpdiag_socket *sk,
+					     const struct tcpdiag_environment *env,
 					     const struct assumption *assume)
 {
+	bool fastcloses = sk->mptcp && !assume->fallback && outcome_fastcloses(env, assume);
 	struct tcpdiag_result result;
 
 	if (assume->sibling) {
@@ -83,7 +85,7 @@ struct tcpdiag_result outcome_listener_close(const struct tcpdiag_socket *sk,
 		return outcome_gone(sk, TCPDIAG_RULE_CLOSE_REPAIR, TCPDIAG_SEGMENT_NONE, NULL);
 	return outcome_gone(sk, TCPDIAG_RULE_CHILD_RESET,
 			    disconnect_resets(sk) ? TCPDIAG_SEGMENT_RST : TCPDIAG_SEGMENT_NONE,
-			    NULL);
+			    fastcloses ? "MPFastcloseTx" : NULL);
 }
 
 /* The FIN goes out, or is out: an orphan is left that the peer's silence ends. */
@@ -189,6 +191,7 @@ struct tcpdiag_result outcome_close(const struct tcpdiag_socket *sk, bool exitin
 		return outcome_listen_stop(sk, TCPDIAG_RULE_CLOSE_LISTENER, assume);
 	case TCPDIAG_CLOSE:
 	case TCPDIAG_BOUND_INACTIVE:
+	case TCPDIAG_NEW_SYN_RECV: /* a minisocket's state, which no descriptor has */
 	case TCPDIAG_TIME_WAIT: /* the program's end of it is CLOSE: the minisocket has taken over */
 		return outcome_gone(sk, TCPDIAG_RULE_CLOSE_NOTHING, TCPDIAG_SEGMENT_NONE, NULL);
 	default:

@@ -56,22 +56,29 @@ static struct tcpdiag_result fallback_unread(const struct tcpdiag_socket *sk,
 	return result;
 }
 
+bool outcome_fastcloses(const struct tcpdiag_environment *env, const struct assumption *assume)
+{
+	return env->known & TCPDIAG_ENV_FASTCLOSE ? env->mptcp_fastclose : !assume->older;
+}
+
 struct tcpdiag_result outcome_mptcp_close(const struct tcpdiag_socket *sk, bool exiting,
 					  const struct tcpdiag_environment *env,
 					  const struct assumption *assume)
 {
 	bool unread = tcpdiag_unread_bytes(sk) > 0 && !assume->drained;
 	bool zero = assume->linger && !assume->lingertime_ms;
-	bool before_fastclose = env->known & TCPDIAG_ENV_FASTCLOSE ? !env->mptcp_fastclose
-								   : assume->older;
 
 	switch (sk->state) {
 	case TCPDIAG_LISTEN:
 		return outcome_listen_stop(sk, TCPDIAG_RULE_CLOSE_LISTENER, assume);
 	case TCPDIAG_CLOSE:
 	case TCPDIAG_BOUND_INACTIVE:
+	case TCPDIAG_NEW_SYN_RECV:
+	case TCPDIAG_TIME_WAIT:
 		return outcome_gone(sk, TCPDIAG_RULE_CLOSE_NOTHING, TCPDIAG_SEGMENT_NONE, NULL);
 	case TCPDIAG_SYN_SENT:
+		if (zero && !assume->older)
+			break;
 		return outcome_gone(sk, TCPDIAG_RULE_CLOSE_SYN_SENT, TCPDIAG_SEGMENT_NONE, NULL);
 	default:
 		break;
@@ -80,7 +87,8 @@ struct tcpdiag_result outcome_mptcp_close(const struct tcpdiag_socket *sk, bool 
 		return outcome_linger_zero(sk);
 	if (assume->fallback && unread)
 		return fallback_unread(sk, assume);
-	if (!assume->fallback && ((unread && !before_fastclose) || (zero && !assume->older)))
+	if (!assume->fallback &&
+	    ((unread && outcome_fastcloses(env, assume)) || (zero && !assume->older)))
 		return outcome_gone(sk, TCPDIAG_RULE_CLOSE_MPTCP_FASTCLOSE, TCPDIAG_SEGMENT_RST,
 				    "MPFastcloseTx");
 	return orderly(sk, exiting, env, assume);

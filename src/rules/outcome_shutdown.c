@@ -22,6 +22,10 @@ static struct tcpdiag_result disconnect(const struct tcpdiag_socket *sk, unsigne
 			return outcome_nothing(sk, TCPDIAG_RULE_SHUTDOWN_LISTENER_WRITE);
 		return outcome_listen_stop(sk, TCPDIAG_RULE_SHUTDOWN_LISTENER, assume);
 	}
+	/* mptcp_disconnect() ends with mptcp_do_fastclose(), which resets a subflow in any state. */
+	if (sk->mptcp && !assume->older)
+		return outcome_gone(sk, TCPDIAG_RULE_CLOSE_MPTCP_FASTCLOSE, TCPDIAG_SEGMENT_RST,
+				    "MPFastcloseTx");
 	result = outcome_nothing(sk, TCPDIAG_RULE_SHUTDOWN_SYN_SENT);
 	result.state = TCPDIAG_CLOSE;
 	outcome_discard_all(&result, sk);
