@@ -166,7 +166,7 @@ static int begin_attach(struct poll *p)
 
 static void know_settings(const struct poll *p, const struct record *records, struct record *record)
 {
-	if (!p->c->bpf) {
+	if (!reader_reads(p->c)) {
 		settings_forget(record);
 		return;
 	}

@@ -4,7 +4,7 @@
  * teardown state, what a finding is about, what nobody seems to hold, and what waits in a queue, which has no
  * descriptor. All else changes rarely, and is as old as the last pass.
  *
- * What a socket in a queue was cloned with nobody can change before it is accepted: once is enough.
+ * What a socket in a queue was cloned with nobody can change before it is accepted: once is enough until then.
  */
 #include <errno.h>
 #include <string.h>
@@ -29,11 +29,9 @@ bool look_up_is_due(const struct record *record, int64_t reread_ns)
 
 	if (!look_up_can(sk))
 		return false;
-	if (record->settings_ns <= reread_ns || record->findings ||
+	if (record->settings_ns <= reread_ns || record->findings || sk->inherited ||
 	    TCPDIAG_STATES_TEARDOWN & TCPDIAG_STATE_BIT(sk->state))
 		return true;
-	if (sk->attachment == TCPDIAG_UNACCEPTED)
-		return sk->inherited || !(sk->known & TCPDIAG_KNOWS_LINGER);
 	return sk->attachment == TCPDIAG_UNHELD ||
 	       (record->flags & RECORD_OWNERS_KNOWN && sk->inode && !record->holders);
 }
@@ -44,13 +42,13 @@ static int64_t reread(const struct poll *p)
 	return p->c->walk.bpf ? 0 : MAX(p->now_ns - REREAD_NS, (int64_t)0);
 }
 
-int look_up_note(struct poll *p, const struct record *record, uint32_t position)
+int look_up_note(struct poll *p, const struct record *record, uint32_t position, bool anew)
 {
 	struct collector *c = p->c;
 
 	if (!p->look_up)
 		return 0;
-	if (!look_up_is_due(record, reread(p)))
+	if (!look_up_is_due(record, reread(p)) && !(anew && look_up_can(&record->sk)))
 		return 0;
 	return push_number(&c->asked, &c->asked_room, &p->asked_count, position);
 }
@@ -78,7 +76,7 @@ static int note_all(struct poll *p, const struct record *records, uint32_t count
 
 	for (i = 0; i < position_count && r == 0; i++)
 		if (positions[i] < MIN(count, p->appended))
-			r = look_up_note(p, &records[positions[i]], positions[i]);
+			r = look_up_note(p, &records[positions[i]], positions[i], false);
 	return r;
 }
 
@@ -94,7 +92,7 @@ static int note_flagged(struct poll *p, const struct record *records, uint32_t c
 
 		if (position < MIN(count, p->appended) && records[position].findings &&
 		    !(MEMORY_FAST_STATES & TCPDIAG_STATE_BIT(records[position].sk.state)))
-			r = look_up_note(p, &records[position], position);
+			r = look_up_note(p, &records[position], position, false);
 	}
 	return r;
 }
@@ -114,7 +112,7 @@ static int gather(struct poll *p, const struct record *records, uint32_t count)
 	for (i = p->appended; i < count && r == 0; i++) {
 		if (!look_up_can(&records[i].sk))
 			ask_for_pass(p, &records[i]);
-		r = look_up_note(p, &records[i], i);
+		r = look_up_note(p, &records[i], i, false);
 	}
 	return r;
 }
@@ -187,9 +185,10 @@ int poll_look_up(struct poll *p)
 	if (r < 0)
 		return r;
 	r = run_all(p, records);
-	c->reader_costs.look_up_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID) - began;
+	c->reader.look_up_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID) - began;
+	c->reader.look_up_error = r;
 	if (r < 0)
-		sources_failed(&c->sources, SOURCE_BPF, -r, "sockets could not be looked up", "");
+		reader_broke_off(c);
 	else if (p->asked_count)
 		reader_answered(c, p->now_ns);
 	return 0;

@@ -55,10 +55,11 @@ struct owners_lane {
 	struct owners_cut cut; /* when it began */
 };
 
-/* CPU time. */
-struct reader_costs {
-	int64_t pass_ns; /* of the last pass, where it is nobody else's cost */
-	int64_t look_up_ns; /* of the look-ups of the last poll */
+/* What the two ways of the BPF reader did last. */
+struct reader_state {
+	int64_t pass_ns; /* CPU time of the pass, where it is nobody else's cost */
+	int64_t look_up_ns; /* CPU time of the look-ups of a poll */
+	int pass_error, look_up_error; /* -errno where it failed, 0 */
 };
 
 struct collector {
@@ -70,7 +71,7 @@ struct collector {
 
 	struct sock_diag *diag;
 	struct counters_reader *counters_reader;
-	struct reader_costs reader_costs;
+	struct reader_state reader;
 	struct bpf_reader *bpf; /* NULL: switched off or not to be had */
 	struct pool *pool;
 	struct findings *findings;
@@ -195,8 +196,11 @@ int poll_seal(struct poll *p);
 /* reader.c: what BPF reads. */
 int reader_open(struct collector *c);
 void reader_close(struct collector *c);
-/* It has answered. */
+/* One way has answered, or failed as reader_state says. */
 void reader_answered(struct collector *c, int64_t now_ns);
+void reader_broke_off(struct collector *c);
+/* What was read before holds: it is read again some time. */
+bool reader_reads(const struct collector *c);
 /* It has answered, in full or in part. */
 bool reader_works(const struct collector *c);
 
@@ -206,8 +210,8 @@ void look_up_begin(struct poll *p);
 bool look_up_can(const struct tcpdiag_socket *sk);
 /* Whether it cannot wait. @reread_ns: what was read then or before is read again; 0: what never was. */
 bool look_up_is_due(const struct record *record, int64_t reread_ns);
-/* A row of a sweep, at its place. 0 or -ENOMEM. */
-int look_up_note(struct poll *p, const struct record *record, uint32_t position);
+/* A record, at its place; @anew: somebody else has it since the last poll. 0 or -ENOMEM. */
+int look_up_note(struct poll *p, const struct record *record, uint32_t position, bool anew);
 /* Before the records are judged. 0 or -ENOMEM; what the reader fails with is said in its source. */
 int poll_look_up(struct poll *p);
 

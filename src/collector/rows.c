@@ -58,6 +58,7 @@ int poll_place(struct poll *p, struct record *record)
 {
 	struct collector *c = p->c;
 	uint32_t position, count;
+	bool anew = false;
 	int r;
 
 	p->rows++;
@@ -80,11 +81,14 @@ int poll_place(struct poll *p, struct record *record)
 	if (is_teardown(&record->sk) &&
 	    push_number(&c->besides, &c->besides_room, &p->besides_count, count - 1) < 0)
 		return -ENOMEM;
-	if (r == JOIN_MATCHED)
-		carry(p, record, &p->before.records[position]);
-	else if (push_number(&c->fresh, &c->fresh_room, &p->fresh_count, count - 1) < 0)
+	if (r == JOIN_MATCHED) {
+		const struct record *old = &p->before.records[position];
+
+		carry(p, record, old);
+		anew = old->sk.inode != record->sk.inode;
+	} else if (push_number(&c->fresh, &c->fresh_room, &p->fresh_count, count - 1) < 0)
 		return -ENOMEM;
-	return look_up_note(p, record, count - 1);
+	return look_up_note(p, record, count - 1, anew);
 }
 
 /* What stays unread above the limit is counted. Return: as sock_diag_next(). */

@@ -111,7 +111,8 @@ static void complete(struct collector *c)
 		      cut.holders == walk->cut.holders;
 	if (c->settings.processes)
 		say_complete(c);
-	c->reader_costs.pass_ns = c->settings.processes ? 0 : (int64_t)walk->cost_ns;
+	c->reader.pass_error = walk->bpf ? 0 : c->reader.pass_error;
+	c->reader.pass_ns = c->settings.processes ? 0 : (int64_t)walk->cost_ns;
 	if (walk->bpf)
 		reader_answered(c, owners_result_ns(walk->owners));
 	judge_namespaces(c);
@@ -132,8 +133,8 @@ static void fail(struct collector *c, int error)
 		sources_failed(&c->sources, SOURCE_PROCESSES, -error, "/proc cannot be walked", "");
 		return;
 	}
-	sources_failed(&c->sources, SOURCE_BPF, -error, "the pass over the descriptors broke off",
-		       "");
+	c->reader.pass_error = error;
+	reader_broke_off(c);
 	if (c->settings.processes)
 		sources_failed(&c->sources, SOURCE_PROCESSES, -error,
 			       "the pass over the descriptors broke off", "");

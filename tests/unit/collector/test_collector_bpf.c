@@ -197,6 +197,32 @@ START_TEST(test_closed)
 }
 END_TEST
 
+/* What was read in a queue is read again once it is accepted: its program may have set it. */
+START_TEST(test_accepted)
+{
+	int listening = listener(PORT, 5), end = client(PORT), accepted;
+	const struct record *record;
+	struct snapshot s;
+
+	wait_ms(10);
+	s = poll_now(LANE_SWEEP);
+	if (!has_bpf(&s))
+		return;
+	record = need(&s, PORT, port_of(end));
+	ck_assert_uint_eq(record->sk.attachment, TCPDIAG_UNACCEPTED);
+	ck_assert(!record->sk.linger && record->sk.known & TCPDIAG_KNOWS_LINGER);
+	s = poll_now(LANE_SWEEP);
+	ck_assert_int_lt(need(&s, PORT, port_of(end))->settings_ns, s.header->now_ns);
+	accepted = accept4(listening, NULL, NULL, SOCK_CLOEXEC);
+	set_linger(accepted, 4);
+	s = poll_now(LANE_SWEEP);
+	record = need(&s, PORT, port_of(end));
+	ck_assert_uint_eq(record->sk.attachment, TCPDIAG_HELD);
+	ck_assert_int_eq(record->sk.sk_lingertime_ms, 4000);
+	ck_assert_int_eq(record->settings_ns, s.header->now_ns);
+}
+END_TEST
+
 /* What a look-up does not find comes with the pass; what changed since the look-up does, too. */
 START_TEST(test_pass)
 {
@@ -343,6 +369,7 @@ Suite *suite(void)
 	tcase_set_timeout(tc, 60);
 	tcase_add_checked_fixture(tc, setup_bpf, teardown);
 	tcase_add_test(tc, test_new_sockets);
+	tcase_add_test(tc, test_accepted);
 	tcase_add_test(tc, test_pass);
 	tcase_add_test(tc, test_closed);
 	tcase_add_test(tc, test_without_processes);
