@@ -93,7 +93,7 @@ $(BPF_O)/%.o: src/kernel/bpf/%.bpf.c $(wildcard src/kernel/bpf/*.h) $(STAMP)
 $(BPF_O)/%.linked.o: $(BPF_O)/%.o
 	$(Q)$(BPFTOOL) gen object $@ $<
 $(BPF_O)/%.skel.h: $(BPF_O)/%.linked.o
-	$(Q)$(BPFTOOL) gen skeleton $< name $*_bpf >$@
+	$(Q){ echo '/* NOLINTBEGIN */' && $(BPFTOOL) gen skeleton $< name $*_bpf && echo '/* NOLINTEND */'; } >$@
 $(filter $(O)/obj/src/kernel/bpf_%,$(call objects,$(call sources,kernel))): | $(BPF_SKELETONS)
 
 define floor_rule

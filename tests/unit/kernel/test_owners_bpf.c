@@ -226,21 +226,31 @@ static void see_other_namespaces(void)
 	end();
 }
 
-START_TEST(inside_a_pid_namespace)
+/* Who has made a PID namespace can fork no more once its first process has ended: another one makes it. */
+static int wait_for(void (*function)(void))
 {
+	pid_t pid = fork();
 	int status;
-	pid_t pid;
 
-	if (unshare(CLONE_NEWPID | CLONE_NEWNS) < 0)
-		scene_skip("no PID namespace can be made here");
-	pid = fork();
 	ck_assert_int_ge(pid, 0);
 	if (pid == 0) {
-		see_other_namespaces();
+		function();
 		_exit(0);
 	}
 	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
-	ck_assert_int_eq(status, 0);
+	return status;
+}
+
+static void make_namespace(void)
+{
+	if (unshare(CLONE_NEWPID | CLONE_NEWNS) < 0)
+		scene_skip("no PID namespace can be made here");
+	ck_assert_int_eq(wait_for(see_other_namespaces), 0);
+}
+
+START_TEST(inside_a_pid_namespace)
+{
+	ck_assert_int_eq(wait_for(make_namespace), 0);
 }
 END_TEST
 
