@@ -101,6 +101,18 @@ static int calibrate_by_look_up(struct bpf_reader *reader)
 	return r == 1 ? set_hz(reader, &settings) : -EOPNOTSUPP;
 }
 
+/* A look-up that finds nothing: a sandbox may let the program be loaded and not run. */
+static int try_look_up(struct bpf_reader *reader)
+{
+	const struct tcpdiag_socket sk = {
+		.cookie = 1, .state = TCPDIAG_LISTEN, .family = AF_INET, .local_port = 1
+	};
+	const struct tcpdiag_socket *sockets[] = { &sk };
+	struct socket_settings settings;
+
+	return look_up_run(reader->look_up, reader->hz, sockets, 1, &settings);
+}
+
 static int calibrate_descriptors(struct bpf_reader *reader)
 {
 	int r = calibrate_by_descriptors(reader, AF_INET);
@@ -136,8 +148,8 @@ static int open_look_up(struct bpf_reader *reader)
 {
 	int r = look_up_new(&reader->look_up);
 
-	if (r >= 0 && !reader->hz)
-		r = calibrate_by_look_up(reader);
+	if (r >= 0)
+		r = reader->hz ? try_look_up(reader) : calibrate_by_look_up(reader);
 	if (r < 0) {
 		reader->look_up = look_up_free(reader->look_up);
 		note_missing(reader, "sockets without a descriptor are not read", r);

@@ -339,6 +339,54 @@ START_TEST(mptcp)
 }
 END_TEST
 
+/* One way is missing: the other works by itself, knows how long a jiffy is, and the reader says what it lacks. */
+static const struct {
+	uint32_t refused;
+	bool descriptors, look_up;
+	const char *lacks;
+} missing[] = {
+	{ BPF_LINK_CREATE, false, true, "descriptors are not listed by the kernel: " },
+	{ BPF_PROG_TEST_RUN, true, false, "sockets without a descriptor are not read: " },
+	{ BPF_PROG_LOAD, false, false, "bpf() is refused in spite of the capabilities" },
+};
+
+START_TEST(one_way_is_missing)
+{
+	const struct linger value = { 1, 7 };
+	struct socket_settings settings;
+	struct descriptor row;
+	struct scene_pair pair;
+	struct tcpdiag_socket sk;
+	int r;
+
+	begin();
+	bpf_reader_free(reader);
+	pair = scene_pair();
+	ck_assert_int_eq(setsockopt(pair.client, SOL_SOCKET, SO_LINGER, &value, sizeof(value)), 0);
+	sk = scene_find(diag, pair.client_port, pair.server_port);
+	bpf_scene_refuse(missing[_i].refused);
+	reader = NULL;
+	r = bpf_reader_new(&reader);
+	ck_assert_int_eq(r, missing[_i].descriptors || missing[_i].look_up ? 0 : -EPERM);
+	ck_assert_ptr_nonnull(strstr(bpf_reader_lacks(reader, r), missing[_i].lacks));
+	ck_assert_int_eq(bpf_reader_has_descriptors(reader), missing[_i].descriptors);
+	ck_assert_int_eq(bpf_reader_has_look_up(reader), missing[_i].look_up);
+	if (missing[_i].look_up)
+		settings = bpf_scene_ask(reader, &sk);
+	else if (missing[_i].descriptors)
+		settings = bpf_scene_row(reader, pair.client).settings;
+	if (reader)
+		ck_assert_uint_eq(settings.linger_ms, 7000);
+	if (reader && !missing[_i].look_up)
+		ck_assert_int_eq(settings_look_up(reader, NULL, 0, &settings), -EOPNOTSUPP);
+	if (reader && !missing[_i].descriptors) {
+		ck_assert_int_eq(descriptors_begin(reader), -EOPNOTSUPP);
+		ck_assert_int_eq(descriptors_next(reader, &row, NULL), -EOPNOTSUPP);
+	}
+	end();
+}
+END_TEST
+
 /* Loading must leave nothing open that a program run later would inherit. */
 START_TEST(nothing_is_inherited)
 {
@@ -381,6 +429,7 @@ Suite *suite(void)
 	tcase_add_test(c, more_than_one_run);
 	tcase_add_test(c, another_namespace);
 	tcase_add_test(c, mptcp);
+	tcase_add_loop_test(c, one_way_is_missing, 0, ARRAY_SIZE(missing));
 	tcase_add_test(c, nothing_is_inherited);
 	suite_add_tcase(s, c);
 	return s;

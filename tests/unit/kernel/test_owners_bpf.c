@@ -290,6 +290,31 @@ START_TEST(a_thread_with_its_own_descriptors)
 }
 END_TEST
 
+/* Passes that break off again and again: then /proc is walked, and that is said. */
+START_TEST(falls_back_to_proc)
+{
+	const struct owner *found;
+	int fd;
+
+	begin();
+	fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	run_pass(by_bpf, NSEC_PER_SEC);
+	bpf_scene_refuse(BPF_ITER_CREATE);
+	for (int i = 0; i < 3; i++) {
+		ck_assert(owners_by_bpf(by_bpf));
+		ck_assert_int_eq(owners_step(by_bpf, NSEC_PER_SEC, 8), -EPERM);
+		/* The result before stays. */
+		ck_assert_int_eq(owners_result_ns(by_bpf), 7);
+		ck_assert_uint_eq(owners_find(by_bpf, scene_inode(fd), &found), 1);
+	}
+	ck_assert(!owners_by_bpf(by_bpf));
+	run_pass(by_bpf, NSEC_PER_SEC);
+	ck_assert_uint_eq(owners_find(by_bpf, scene_inode(fd), &found), 1);
+	ck_assert_ptr_null(owners_settings(by_bpf, found->settings));
+	end();
+}
+END_TEST
+
 START_TEST(limits_are_counted)
 {
 	struct owners *small = NULL;
@@ -316,6 +341,7 @@ Suite *suite(void)
 	tcase_add_test(c, closed_sockets);
 	tcase_add_test(c, inside_a_pid_namespace);
 	tcase_add_test(c, a_thread_with_its_own_descriptors);
+	tcase_add_test(c, falls_back_to_proc);
 	tcase_add_test(c, limits_are_counted);
 	suite_add_tcase(s, c);
 	return s;
