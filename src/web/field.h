@@ -33,8 +33,11 @@ enum field_flag {
 	FIELD_LIST = 1U << 0, /* stands in lists and in detail */
 	FIELD_DETAIL = 1U << 1, /* stands in detail=full and /sockets/{id} */
 	FIELD_NULLABLE = 1U << 2,
-	FIELD_OMITTED = 1U << 3, /* object or FIELD_OTHER: left out where get() has nothing; not the
-				  * first of its siblings */
+	/*
+	 * Object or FIELD_OTHER: left out where get() has nothing. Last of its siblings, and if there are
+	 * several, all of them or none: no comma is due behind what is left out.
+	 */
+	FIELD_OMITTED = 1U << 3,
 };
 
 struct value {

@@ -474,26 +474,6 @@ const struct field outcome_fields[] = {
 	  .get = then_get,
 	  .children = then_fields,
 	  .text = "What is left behind; null for nothing." },
-	{ .name = "last",
-	  .type = FIELD_OTHER,
-	  .flags = BOTH | FIELD_OMITTED,
-	  .get = of_close_get,
-	  .print = last_print,
-	  .schema = "\"type\":[\"boolean\",\"null\"]",
-	  .text = "Of close() only: whether one close() of one descriptor is the last reference, "
-		  "so "
-		  "that this happens; false: nothing happens yet; null where it is not known." },
-	{ .name = "held_by",
-	  .type = FIELD_OTHER,
-	  .flags = BOTH | FIELD_OMITTED,
-	  .get = of_close_get,
-	  .print = held_by_print,
-	  .schema = "\"type\":[\"array\",\"null\"],\"items\":{\"type\":\"string\","
-		    "\"enum\":[\"process\",\"duplicate\",\"call\"]}",
-	  .text = "Of close() only: what would hold on after it: another process, another "
-		  "descriptor of the same process, or (call) a reference beyond the descriptors of "
-		  "the last walk: a sleeping recv(), poll() or select(), a message under way, "
-		  "io_uring; null where it is not known." },
 	{ .name = "certain",
 	  .type = FIELD_BOOL,
 	  .flags = BOTH,
@@ -517,5 +497,25 @@ const struct field outcome_fields[] = {
 		    "{\"$ref\":\"#/components/schemas/Outcome\"}]}",
 	  .text = "What happens instead, one entry per different result: its condition, and the "
 		  "members above that differ." },
+	{ .name = "last",
+	  .type = FIELD_OTHER,
+	  .flags = BOTH | FIELD_OMITTED,
+	  .get = of_close_get,
+	  .print = last_print,
+	  .schema = "\"type\":[\"boolean\",\"null\"]",
+	  .text = "Of close() only: whether one close() of one descriptor is the last reference, "
+		  "so "
+		  "that this happens; false: nothing happens yet; null where it is not known." },
+	{ .name = "held_by",
+	  .type = FIELD_OTHER,
+	  .flags = BOTH | FIELD_OMITTED,
+	  .get = of_close_get,
+	  .print = held_by_print,
+	  .schema = "\"type\":[\"array\",\"null\"],\"items\":{\"type\":\"string\","
+		    "\"enum\":[\"process\",\"duplicate\",\"call\"]}",
+	  .text = "Of close() only: what would hold on after it: another process, another "
+		  "descriptor of the same process, or (call) a reference beyond the descriptors of "
+		  "the last walk: a sleeping recv(), poll() or select(), a message under way, "
+		  "io_uring; null where it is not known." },
 	{},
 };

@@ -337,6 +337,31 @@ START_TEST(whose_members_they_are)
 				 !strcmp(name, "close"));
 	}
 	json_decref(list);
+	/* What is left out leaves no comma behind, whatever is asked for besides. */
+	list = fixture_get(&machine, "fields=cookie,outcomes.exit.last,outcomes.exit.held_by");
+	ck_assert_uint_eq(json_object_size(at(socket_of(list, OFF), "outcomes.exit")), 0);
+	json_decref(list);
+	list = fixture_get(
+		&machine,
+		"fields=cookie,outcomes.exit.last,outcomes.exit.otherwise,"
+		"outcomes.close.held_by,outcomes.close.rule,outcomes.listener_close.last");
+	ck_assert_uint_eq(json_object_size(at(socket_of(list, OFF), "outcomes.exit")), 1);
+	ck_assert_uint_eq(json_object_size(at(socket_of(list, OFF), "outcomes.close")), 2);
+	json_decref(list);
+}
+END_TEST
+
+/* Each may be left out, so that none may stand before one that is not. */
+START_TEST(omitted_ones_are_last)
+{
+	const struct field *field;
+	bool omitted = false;
+
+	for (field = outcome_fields; field->name; field++) {
+		ck_assert_msg(!omitted || field->flags & FIELD_OMITTED, "%s", field->name);
+		omitted = omitted || field->flags & FIELD_OMITTED;
+	}
+	ck_assert(omitted);
 }
 END_TEST
 
@@ -425,6 +450,7 @@ Suite *suite(void)
 	tcase_add_test(t, what_holds_on);
 	tcase_add_test(t, because_of_holders);
 	tcase_add_test(t, whose_members_they_are);
+	tcase_add_test(t, omitted_ones_are_last);
 	tcase_add_loop_test(t, filter_by_linger, 0, ARRAY_SIZE(matches));
 	tcase_add_loop_test(t, line_of_text, 0, ARRAY_SIZE(lines));
 	suite_add_tcase(s, t);
