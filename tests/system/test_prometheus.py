@@ -27,7 +27,11 @@ STATES = ["established", "syn-sent", "syn-recv", "fin-wait-1", "fin-wait-2", "ti
           "last-ack", "listening", "closing", "new-syn-recv", "bound-inactive"]
 TEARDOWN = ["fin-wait-1", "fin-wait-2", "close-wait", "last-ack", "closing"]
 ATTACHMENTS = ["held", "unaccepted", "orphan", "timewait", "request", "unheld", "unknown"]
-RULES = ["rst-on-close", "fin-wait-2-stuck", "close-wait-leak", "orphan-accumulation", "listener-queue-at-risk"]
+# What sock_diag alone lets be judged, the counters of the machine, and BPF.
+RULES_OF_SOCKETS = ["rst-on-close", "fin-wait-2-stuck", "close-wait-leak", "listener-queue-at-risk", "late-data-reset"]
+RULES_OF_COUNTERS = ["orphan-accumulation"]
+RULES_OF_BPF = ["linger-zero", "linger-blocks", "fin-timeout-cliff", "dead-descriptor"]
+RULES = RULES_OF_SOCKETS + RULES_OF_COUNTERS + RULES_OF_BPF
 SOURCES = ["sock_diag", "mptcp_diag", "counters", "processes"]
 
 # What only the walk over the processes tells.
@@ -224,11 +228,40 @@ class Sources(Families):
         self.check_absent(samples, COUNTED)
         self.check_absent(samples, OF_THE_MACHINE)
         self.check_absent(samples, WALKED)
-        self.check(samples, FAMILIES)
+        self.check(samples, FAMILIES | self.findings_of(RULES_OF_SOCKETS))
+        self.check_not_judged(samples, RULES_OF_COUNTERS)
         for source, works in (("counters", 0), ("processes", 0), ("sock_diag", 1)):
             self.assertEqual(samples["tcpdiag_collector_success", frozenset({("collector", source)})], works, source)
         self.assertFalse(document["snapshot"]["complete"])
         self.assertTrue([said for said in document["missing"] if said.startswith("counters")], document["missing"])
+
+    @staticmethod
+    def findings_of(rules):
+        return {"findings": {"rule": rules, "severity": ["info", "warning", "critical"]}}
+
+    def check_not_judged(self, samples, rules):
+        """No 0 for what nothing was judged by; how often it was raised is known all the same."""
+        for name, labels in samples:
+            if name == "tcpdiag_findings":
+                self.assertNotIn(dict(labels)["rule"], rules)
+        for rule in rules:
+            self.assertEqual(samples["tcpdiag_findings_raised_total", frozenset({("rule", rule)})], 0)
+
+    def test_without_bpf(self):
+        with lib.Daemon("--no-collector.bpf"):
+            samples = parse(lib.get("/metrics"))
+            missing = lib.get("/findings")["snapshot"]["missing"]
+            report = " ".join(lib.get("/").split())
+        self.check(samples, FAMILIES | self.findings_of(RULES_OF_SOCKETS + RULES_OF_COUNTERS))
+        self.check_not_judged(samples, RULES_OF_BPF)
+        said = [line for line in missing if line.startswith("not judged")]
+        self.assertEqual(len(said), 1, missing)
+        for rule in RULES:
+            self.assertEqual(rule in said[0], rule in RULES_OF_BPF, rule)
+        self.assertIn(said[0], report)
+        checked = report.partition("Checked")[2].partition("Limits")[0]
+        for rule in RULES:
+            self.assertEqual(rule in checked, rule not in RULES_OF_BPF, rule)
 
     def counters_failed(self):
         samples = parse(lib.get("/metrics"))
