@@ -55,6 +55,25 @@ static GETTER(fate_rule_get)
 	return ret->text;
 }
 
+static void fate_unknown_print(struct view *view, struct buffer *b)
+{
+	bool more = false;
+	int i;
+
+	buffer_char(b, '[');
+	for (i = 0; i < TCPDIAG_INPUT_COUNT; i++) {
+		if (!(view->fate.unknown & 1U << i))
+			continue;
+		if (more)
+			buffer_char(b, ',');
+		buffer_char(b, '"');
+		buffer_text(b, tcpdiag_input_name(1U << i));
+		buffer_char(b, '"');
+		more = true;
+	}
+	buffer_char(b, ']');
+}
+
 #define OUTCOME(name, flags, operation, text) \
 	{ \
 		name, FIELD_OBJECT, flags, operation, outcome_get, NULL, outcome_fields, NULL, \
@@ -81,5 +100,13 @@ const struct field fate_fields[] = {
 	FIELD_WORDS("ends_with", BOTH, fate_ends_get, &end_words,
 		    "What the peer gets at that end."),
 	FIELD("rule", FIELD_WORD, BOTH, fate_rule_get, "The rule that decides, see /rules."),
+	{ .name = "unknown",
+	  .type = FIELD_OTHER,
+	  .flags = BOTH,
+	  .print = fate_unknown_print,
+	  .schema = "\"type\":\"array\",\"items\":{\"type\":\"string\","
+		    "\"enum\":[\"linger2\",\"user_timeout\"]}",
+	  .text = "The inputs that are not known and could make another end or another time of "
+		  "it." },
 	{},
 };
