@@ -38,11 +38,13 @@ static enum selected selected(struct selection *selection, const char *path, siz
 		size_t text_len = selection->paths[i].len;
 
 		if (text_len == len && !memcmp(text, path, len)) {
+			/* Go on: it may be asked for twice. */
 			selection->paths[i].used = true;
-			return SELECTED_WHOLE;
-		}
-		if (text_len > len && text[len] == '.' && !memcmp(text, path, len))
+			ret = SELECTED_WHOLE;
+		} else if (ret == SELECTED_NO && text_len > len && text[len] == '.' &&
+			   !memcmp(text, path, len)) {
 			ret = SELECTED_INSIDE;
+		}
 	}
 	return ret;
 }

@@ -351,6 +351,33 @@ START_TEST(whose_members_they_are)
 }
 END_TEST
 
+/* Every field, and every two of one object, by themselves: what is asked for is JSON, and there. */
+static void ask_for_pairs(const struct field *fields, const char *parent)
+{
+	const struct field *a, *b;
+
+	for (a = fields; a->name; a++) {
+		char path[128];
+
+		for (b = a; b->name; b++) {
+			char query[256];
+
+			snprintf(query, sizeof(query), "fields=%s%s,%s%s", parent, a->name, parent,
+				 b->name);
+			json_decref(fixture_get(&machine, query));
+		}
+		snprintf(path, sizeof(path), "%s%s.", parent, a->name);
+		if (a->children)
+			ask_for_pairs(a->children, path);
+	}
+}
+
+START_TEST(every_selection)
+{
+	ask_for_pairs(socket_fields, "");
+}
+END_TEST
+
 /* Each may be left out, so that none may stand before one that is not. */
 START_TEST(omitted_ones_are_last)
 {
@@ -451,6 +478,7 @@ Suite *suite(void)
 	tcase_add_test(t, because_of_holders);
 	tcase_add_test(t, whose_members_they_are);
 	tcase_add_test(t, omitted_ones_are_last);
+	tcase_add_test(t, every_selection);
 	tcase_add_loop_test(t, filter_by_linger, 0, ARRAY_SIZE(matches));
 	tcase_add_loop_test(t, line_of_text, 0, ARRAY_SIZE(lines));
 	suite_add_tcase(s, t);
