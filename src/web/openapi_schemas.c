@@ -220,8 +220,8 @@ static const struct schema_member finding_counts[] = {
 	{ "info", INTEGER, "Worth knowing.", false },
 	{ "warning", INTEGER, "Harm or growth.", false },
 	{ "critical", INTEGER, "A limit is in reach.", false },
-	{ "by_rule", "{\"type\":\"object\",\"additionalProperties\":" INTEGER "}", "By rule.",
-	  false },
+	{ "by_rule", "{\"type\":\"object\",\"additionalProperties\":" INTEGER_OR_NULL "}",
+	  "By rule; null where none stands and nothing could be judged.", false },
 	{ 0 },
 };
 

@@ -252,7 +252,10 @@ static void findings(struct emitter *j, const struct snapshot *snapshot)
 		emit_u64(j, severity_name(severity), severities[severity]);
 	emit_object(j, "by_rule");
 	for (rule = TCPDIAG_RULE_FINDING_FIRST; rule < TCPDIAG_RULE_MAX; rule++)
-		emit_u64(j, tcpdiag_rule_id(rule), rules[rule]);
+		emit_u64_known(j, tcpdiag_rule_id(rule),
+			       rules[rule] || !(snapshot->header->findings_blind &
+						finding_bit((enum tcpdiag_rule)rule)),
+			       rules[rule]);
 	emit_end(j, '}');
 	emit_end(j, '}');
 }

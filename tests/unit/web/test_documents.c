@@ -94,6 +94,25 @@ START_TEST(summary_growing)
 }
 END_TEST
 
+/* Nothing found where nothing was judged is no 0; what stands is told all the same. */
+START_TEST(summary_not_judged)
+{
+	json_t *json;
+
+	fixture_begin(&f);
+	fixture_finding(&f, TCPDIAG_RULE_LINGER_BLOCKS, SEVERITY_WARNING, 1);
+	f.w.header->findings_blind = finding_bit(TCPDIAG_RULE_LINGER_ZERO) |
+				     finding_bit(TCPDIAG_RULE_LINGER_BLOCKS);
+	fixture_seal(&f);
+	json = fixture_get_json(&f, summary_route, "");
+	ck_json_null(json, "findings.by_rule.linger-zero");
+	ck_json_int(json, "findings.by_rule.linger-blocks", 1);
+	ck_json_int(json, "findings.by_rule.late-data-reset", 0);
+	json_decref(json);
+	fixture_done(&f);
+}
+END_TEST
+
 START_TEST(summary_unknown)
 {
 	static const char *const names[] = { "total",	     "sockets",	       "attachments",
@@ -241,6 +260,7 @@ Suite *suite(void)
 
 	tcase_add_test(t, summary);
 	tcase_add_test(t, summary_growing);
+	tcase_add_test(t, summary_not_judged);
 	tcase_add_test(t, summary_unknown);
 	tcase_add_test(t, creators_by_unit);
 	tcase_add_test(t, status);
