@@ -37,7 +37,17 @@ static bool is_nested(void)
 	return stat("/proc/self/ns/pid", &st) < 0 || st.st_ino != FIRST_PID_NAMESPACE;
 }
 
-static int load(bool has_cookie_helper, struct descriptors_bpf **ret)
+/* What kernels do not all have; the best first. */
+static const struct features {
+	bool has_cookie_helper;
+	bool reads_ahead;
+} features[] = {
+	{ true, true },
+	{ true, false },
+	{ false, false },
+};
+
+static int load(const struct features *with, struct descriptors_bpf **ret)
 {
 	struct descriptors_bpf *program = descriptors_bpf__open();
 	int r;
@@ -45,7 +55,8 @@ static int load(bool has_cookie_helper, struct descriptors_bpf **ret)
 	if (!program)
 		return -errno;
 	program->rodata->nested = is_nested();
-	program->rodata->has_cookie_helper = has_cookie_helper;
+	program->rodata->has_cookie_helper = with->has_cookie_helper;
+	program->rodata->reads_ahead = with->reads_ahead;
 	r = descriptors_bpf__load(program);
 	if (r < 0) {
 		descriptors_bpf__destroy(program);
@@ -53,6 +64,18 @@ static int load(bool has_cookie_helper, struct descriptors_bpf **ret)
 	}
 	*ret = program;
 	return 0;
+}
+
+static int load_best(struct descriptors_bpf **ret)
+{
+	int r = -EOPNOTSUPP;
+
+	for (size_t i = 0; i < ARRAY_SIZE(features); i++) {
+		r = load(&features[i], ret);
+		if (r >= 0 || r == -EPERM || r == -ENOMEM)
+			break;
+	}
+	return r;
 }
 
 int descriptor_pass_new(struct descriptor_pass **ret)
@@ -63,9 +86,7 @@ int descriptor_pass_new(struct descriptor_pass **ret)
 	if (!pass)
 		return -ENOMEM;
 	pass->fd = -1;
-	r = load(true, &pass->program);
-	if (r < 0 && r != -EPERM && r != -ENOMEM)
-		r = load(false, &pass->program);
+	r = load_best(&pass->program);
 	if (r < 0)
 		goto fail;
 	pass->all = bpf_program__attach_iter(pass->program->progs.descriptors, NULL);

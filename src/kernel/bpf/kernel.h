@@ -32,7 +32,11 @@ struct inode {
 	unsigned long i_ino;
 };
 
+struct file_operations;
+
 struct file {
+	const struct file_operations *f_op;
+	void *private_data;
 	file_ref_t f_ref;
 	atomic_long_t f_count;
 	struct inode *f_inode;
@@ -141,7 +145,17 @@ struct pid {
 	struct upid numbers[1];
 };
 
+struct fdtable {
+	unsigned int max_fds;
+	struct file **fd;
+};
+
+struct files_struct {
+	struct fdtable *fdt;
+};
+
 struct task_struct {
+	struct files_struct *files;
 	int tgid;
 	struct task_struct *group_leader;
 	struct pid *thread_pid;
