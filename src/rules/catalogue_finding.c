@@ -18,6 +18,9 @@ const struct tcpdiag_rule_info catalogue_finding[TCPDIAG_RULE_MAX] = {
 		.rfc = "RFC 2525, 2.17",
 		.counter = "TCPAbortOnClose",
 		.reset_reason = "tcp-abort-on-close",
+		.example = "$ ss -tn state established      # again a minute later: Recv-Q stands still\n"
+			"Recv-Q Send-Q Local Address:Port  Peer Address:Port\n"
+			"510    0      10.0.0.1:8080       10.0.0.2:40112\n",
 		.remedy = "Find out why the process does not read: a blocked thread, a paused consumer, a "
 			"full downstream. Idle TLS 1.3 clients that only write keep their session "
 			"tickets unread: harmless.",
@@ -33,6 +36,9 @@ const struct tcpdiag_rule_info catalogue_finding[TCPDIAG_RULE_MAX] = {
 		.function = "tcp_rcv_state_process()",
 		.file = "net/ipv4/tcp_input.c",
 		.rfc = "RFC 1122, 4.2.2.20",
+		.example = "$ ss -tanpo state fin-wait-2    # a process, and no timer:() behind it\n"
+			"Recv-Q Send-Q Local Address:Port  Peer Address:Port Process\n"
+			"0      0      10.0.0.1:40112      10.0.0.2:443      users:((\"envoy\",pid=731,fd=61))\n",
 		.remedy = "Make the program close() after a time of its own, or SO_KEEPALIVE for peers "
 			"that are gone; look at the other end, which has not closed.",
 	},
@@ -46,6 +52,8 @@ const struct tcpdiag_rule_info catalogue_finding[TCPDIAG_RULE_MAX] = {
 		.function = "tcp_fin()",
 		.file = "net/ipv4/tcp_input.c",
 		.rfc = "RFC 9293, 3.6",
+		.example = "$ ss -Htanp state close-wait | grep -c pid=731,     # again a minute later: more\n"
+			"$ ls /proc/731/fd | wc -l       # against: grep 'open files' /proc/731/limits\n",
 		.remedy = "Only the process can end CLOSE-WAIT: no sysctl does. Read until 0 and close(); "
 			"in pools, validate or evict idle connections.",
 	},
@@ -64,6 +72,10 @@ const struct tcpdiag_rule_info catalogue_finding[TCPDIAG_RULE_MAX] = {
 		.counter = "TCPAbortOnMemory",
 		.reset_reason = "tcp-abort-on-memory",
 		.log_line = "TCP: too many orphaned sockets",
+		.example = "$ grep TCP: /proc/net/sockstat\n"
+			"TCP: inuse 35301 orphan 70112 tw 1180 alloc 106502 mem 484211\n"
+			"$ sysctl net.ipv4.tcp_max_orphans\n"
+			"net.ipv4.tcp_max_orphans = 131072\n",
 		.remedy = "Find out why the clients do not acknowledge, and who closes so many at once; a "
 			"higher net.ipv4.tcp_max_orphans only buys time.",
 	},
@@ -79,6 +91,10 @@ const struct tcpdiag_rule_info catalogue_finding[TCPDIAG_RULE_MAX] = {
 		.file = "net/ipv4/inet_connection_sock.c",
 		.counter = "ListenOverflows",
 		.reset_reason = "tcp-state",
+		.example = "$ ss -ltn                       # Recv-Q waits to be accepted, Send-Q is the limit\n"
+			"State  Recv-Q Send-Q Local Address:Port Peer Address:Port\n"
+			"LISTEN 129    128    0.0.0.0:8080       0.0.0.0:*\n"
+			"$ nstat -az TcpExtListenOverflows TcpExtListenDrops\n",
 		.remedy = "Find out why the process does not call accept(): blocked event loop, too few "
 			"workers. The limit is the smaller of listen()'s backlog and "
 			"net.core.somaxconn.",
@@ -97,8 +113,8 @@ const struct tcpdiag_rule_info catalogue_finding[TCPDIAG_RULE_MAX] = {
 		.rfc = "RFC 9293, 3.10.5",
 		.counter = "TCPAbortOnData",
 		.reset_reason = "tcp-state",
-		.example = "setsockopt(fd, SOL_SOCKET, SO_LINGER, &(struct linger){ 1, 0 }, "
-			"sizeof(struct linger));",
+		.example = "struct linger l = { .l_onoff = 1, .l_linger = 0 };\n"
+			"setsockopt(fd, SOL_SOCKET, SO_LINGER, &l, sizeof(l));\n",
 		.older = "No kernel tells it in sock_diag: it is read with BPF (iterators over tasks' "
 			"files, Linux 5.8; bpf_sock_from_file(), 5.11). Without, this rule is not judged.",
 		.remedy = "Nothing, if the resets are meant: message brokers, proxies and load generators do "
@@ -116,9 +132,10 @@ const struct tcpdiag_rule_info catalogue_finding[TCPDIAG_RULE_MAX] = {
 		.function = "__tcp_close(), sk_stream_wait_close()",
 		.file = "net/ipv4/tcp.c",
 		.rfc = "RFC 9293, 3.9.1",
-		.example = "setsockopt(fd, SOL_SOCKET, SO_LINGER, &(struct linger){ 1, 30 }, "
-			"sizeof(struct linger)); /* the peer reads nothing */ write(fd, data, much); "
-			"close(fd);",
+		.example = "struct linger l = { .l_onoff = 1, .l_linger = 30 };\n"
+			"setsockopt(fd, SOL_SOCKET, SO_LINGER, &l, sizeof(l));\n"
+			"write(fd, data, much);          /* and the peer reads nothing */\n"
+			"close(fd);                      /* up to 30 s */\n",
 		.older = "No kernel tells it in sock_diag: it is read with BPF (Linux 5.11). Without, this "
 			"rule is not judged.",
 		.remedy = "Leave SO_LINGER off: the kernel delivers without it. To know that the peer has "
@@ -134,8 +151,9 @@ const struct tcpdiag_rule_info catalogue_finding[TCPDIAG_RULE_MAX] = {
 		.function = "tcp_keepalive_timer(), __tcp_close()",
 		.file = "net/ipv4/tcp_timer.c",
 		.rfc = "RFC 1122, 4.2.2.20",
-		.example = "sysctl net.ipv4.tcp_fin_timeout=61, then ss -o state fin-wait-2 after a close() "
-			"whose peer does not close",
+		.example = "$ sysctl net.ipv4.tcp_fin_timeout\n"
+			"net.ipv4.tcp_fin_timeout = 61\n"
+			"$ ss -tano state fin-wait-2     # after a close() whose peer does not: 2 s at most\n",
 		.older = "Kernels before 4.13 or so take a TCP_LINGER2 above tcp_fin_timeout for 0, that is, "
 			"for the sysctl. TCP_LINGER2 is read with BPF (Linux 5.11); without, only the sysctl "
 			"is judged.",
@@ -154,8 +172,9 @@ const struct tcpdiag_rule_info catalogue_finding[TCPDIAG_RULE_MAX] = {
 		.rfc = "RFC 1122, 4.2.2.13",
 		.counter = "TCPAbortOnData",
 		.reset_reason = "tcp-abort-on-data",
-		.example = "a client that takes the header of an answer and calls shutdown(fd, SHUT_RDWR) or "
-			"close() while the server still writes",
+		.example = "read(fd, header, sizeof(header)); /* a client, of a long answer */\n"
+			"shutdown(fd, SHUT_RDWR);          /* the server still writes: its next segment gets "
+			"a RST */\n",
 		.remedy = "Read until end of file before close(), or have the other end stop first. A client "
 			"that wants no more may leave it so.",
 	},
@@ -169,8 +188,9 @@ const struct tcpdiag_rule_info catalogue_finding[TCPDIAG_RULE_MAX] = {
 		.function = "tcp_done(), tcp_reset()",
 		.file = "net/ipv4/tcp.c",
 		.rfc = "RFC 9293, 3.3.2",
-		.example = "ls -l /proc/PID/fd shows socket:[INODE], and ss -tane no such ino: either never "
-			"connected, or dead",
+		.example = "$ ls -l /proc/731/fd/61\n"
+			"... 61 -> socket:[18372199]\n"
+			"$ ss -tane | grep ino:18372199  # nothing: it never was connected, or it is dead\n",
 		.older = "Found with BPF (iterators over tasks' files, Linux 5.8; bpf_sock_from_file(), 5.11). "
 			"Without, this rule is not judged.",
 		.remedy = "close() when poll() reports POLLHUP or recv() returns 0 or an error; let pools test "

@@ -34,7 +34,7 @@ class Rules(unittest.TestCase):
     def test_rows_are_full(self):
         for rule in self.rules:
             self.assertEqual(set(rule), MEMBERS, rule["id"])
-            for member in ("title", "condition", "because", "function", "file"):
+            for member in ("title", "condition", "because", "function", "file", "example", "remedy"):
                 self.assertTrue(rule[member], f"{rule['id']}: {member}")
 
     def test_documents(self):

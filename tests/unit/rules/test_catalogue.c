@@ -24,13 +24,13 @@ START_TEST(test_row)
 	ck_assert_uint_eq(tcpdiag_rule_find(info->id, strlen(info->id)), _i);
 	ck_assert_int_eq(info->kind == TCPDIAG_RULE_KIND_FINDING, _i >= TCPDIAG_RULE_FINDING_FIRST);
 	ck_assert_msg(info->remedy && *info->remedy, "%s: says what to do", info->id);
+	ck_assert_msg(info->example && *info->example, "%s: shows how it looks", info->id);
 	if (info->kind == TCPDIAG_RULE_KIND_FINDING)
 		return;
 	/* What no RFC says is said so: "none: ..." */
 	ck_assert_msg(info->rfc &&
 			      (!strncmp(info->rfc, "RFC ", 4) || !strncmp(info->rfc, "none: ", 6)),
 		      "%s: stands in an RFC, or in none", info->id);
-	ck_assert_msg(info->example && *info->example, "%s: shows how it looks", info->id);
 	ck_assert_msg(!strncmp(info->file, "net/", 4) || !strncmp(info->file, "include/net/", 12),
 		      "%s: names a file of the kernel", info->id);
 	ck_assert_msg(strstr(info->function, "()"), "%s: names a function", info->id);
