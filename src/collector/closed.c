@@ -5,6 +5,7 @@
  *
  * They come from the last pass over the descriptors and are as old as that. One that is bound is in the dump
  * of newer kernels (bound-inactive), and one that has been connected since is in any: the dump is right.
+ * A sweep shows those of the last pass; a fast pass puts those of a new one in.
  */
 #include <errno.h>
 
@@ -40,7 +41,9 @@ static int add(struct poll *p, const struct tcpdiag_socket *sk, int64_t read_ns)
 	return poll_place(p, record);
 }
 
-int poll_add_closed(struct poll *p)
+/* Calls @put for each of this namespace. Return: 0 or -errno of @put. */
+static int for_each(struct poll *p,
+		    int (*put)(struct poll *p, const struct tcpdiag_socket *sk, int64_t read_ns))
 {
 	const struct owners_lane *walk = &p->c->walk;
 	const struct tcpdiag_socket *sockets;
@@ -52,20 +55,67 @@ int poll_add_closed(struct poll *p)
 	count = owners_closed(walk->owners, &sockets);
 	for (i = 0; i < count && r == 0; i++)
 		if (sockets[i].netns == p->c->self.netns)
-			r = add(p, &sockets[i], owners_result_ns(walk->owners));
+			r = put(p, &sockets[i], owners_result_ns(walk->owners));
+	p->c->closed_ns = owners_result_ns(walk->owners);
 	return r;
+}
+
+int poll_add_closed(struct poll *p)
+{
+	return for_each(p, add);
+}
+
+bool poll_has_closed(const struct poll *p)
+{
+	const struct owners_lane *walk = &p->c->walk;
+
+	return p->pass == PASS_FAST && walk->bpf &&
+	       owners_result_ns(walk->owners) != p->c->closed_ns;
+}
+
+static int put(struct poll *p, const struct tcpdiag_socket *sk, int64_t read_ns)
+{
+	struct record row = { .sk = *sk,
+			      .settings_ns = read_ns,
+			      .holder = RECORD_NONE,
+			      .creator = RECORD_NONE,
+			      .listener = RECORD_NONE,
+			      .peer = RECORD_NONE };
+
+	return poll_put(p, &row);
+}
+
+int poll_put_closed(struct poll *p)
+{
+	return for_each(p, put);
+}
+
+/*
+ * The last sweep has asked for the others, and what it saw after the pass had begun is newer. What is bound
+ * it sees each time.
+ */
+bool closed_supersedes(const struct record *row, const struct record *old, uint32_t covered)
+{
+	if ((covered | TCPDIAG_STATE_BIT(TCPDIAG_CLOSE)) & TCPDIAG_STATE_BIT(old->sk.state))
+		return true;
+	return old->sk.state != TCPDIAG_BOUND_INACTIVE && old->seen_ns < row->settings_ns;
+}
+
+void closed_seen(struct record *record)
+{
+	record->seen_ns = record->settings_ns;
+	/* Not what this poll has asked for, yet to be judged. */
+	if (!(record->flags & RECORD_JUDGED))
+		record->flags |= RECORD_UNJUDGED;
 }
 
 void poll_settle_closed(struct poll *p, uint32_t first)
 {
-	const struct owners_lane *walk = &p->c->walk;
 	struct record *records;
 	uint32_t count, i;
 
 	records = snapshot_writer_records(&p->w, &count);
-	for (i = first; i < count; i++) {
-		records[i].seen_ns = owners_result_ns(walk->owners);
-		if (!(records[i].flags & RECORD_JUDGED))
-			records[i].flags |= RECORD_UNJUDGED;
-	}
+	for (i = first; i < count; i++)
+		if (records[i].sk.state == TCPDIAG_CLOSE)
+			closed_seen(&records[i]);
 }

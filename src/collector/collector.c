@@ -352,7 +352,7 @@ static int finish(struct poll *p)
 	if (poll_look_up(p) < 0 || poll_judge(p) < 0 || poll_seal(p) < 0) {
 		/* Rows of processes may be numbered anew, and the newest snapshot does not know. */
 		attach_clear(c->attach, c->gone);
-		c->settings_ns = 0;
+		c->settings_ns = c->closed_ns = 0;
 		return -ENOMEM;
 	}
 	pool_publish(c->pool, p->buffer);

@@ -95,6 +95,7 @@ struct collector {
 
 	uint64_t id; /* of the newest snapshot */
 	int64_t settings_ns; /* the walk whose settings the records have, 0: none */
+	int64_t closed_ns; /* the walk whose sockets in CLOSE are among them, 0: none */
 	int64_t fast_ns, sweep_ns; /* when the last complete pass began, 0: none */
 	uint32_t sweep_cut; /* sockets above the limit in the last sweep */
 	bool listeners_seen;
@@ -181,9 +182,18 @@ int poll_copy_rows(struct poll *p);
 
 /* One of a sweep, that stands in the new snapshot's last record. 0 or -ENOMEM. */
 int poll_place(struct poll *p, struct record *record);
+/* One of a fast pass. 0 or -ENOMEM. */
+int poll_put(struct poll *p, struct record *row);
 
 /* closed.c: behind the dumps of a sweep. 0 or -ENOMEM. */
 int poll_add_closed(struct poll *p);
+/* A fast pass: those of a new pass replace the records in CLOSE. */
+bool poll_has_closed(const struct poll *p);
+int poll_put_closed(struct poll *p);
+/* Whether a row of the pass is newer than the record. @covered: states that this poll has asked for. */
+bool closed_supersedes(const struct record *row, const struct record *old, uint32_t covered);
+/* A row of the pass, joined with its record. */
+void closed_seen(struct record *record);
 /* When all are joined. @first: of them. */
 void poll_settle_closed(struct poll *p, uint32_t first);
 

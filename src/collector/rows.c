@@ -259,7 +259,8 @@ static int list_order(struct poll *p, uint32_t states)
 	for (i = 0; i < p->before.record_count && r >= 0; i++) {
 		const struct tcpdiag_socket *sk = &p->before.records[i].sk;
 
-		if (states & TCPDIAG_STATE_BIT(sk->state) && !sk->mptcp)
+		if (states & TCPDIAG_STATE_BIT(sk->state) &&
+		    (!sk->mptcp || sk->state == TCPDIAG_CLOSE))
 			r = push_number(&c->order, &c->order_room, &p->order_count, i);
 		else if (is_teardown(sk))
 			r = push_number(&c->besides, &c->besides_room, &p->besides_count, i);
@@ -283,8 +284,9 @@ static void keep_children(struct tcpdiag_socket *sk, const struct tcpdiag_socket
 }
 
 /* One row of the fast lane. Return: 0 or -ENOMEM. */
-static int put(struct poll *p, struct record *row)
+int poll_put(struct poll *p, struct record *row)
 {
+	bool of_pass = row->settings_ns;
 	struct collector *c = p->c;
 	struct record *records, *record;
 	uint32_t position, count;
@@ -297,18 +299,24 @@ static int put(struct poll *p, struct record *row)
 		return r;
 	records = snapshot_writer_records(&p->w, &count);
 	if (r == JOIN_MATCHED) {
-		carry(p, row, &p->before.records[position]);
-		keep_children(&row->sk, &p->before.records[position].sk);
+		const struct record *old = &p->before.records[position];
+
+		if (of_pass && !closed_supersedes(row, old, covered(p->pass)))
+			return 0;
+		carry(p, row, old);
+		keep_children(&row->sk, &old->sk);
+		if (of_pass)
+			closed_seen(row);
 		if (position < count)
 			records[position] = *row;
 		/* It has just come into a state that this pass covers. */
-		if (!(covered(p->pass) & TCPDIAG_STATE_BIT(p->before.records[position].sk.state)))
+		if (!(covered(p->pass) & TCPDIAG_STATE_BIT(old->sk.state)))
 			return push_number(&c->besides, &c->besides_room, &p->besides_count,
 					   position);
 		return 0;
 	}
 	if (r == JOIN_DUPLICATE) {
-		c->limits[LIMIT_DUPLICATES]++;
+		c->limits[LIMIT_DUPLICATES] += !of_pass;
 		return 0;
 	}
 	if (count >= p->w.max_records) {
@@ -339,7 +347,7 @@ static int fast_dump(struct poll *p, uint32_t states)
 		r = sock_diag_next(p->c->diag, &row.sk);
 		if (r <= 0)
 			break;
-		r = put(p, &row);
+		r = poll_put(p, &row);
 	}
 	return r;
 }
@@ -364,6 +372,7 @@ static void take_out(struct poll *p)
 static int fast(struct poll *p)
 {
 	uint32_t states = covered(p->pass);
+	bool closed = poll_has_closed(p);
 	uint32_t i;
 	int r;
 
@@ -371,7 +380,7 @@ static int fast(struct poll *p)
 	if (r < 0)
 		return r;
 	snapshot_writer_records(&p->w, &p->appended);
-	r = list_order(p, states);
+	r = list_order(p, closed ? states | TCPDIAG_STATE_BIT(TCPDIAG_CLOSE) : states);
 	if (r < 0)
 		return r;
 	r = join_begin(&p->c->join, p->before.records, p->before.record_count, p->c->order,
@@ -379,12 +388,15 @@ static int fast(struct poll *p)
 	if (r < 0)
 		return r;
 	r = fast_dump(p, states);
+	if (r >= 0 && closed)
+		r = poll_put_closed(p);
 	if (r < 0)
 		return r;
 	for (i = 0; i < p->order_count; i++)
 		if (!join_seen(&p->c->join, p->c->order[i]))
 			forget(p, p->c->order[i]);
 	settle_fresh(p);
+	poll_settle_closed(p, p->appended);
 	take_out(p);
 	return 0;
 }

@@ -59,7 +59,7 @@ void walk_close(struct collector *c)
 		return;
 	c->walk.owners = owners_free(c->walk.owners);
 	c->walk.bpf = NULL;
-	c->settings_ns = 0;
+	c->settings_ns = c->closed_ns = 0;
 	attach_clear(c->attach, c->gone);
 }
 

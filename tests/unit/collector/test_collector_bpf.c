@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include "../harness.h"
+#include "collector/private.h"
 #include "live.h"
 
 static bool has_bpf(const struct snapshot *s)
@@ -122,6 +123,90 @@ static ino_t inode_of(int fd)
 	return st.st_ino;
 }
 
+/* A pass between two sweeps: the fast lane puts in what is new and takes out what is gone. */
+static void check_moved_on(int dead, int unbound)
+{
+	int more = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0), other = dup(dead);
+	const struct record *record;
+	struct snapshot s;
+	ino_t inode = inode_of(more);
+
+	ck_assert_int_eq(collector_walk_owners(collector), 0);
+	s = poll_now(LANE_FAST);
+	ck_assert_uint_eq(s.record_count, 4);
+	ck_assert_uint_eq(s.header->totals.state[TCPDIAG_CLOSE], 3);
+	record = find_inode(&s, inode);
+	ck_assert_uint_eq(record->sk.family, AF_INET6);
+	ck_assert_uint_eq(record->holders, 1);
+	ck_assert_int_eq(record->seen_ns, record->settings_ns);
+	ck_assert_uint_eq(record->close_rule, TCPDIAG_RULE_CLOSE_NOTHING);
+	record = find_inode(&s, inode_of(dead));
+	ck_assert_uint_eq(record->sk.references, 2);
+	ck_assert_uint_eq(record->sk.steady_references, 1);
+	ck_assert_uint_eq(record->holders, 2);
+	ck_assert_uint_eq(find_inode(&s, inode_of(unbound))->sk.state, TCPDIAG_CLOSE);
+	close(more);
+	close(other);
+	ck_assert_int_eq(collector_walk_owners(collector), 0);
+	s = poll_now(LANE_FAST);
+	ck_assert_uint_eq(s.record_count, 3);
+	ck_assert_uint_eq(find_inode(&s, inode_of(dead))->sk.references, 1);
+}
+
+/* Dead between a sweep and a pass: the fast lane tells, with what was known of the connection. */
+START_TEST(test_death)
+{
+	int listening = listener(PORT, 5), ends[2], late[2];
+	const struct record *record;
+	struct snapshot s;
+	int64_t born;
+
+	connection(listening, ends);
+	connection(listening, late);
+	s = poll_now(LANE_SWEEP);
+	born = find_inode(&s, inode_of(ends[1]))->born_ns;
+	set_linger(ends[0], 0);
+	close(ends[0]);
+	ck_assert_int_eq(collector_walk_owners(collector), 0);
+	/* What dies after the pass, nobody has seen dead. */
+	set_linger(late[0], 0);
+	close(late[0]);
+	s = poll_now(LANE_FAST);
+	if (s.sources[SOURCE_BPF].state != SOURCE_OK)
+		return;
+	record = find_inode(&s, inode_of(ends[1]));
+	ck_assert_uint_eq(record->sk.state, TCPDIAG_CLOSE);
+	ck_assert_int_eq(record->born_ns, born);
+	ck_assert_uint_eq(record->direction, DIRECTION_INBOUND);
+	ck_assert_uint_eq(record->close_rule, TCPDIAG_RULE_CLOSE_NOTHING);
+	ck_assert_uint_eq(find_inode(&s, inode_of(late[1]))->sk.state, TCPDIAG_ESTABLISHED);
+}
+END_TEST
+
+/* A row of a pass, and what a sweep has seen. */
+START_TEST(test_supersedes)
+{
+	static const struct {
+		uint8_t state;
+		int64_t seen_ns;
+		bool newer;
+	} rows[] = {
+		{ TCPDIAG_ESTABLISHED, 99, true },     { TCPDIAG_ESTABLISHED, 100, false },
+		{ TCPDIAG_BOUND_INACTIVE, 99, false }, { TCPDIAG_CLOSE, 200, true },
+		{ TCPDIAG_CLOSE_WAIT, 200, true },
+	};
+	const struct record row = { .settings_ns = 100 };
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(rows); i++) {
+		const struct record old = { .sk.state = rows[i].state, .seen_ns = rows[i].seen_ns };
+
+		ck_assert_msg(closed_supersedes(&row, &old, MEMORY_FAST_STATES) == rows[i].newer,
+			      "%zu", i);
+	}
+}
+END_TEST
+
 /* A connection that is dead, one socket that never was one, and what becomes of them. */
 START_TEST(test_closed)
 {
@@ -171,6 +256,13 @@ START_TEST(test_closed)
 	/* The fast lane keeps them. */
 	s = poll_now(LANE_FAST);
 	ck_assert_uint_eq(s.header->totals.state[TCPDIAG_CLOSE], 2);
+	check_moved_on(ends[1], unbound);
+	/* And so it does after a pass that has found the same. */
+	ck_assert_int_eq(collector_walk_owners(collector), 0);
+	s = poll_now(LANE_FAST);
+	ck_assert_uint_eq(s.record_count, 3);
+	ck_assert_uint_eq(s.header->totals.state[TCPDIAG_CLOSE], 2);
+	ck_assert_uint_eq(s.header->limits[LIMIT_DUPLICATES], 0);
 	/* What a dump shows is what it is, whatever an older pass has seen. */
 	ck_assert_int_eq(connect(unbound, (struct sockaddr *)&address, sizeof(address)), 0);
 	s = poll_now(LANE_SWEEP);
@@ -372,6 +464,8 @@ Suite *suite(void)
 	tcase_add_test(tc, test_accepted);
 	tcase_add_test(tc, test_pass);
 	tcase_add_test(tc, test_closed);
+	tcase_add_test(tc, test_death);
+	tcase_add_test(tc, test_supersedes);
 	tcase_add_test(tc, test_without_processes);
 	tcase_add_test(tc, test_close_in_progress);
 	tcase_add_test(tc, test_off_and_on);
