@@ -223,6 +223,8 @@ static int share_port(uint16_t port)
 
 START_TEST(siblings)
 {
+	struct sock_filter filter[] = { BPF_STMT(BPF_RET | BPF_K, 0) };
+	const struct sock_fprog program = { ARRAY_SIZE(filter), filter };
 	struct descriptor row;
 	int first, second;
 
@@ -236,6 +238,13 @@ START_TEST(siblings)
 	ck_assert_uint_eq(bpf_scene_row(reader, first).settings.siblings, 2);
 	close(second);
 	ck_assert_uint_eq(bpf_scene_row(reader, first).settings.siblings, 1);
+	/* A program may choose anybody. */
+	ck_assert_int_eq(
+		setsockopt(first, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &program, sizeof(program)),
+		0);
+	row = bpf_scene_row(reader, first);
+	ck_assert_uint_eq(row.settings.flags & SETTINGS_KNOWS_SIBLINGS, 0);
+	ck_assert_uint_eq(row.settings.siblings, 0);
 	end();
 }
 END_TEST
