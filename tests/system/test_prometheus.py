@@ -32,7 +32,7 @@ RULES_OF_SOCKETS = ["rst-on-close", "fin-wait-2-stuck", "close-wait-leak", "list
 RULES_OF_COUNTERS = ["orphan-accumulation"]
 RULES_OF_BPF = ["linger-zero", "linger-blocks", "fin-timeout-cliff", "dead-descriptor"]
 RULES = RULES_OF_SOCKETS + RULES_OF_COUNTERS + RULES_OF_BPF
-SOURCES = ["sock_diag", "mptcp_diag", "counters", "processes"]
+SOURCES = ["sock_diag", "mptcp_diag", "counters", "processes", "bpf"]
 
 # What only the walk over the processes tells.
 WALKED = {

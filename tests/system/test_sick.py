@@ -13,6 +13,7 @@ import unittest
 
 import lib
 import scenes
+import sick
 
 OPTIONS = [
     "--interval=250ms", "--sweep-interval=500ms", "--cpu-share=50", "--rules.clear-hold=1s",
@@ -103,14 +104,6 @@ for _ in range(4):
 """),
 }
 
-HOLD = """
-say("ready")
-step()
-close_all()
-say("closed")
-step()
-"""
-
 # Two processes: one waits for a FIN that the other owes.
 OWES = """
 listener = listen()
@@ -159,11 +152,11 @@ step()
 """
 
 
-class Sick(unittest.TestCase):
+class Sick(sick.Sick):
     @classmethod
     def setUpClass(cls):
         cls.stack = contextlib.ExitStack()
-        cls.actors = {name: cls.stack.enter_context(scenes.Actor(name, code + HOLD, limit=limit))
+        cls.actors = {name: cls.stack.enter_context(scenes.Actor(name, code + sick.HOLD, limit=limit))
                       for name, (limit, code) in ACTORS.items()}
         owes = cls.actors["owes-fin"] = cls.stack.enter_context(scenes.Actor("owes-fin", OWES))
         cls.address = owes.read()
@@ -175,49 +168,6 @@ class Sick(unittest.TestCase):
     @classmethod
     def tearDownClass(cls):
         cls.stack.close()
-
-    def check(self, name, rule, severity, count, summary=(), cause=(), remedy=(), scope="process", **evidence):
-        """The finding of a process once it is as severe as that; all of its words and numbers."""
-        actor = self.actors[name]
-        row = scenes.wait_finding(rule, pid=actor.pid, severity=severity)
-        self.assertEqual((row["count"], row["scope"]), (count, scope), row)
-        self.assertEqual(row["process"]["comm"], name)
-        self.assertIn(f"{name} (pid {actor.pid}", row["summary"])
-        self.assertEqual(row["documentation"], f"/rules/{rule}")
-        for field, words in (("summary", summary), ("cause", cause), ("remedy", remedy)):
-            for word in words:
-                self.assertIn(word, row[field])
-        self.assertEqual(row["evidence"]["count"], count)
-        for field, value in evidence.items():
-            self.assertEqual(row["evidence"][field], value, field)
-        # The sockets that it rests on say so too.
-        if rule != "listener-queue-at-risk":
-            by = f"pid={actor.pid}" if name not in ("never-accepts", "full-of-dead") else "attachment=unaccepted"
-            self.assertGreaterEqual(len(lib.sockets(f"finding={rule}&{by}")), count)
-        example = lib.request(f"/sockets/{row['socket']}")
-        self.assertEqual(example.status, 200)
-        # The report for people has it, too; of what is mere information only the first.
-        if severity != "info":
-            self.assertIn(row["summary"].split(",")[0].split(";")[0], " ".join(lib.get("/").split()))
-        return row
-
-    def clears(self, name, rule):
-        actor = self.actors[name]
-        standing = {row["id"] for row in scenes.findings(rule) if f"{name} (pid {actor.pid}" in row["summary"]}
-        self.assertEqual(len(standing), 1)
-        actor.go()
-        self.assertEqual(actor.read(), ["closed"])
-
-        def cleared():
-            # To its last look it is a finding of that process, which holds none of its sockets any more.
-            rows = [row for row in scenes.findings() if row["id"] in standing]
-            self.assertEqual([row["process"]["pid"] for row in rows], [actor.pid] * len(rows))
-            return not rows
-
-        lib.wait_for(cleared, f"{rule} of {name} has cleared", 20, 0.1)
-        self.assertIsNone(actor.process.poll())
-        raised = re.search(rf'tcpdiag_findings_raised_total{{rule="{rule}"}} (\d+)', lib.get("/metrics"))
-        self.assertGreaterEqual(int(raised[1]), 1)
 
     def test_close_wait_end_of_file_unread(self):
         self.check("eof-unread", "close-wait-leak", "info", 12, ["12 sockets in CLOSE-WAIT, inbound"],
@@ -244,12 +194,12 @@ class Sick(unittest.TestCase):
 
     def test_close_wait_never_accepted(self):
         self.check("never-accepts", "close-wait-leak", "warning", 15, ["has not accepted 15 connections"],
-                   ["Never accepted", "accept()"], ["accept()", "Restarting it resets"], unaccepted=15)
+                   ["Never accepted", "accept()"], ["accept()", "Restarting it resets"], by="attachment=unaccepted", unaccepted=15)
         self.clears("never-accepts", "close-wait-leak")
 
     def test_close_wait_never_accepted_and_full(self):
         self.check("full-of-dead", "close-wait-leak", "critical", 11, ["has not accepted 11 connections"],
-                   ["Never accepted", "the queue is full"], unaccepted=11)
+                   ["Never accepted", "the queue is full"], by="attachment=unaccepted", unaccepted=11)
         self.clears("full-of-dead", "close-wait-leak")
 
     def test_close_wait_idle_pool(self):
@@ -281,7 +231,7 @@ class Sick(unittest.TestCase):
     def test_listener_queue(self):
         row = self.check("full-queue", "listener-queue-at-risk", "critical", 1, ["at 17/16 FULL", "dropped"],
                          ["ListenOverflows", "gets a RST"], ["accept()", "somaxconn"], scope="listener",
-                         waiting=17, limit=16)
+                         by="", waiting=17, limit=16)
         self.assertGreater(row["evidence"]["overflows_per_second"], 0)
         self.clears("full-queue", "listener-queue-at-risk")
 
