@@ -21,6 +21,7 @@ import time
 import unittest
 
 import lib
+import scenes
 
 SERVICE = "tcpdiagd.service"
 UNITS = pathlib.Path("/usr/local/lib/systemd/system")
@@ -66,6 +67,15 @@ def status_of(pid):
     """/proc/PID/status as a dict."""
     lines = pathlib.Path(f"/proc/{pid}/status").read_text().splitlines()
     return {name: value.strip() for name, value in (line.split(":", 1) for line in lines)}
+
+
+def opened(pid):
+    """What its descriptors refer to."""
+    names = []
+    for fd in os.listdir(f"/proc/{pid}/fd"):
+        with contextlib.suppress(FileNotFoundError):
+            names.append(os.readlink(f"/proc/{pid}/fd/{fd}"))
+    return names
 
 
 def journal():
@@ -180,11 +190,15 @@ class Installed(unittest.TestCase):
         status = status_of(web)
         for which in ("CapEff", "CapPrm", "CapInh", "CapAmb"):
             self.assertEqual(int(status[which], 16), 0, f"the web process has {which}")
+        # BPF is the collector's: it has a program or an iterator open, the web process none.
+        self.source("bpf")
+        self.assertTrue([name for name in opened(collector) if "bpf" in name], opened(collector))
+        self.assertEqual([name for name in opened(web) if "bpf" in name], [])
         self.assertEqual(pathlib.Path(f"/proc/{collector}/oom_score_adj").read_text().strip(), "500")
 
     def test_sources_see_through_the_hardening(self):
         self.start()
-        for name in ("sock_diag", "counters", "processes"):
+        for name in ("sock_diag", "counters", "processes", "bpf"):
             self.source(name)
         self.assertIn(self.source("mptcp_diag")["reason"], (None, ""))
         # Root's own sockets, and who holds them.
@@ -198,8 +212,16 @@ class Installed(unittest.TestCase):
             row = lib.wait_for(lambda: [r for r in lib.sockets(f"state=listening&local.port={port}") if r["holders"]],
                                "the holder of another user's listener", 20)[0]
             self.assertEqual((row["holders"][0]["pid"], row["uid"]), (pid, 65534))
+        # What only BPF tells, of a socket of another process.
+        with scenes.Scene() as scene:
+            sock, _ = scene.pair()
+            scenes.set_linger(sock, 0)
+            row = scenes.wait_row(scenes.tuple_query(sock), lambda r: r["linger"] and r["references"], "linger", 30)
+            self.assertEqual((row["linger"]["on"], row["linger"]["seconds"], row["references"]), (True, 0, 1))
+            self.assertEqual((row["outcomes"]["close"]["rule"], row["outcomes"]["close"]["certain"]),
+                             ("close-linger-zero", True))
         document = lib.get("/status")
-        self.assertFalse([m for m in document["missing"] if m.startswith(("processes", "sock_diag", "counters"))],
+        self.assertFalse([m for m in document["missing"] if m.startswith(("processes", "bpf", "sock_diag", "counters"))],
                          document["missing"])
         # Its own unit is the one that systemd gave it.
         row = lib.wait_for(lambda: [r for r in lib.sockets("local.port=19293&state=listening") if r["holders"]],
@@ -358,7 +380,7 @@ class Installed(unittest.TestCase):
         without = SIX & ~(1 << CAPABILITIES["sys_admin"])
         status = status_of(collector)
         self.assertEqual((int(status["CapEff"], 16), int(status["CapBnd"], 16)), (without, without))
-        for name in ("sock_diag", "counters", "processes"):
+        for name in ("sock_diag", "counters", "processes", "bpf"):
             self.source(name)
 
     def test_units_pass_the_analyzer(self):
