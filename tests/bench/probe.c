@@ -6,9 +6,14 @@
  *   raw all|fast     a dump of the states that a sweep or the fast lane asks for, with the same attributes,
  *                    received into one buffer and not looked at
  *   full, fast       a poll: dump, join, verdicts, totals, findings, publication
- *   walk             the walk over the owners
+ *   walk             the pass over the descriptors: holders, and with BPF the settings of each socket
+ *   descriptors      the same pass as the kernel gives it, with nothing made of it
+ *   look-up N        settings of N sockets of the newest snapshot, evenly chosen
  *   encode           what GET /sockets?limit=0 answers, made but not sent
  *   size             bytes of a record and of the newest snapshot
+ *
+ * With the argument no-bpf the collector goes without, and walks over /proc. "rows" of 0 from descriptors or
+ * look-up: this kernel or build has no such way.
  */
 #include <err.h>
 #include <errno.h>
@@ -17,6 +22,7 @@
 #include <linux/sock_diag.h>
 #include <netinet/in.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -26,6 +32,7 @@
 #include "collector/memory.h"
 #include "daemon/options.h"
 #include "daemon/settings.h"
+#include "kernel/bpf.h"
 #include "kernel/sock_diag.h"
 #include "kernel/uapi.h"
 #include "model/macro.h"
@@ -33,6 +40,7 @@
 
 struct probe {
 	struct collector *collector;
+	struct bpf_reader *bpf; /* NULL: none here */
 	int netlink;
 	bool single_pass; /* as the collector does it here */
 };
@@ -146,6 +154,47 @@ static void poll_lane(const struct probe *probe, enum lane lane)
 	       lane == LANE_OWNERS ? 0 : snapshot.header->lanes[lane].rows);
 }
 
+/* ---- what BPF reads, by itself ---- */
+
+static void descriptors(const struct probe *probe)
+{
+	long long cpu = now(CLOCK_PROCESS_CPUTIME_ID);
+	struct tcpdiag_socket closed;
+	struct descriptor row;
+	unsigned int rows = 0;
+	int r;
+
+	r = probe->bpf ? descriptors_begin(probe->bpf) : -EOPNOTSUPP;
+	if (r >= 0)
+		while ((r = descriptors_next(probe->bpf, &row, &closed)) > 0)
+			rows++;
+	if (r < 0 && r != -EOPNOTSUPP)
+		errx(1, "descriptors: %s", strerror(-r));
+	printf("{\"cpu\":%lld,\"rows\":%u}\n", now(CLOCK_PROCESS_CPUTIME_ID) - cpu, rows);
+}
+
+static void look_up(const struct probe *probe, uint32_t count)
+{
+	static const struct tcpdiag_socket *asked[LOOK_UP_MAX];
+	static struct socket_settings settings[LOOK_UP_MAX];
+	struct snapshot snapshot;
+	long long cpu;
+	uint32_t i;
+	int r = 0;
+
+	snapshot_of(probe, &snapshot);
+	count = MIN(count, MIN(snapshot.record_count, LOOK_UP_MAX));
+	for (i = 0; i < count; i++)
+		asked[i] = &snapshot.records[(uint64_t)i * snapshot.record_count / count].sk;
+	cpu = now(CLOCK_PROCESS_CPUTIME_ID);
+	if (probe->bpf && bpf_reader_has_look_up(probe->bpf))
+		r = settings_look_up(probe->bpf, asked, count, settings);
+	if (r < 0)
+		errx(1, "look-up: %s", strerror(-r));
+	printf("{\"cpu\":%lld,\"asked\":%u,\"rows\":%d}\n", now(CLOCK_PROCESS_CPUTIME_ID) - cpu,
+	       count, r);
+}
+
 static void encode(const struct probe *probe)
 {
 	long long cpu = now(CLOCK_PROCESS_CPUTIME_ID), bytes = 0;
@@ -195,6 +244,10 @@ static void step(const struct probe *probe, const char *line)
 		poll_lane(probe, LANE_FAST);
 	else if (!strcmp(line, "walk\n"))
 		poll_lane(probe, LANE_OWNERS);
+	else if (!strcmp(line, "descriptors\n"))
+		descriptors(probe);
+	else if (!strncmp(line, "look-up ", 8))
+		look_up(probe, (uint32_t)strtoul(line + 8, NULL, 10));
 	else if (!strcmp(line, "encode\n"))
 		encode(probe);
 	else if (!strcmp(line, "size\n"))
@@ -204,17 +257,21 @@ static void step(const struct probe *probe, const char *line)
 	fflush(stdout);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+	bool no_bpf = argc == 2 && !strcmp(argv[1], "no-bpf");
 	struct collector_settings settings;
 	struct sock_diag *diag;
 	struct options options;
-	struct probe probe;
+	struct probe probe = {};
 	char line[64];
 	int r;
 
+	if (argc > 1 && !no_bpf)
+		errx(2, "usage: probe [no-bpf]");
 	if (options_default(&options) < 0)
 		errx(1, "options");
+	options.bpf = !no_bpf;
 	settings_collector(&options, &settings);
 	r = collector_new(&settings, &probe.collector);
 	if (r >= 0)
@@ -226,9 +283,12 @@ int main(void)
 	probe.netlink = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
 	if (probe.netlink < 0)
 		err(1, "netlink");
+	if (!no_bpf)
+		(void)bpf_reader_new(&probe.bpf);
 	while (fgets(line, sizeof(line), stdin))
 		step(&probe, line);
 	close(probe.netlink);
+	bpf_reader_free(probe.bpf);
 	collector_free(probe.collector);
 	options_done(&options);
 	return 0;
