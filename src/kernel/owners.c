@@ -11,9 +11,6 @@
 #include "kernel/owners_walk.h"
 #include "model/macro.h"
 
-/* A pass that breaks off may have met a bad moment; this many in a row have not. */
-#define BPF_FAILURES_MAX 3
-
 static int64_t clock_ns(void)
 {
 	struct timespec ts;
@@ -82,7 +79,6 @@ static int end_pass(struct owners *owners)
 	if (r < 0)
 		return r;
 	owners->in_pass = false;
-	owners->bpf_failures = 0;
 	owners_pass_clear(&owners->result);
 	owners->result = owners->next;
 	owners->next = (struct owners_pass){};
@@ -107,18 +103,10 @@ int owners_step(struct owners *owners, int64_t budget_ns, int64_t now_ns)
 		do
 			r = step(owners);
 		while (r == 0 && clock_ns() < end);
-	if (r < 0) {
-		/* The next call begins anew; the result before stays. */
+	/* The next call begins anew; the result before stays. */
+	if (r < 0)
 		break_off(owners);
-		if (owners->bpf && ++owners->bpf_failures >= BPF_FAILURES_MAX)
-			owners->bpf = NULL;
-	}
 	return r;
-}
-
-bool owners_by_bpf(const struct owners *owners)
-{
-	return owners->bpf;
 }
 
 int64_t owners_result_ns(const struct owners *owners)

@@ -59,15 +59,10 @@ struct owners *owners_free(struct owners *owners);
  * @now_ns: CLOCK_MONOTONIC; kept as the start of a pass that begins here
  *
  * Return: 1 when a pass has become complete and is now the result; 0 when there is more to do;
- * -ENOMEM, or -errno where /proc cannot be read at all: the next call begins a new pass.
+ * -ENOMEM, or -errno where /proc cannot be read at all or BPF's pass broke off: the next call begins a new
+ * pass. Where BPF fails again and again, owners without it still say who holds what.
  */
 int owners_step(struct owners *owners, int64_t budget_ns, int64_t now_ns);
-
-/*
- * Whether BPF lists the descriptors: not without a reader, and no longer where several of its passes in a row
- * broke off. Without, no settings and no closed sockets are known.
- */
-bool owners_by_bpf(const struct owners *owners);
 
 /* When the pass began whose result is in force; 0: there is none yet. */
 int64_t owners_result_ns(const struct owners *owners);

@@ -17,7 +17,6 @@ enum { OWNERS_ROW_NONE = -1, OWNERS_ROW_DROPPED = -2 };
 struct owners {
 	DIR *proc;
 	struct bpf_reader *bpf; /* borrowed; NULL: /proc lists the descriptors */
-	uint32_t bpf_failures; /* passes that broke off, one after the other */
 	uint32_t max_processes;
 	uint32_t max_holders;
 	struct owners_cut cut;
