@@ -243,8 +243,9 @@ bool listeners_had(struct listeners *listeners, const struct tcpdiag_socket *sk,
 enum direction direction_of(struct listeners *listeners, const struct tcpdiag_socket *sk,
 			    uint32_t listener, const uint16_t range[2], bool complete)
 {
-	if (sk->state == TCPDIAG_LISTEN || sk->state == TCPDIAG_CLOSE ||
-	    sk->state == TCPDIAG_BOUND_INACTIVE)
+	/* A dead connection keeps its ends. */
+	if (sk->state == TCPDIAG_LISTEN || sk->state == TCPDIAG_BOUND_INACTIVE ||
+	    (sk->state == TCPDIAG_CLOSE && !sk->remote_port))
 		return DIRECTION_UNKNOWN;
 	if (sk->state == TCPDIAG_SYN_SENT)
 		return DIRECTION_OUTBOUND;

@@ -58,16 +58,6 @@ void look_up_begin(struct poll *p)
 	p->look_up = p->c->bpf && bpf_reader_has_look_up(p->c->bpf);
 }
 
-/* A pass would find what a look-up does not, unless one has been over it already. */
-static void ask_for_pass(struct poll *p, const struct record *record)
-{
-	bool missed = (int16_t)(p->c->walk.result - record->owner_pass) > 0;
-
-	if (!record->settings_ns && record->sk.inode && !missed &&
-	    record->sk.kind == TCPDIAG_KIND_FULL)
-		p->c->walk.early = true;
-}
-
 static int note_all(struct poll *p, const struct record *records, uint32_t count,
 		    const uint32_t *positions, uint32_t position_count)
 {
@@ -109,11 +99,8 @@ static int gather(struct poll *p, const struct record *records, uint32_t count)
 		r = note_all(p, records, count, c->besides, p->besides_count);
 	if (r == 0 && p->pass == PASS_FAST)
 		r = note_flagged(p, records, count);
-	for (i = p->appended; i < count && r == 0; i++) {
-		if (!look_up_can(&records[i].sk))
-			ask_for_pass(p, &records[i]);
+	for (i = p->appended; i < count && r == 0; i++)
 		r = look_up_note(p, &records[i], i, false);
-	}
 	return r;
 }
 
@@ -131,8 +118,7 @@ static int run(struct poll *p, struct record *records, const uint32_t *positions
 	if (r < 0)
 		return r;
 	for (i = 0; i < count; i++)
-		if (!settings_join(&records[positions[i]], &answers[i], p->now_ns))
-			ask_for_pass(p, &records[positions[i]]);
+		settings_join(&records[positions[i]], &answers[i], p->now_ns);
 	return 0;
 }
 
@@ -155,17 +141,6 @@ static int run_all(struct poll *p, struct record *records)
 	return r;
 }
 
-/* Nobody looks them up: whatever is new wants a pass. */
-static void ask_for_fresh(struct poll *p, const struct record *records, uint32_t count)
-{
-	const struct collector *c = p->c;
-	uint32_t i;
-
-	for (i = 0; p->pass == PASS_SWEEP && i < p->fresh_count; i++)
-		if (c->fresh[i] < count && (!p->look_up || !look_up_can(&records[c->fresh[i]].sk)))
-			ask_for_pass(p, &records[c->fresh[i]]);
-}
-
 int poll_look_up(struct poll *p)
 {
 	struct collector *c = p->c;
@@ -174,12 +149,9 @@ int poll_look_up(struct poll *p)
 	uint32_t count;
 	int r = 0;
 
-	if (!c->bpf || p->stale)
-		return 0;
-	records = snapshot_writer_records(&p->w, &count);
-	ask_for_fresh(p, records, count);
 	if (!p->look_up)
 		return 0;
+	records = snapshot_writer_records(&p->w, &count);
 	if (p->pass != PASS_SWEEP)
 		r = gather(p, records, count);
 	if (r < 0)

@@ -48,7 +48,7 @@ struct owners_lane {
 	bool running; /* a pass has begun */
 	uint16_t begun; /* how many passes have, modulo 2^16 */
 	uint16_t result; /* number of the one in force */
-	bool early; /* something new waits for the next one */
+	bool early; /* something that is new or has vanished waits for the next one */
 	bool clean; /* that one could read every process and was not cut */
 	int64_t next_ns; /* slice, or pass */
 	double cost_ns; /* CPU time of this pass so far */

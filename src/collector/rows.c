@@ -143,6 +143,9 @@ static void forget(struct poll *p, uint32_t position)
 {
 	struct record record = p->before.records[position];
 
+	/* Closed, or dead while its descriptor stays: a pass over these tells. */
+	if (record.sk.inode && record.sk.state != TCPDIAG_CLOSE)
+		p->c->walk.early = true;
 	attach_forget(p->c->attach, &record);
 	gone_put(p->c->gone, &record, p->now_ns);
 }
@@ -164,6 +167,9 @@ static void settle_fresh(struct poll *p)
 			memory_carry(&p->memory, record, old);
 		else
 			memory_first(&p->memory, record);
+		/* Whose it is, and what a look-up does not find, a pass tells. */
+		if (record->sk.inode && record->sk.state != TCPDIAG_CLOSE)
+			c->walk.early = true;
 	}
 }
 

@@ -15,6 +15,7 @@
 #define WALK_SHARE 0.01 /* of a core, over time */
 #define WALK_INTERVAL_NS (10 * NSEC_PER_SEC)
 #define EARLY_NS (2 * NSEC_PER_SEC) /* after the one before, at least */
+#define EARLY_SHARE 0.005 /* of a core, over time */
 #define SLICE_NS (4 * NSEC_PER_MSEC)
 #define SLICE_PAUSE_NS (60 * NSEC_PER_MSEC)
 #define FIRST_PAUSE_NS (4 * NSEC_PER_MSEC) /* names are wanted soon */
@@ -37,11 +38,11 @@ static int arm(sd_event_source *timer, int64_t when_ns)
 	return r < 0 ? r : sd_event_source_set_enabled(timer, SD_EVENT_ONESHOT);
 }
 
-/* Something new waits for a pass: the next one comes as soon as the share of a core allows. */
+/* Something waits for a pass: where one is cheap the next one comes before its time. */
 static void hurry(struct collector *c)
 {
 	const struct lane_state *lane = &c->lane_states[LANE_OWNERS];
-	int64_t pause = MAX(EARLY_NS, (int64_t)((double)lane->cost_ns / WALK_SHARE));
+	int64_t pause = MAX(EARLY_NS, (int64_t)((double)lane->cost_ns / EARLY_SHARE));
 	int64_t when = MAX(lane->last_ns + pause, clock_ns(CLOCK_MONOTONIC));
 
 	if (!c->walk.early || !c->walk.bpf || c->walk.running || !lane->passes ||

@@ -183,6 +183,37 @@ START_TEST(test_death)
 }
 END_TEST
 
+/* What asks for a pass before its time: what is new, and what has vanished. */
+START_TEST(test_early_pass)
+{
+	int listening = listener(PORT, 5), ends[2], turn;
+
+	poll_now(LANE_SWEEP);
+	ck_assert(collector->walk.early);
+	for (turn = 0; turn < 2; turn++) {
+		ck_assert_int_eq(collector_walk_owners(collector), 0);
+		ck_assert(!collector->walk.early);
+		poll_now(LANE_SWEEP);
+		poll_now(LANE_FAST);
+		ck_assert(!collector->walk.early);
+	}
+	connection(listening, ends);
+	poll_now(LANE_FAST);
+	ck_assert(!collector->walk.early);
+	poll_now(LANE_SWEEP);
+	ck_assert(collector->walk.early);
+	ck_assert_int_eq(collector_walk_owners(collector), 0);
+	poll_now(LANE_SWEEP);
+	ck_assert(!collector->walk.early);
+	set_linger(ends[0], 0);
+	close(ends[0]);
+	poll_now(LANE_SWEEP);
+	ck_assert(collector->walk.early);
+	ck_assert_int_eq(collector_walk_owners(collector), 0);
+	ck_assert(!collector->walk.early);
+}
+END_TEST
+
 /* A row of a pass, and what a sweep has seen. */
 START_TEST(test_supersedes)
 {
@@ -465,6 +496,7 @@ Suite *suite(void)
 	tcase_add_test(tc, test_pass);
 	tcase_add_test(tc, test_closed);
 	tcase_add_test(tc, test_death);
+	tcase_add_test(tc, test_early_pass);
 	tcase_add_test(tc, test_supersedes);
 	tcase_add_test(tc, test_without_processes);
 	tcase_add_test(tc, test_close_in_progress);

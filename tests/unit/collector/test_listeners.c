@@ -168,7 +168,24 @@ static const struct {
 	  DIRECTION_UNKNOWN },
 	{ "nor has a bound one", 40000, TCPDIAG_BOUND_INACTIVE, 0, TCPDIAG_HELD, true, true,
 	  DIRECTION_UNKNOWN },
+	{ "a connection that is dead came in", 80, TCPDIAG_CLOSE, 0, TCPDIAG_HELD, true, true,
+	  DIRECTION_INBOUND },
+	{ "or went out", 40000, TCPDIAG_CLOSE, 0, TCPDIAG_HELD, true, true, DIRECTION_OUTBOUND },
 };
+
+START_TEST(test_never_connected)
+{
+	struct tcpdiag_socket sk = end("10.0.0.1", 80);
+
+	listens("0.0.0.0", 80, false);
+	sk.state = TCPDIAG_CLOSE;
+	sk.remote_port = 0;
+	sk.attachment = TCPDIAG_HELD;
+	ck_assert_int_eq(
+		direction_of(listeners, &sk, listeners_find(listeners, records, &sk), range, true),
+		DIRECTION_UNKNOWN);
+}
+END_TEST
 
 START_TEST(test_direction)
 {
@@ -179,6 +196,7 @@ START_TEST(test_direction)
 	sk.state = directions[_i].state;
 	sk.kind = directions[_i].kind;
 	sk.attachment = directions[_i].attachment;
+	sk.remote_port = 1;
 	ck_assert_msg(direction_of(listeners, &sk, listeners_find(listeners, records, &sk),
 				   directions[_i].known ? range : unknown,
 				   directions[_i].complete) == directions[_i].direction,
@@ -214,6 +232,7 @@ Suite *suite(void)
 	tcase_add_test(tc, test_reuseport_is_stable);
 	tcase_add_test(tc, test_namespaces_are_apart);
 	tcase_add_test(tc, test_memory_of_ports);
+	tcase_add_test(tc, test_never_connected);
 	tcase_add_loop_test(tc, test_direction, 0, ARRAY_SIZE(directions));
 	tcase_add_test(tc, test_many_namespaces);
 	suite_add_tcase(s, tc);
