@@ -13,10 +13,11 @@
  *   reader                          what there is of BPF here, and what it lacks
  *   catalogue                       all rules
  *
- * PROTOCOL is tcp or mptcp. An answer holds "outcomes", what the oracle says of the row of sock_diag alone;
- * "read", where BPF has read the rest, as the daemon joins it; and "told", where INPUT words give linger (off,
- * forever, milliseconds), linger2 (milliseconds), repair (0, 1), user_timeout or siblings. With "holders" every descriptor of
- * the machine is looked at, twice, for references that are steady.
+ * PROTOCOL is tcp or mptcp. An answer holds "outcomes", what the oracle says of the row of sock_diag alone; with
+ * any further word "read", where BPF has read the rest, as the daemon joins it; and "told", where INPUT words give linger (off,
+ * forever, milliseconds), linger2 (milliseconds), repair (0, 1),
+ * user_timeout or siblings. With "holders" every descriptor of the machine is looked at, more than once, for
+ * references that are steady.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -101,22 +102,14 @@ static json_t *unknown_json(uint8_t unknown)
 
 static json_t *holding_json(const struct tcpdiag_outcome *outcome)
 {
-	static const struct {
-		uint8_t bit;
-		const char *name;
-	} holding[] = {
-		{ TCPDIAG_HOLDING_PROCESS, "process" },
-		{ TCPDIAG_HOLDING_DUPLICATE, "duplicate" },
-		{ TCPDIAG_HOLDING_CALL, "call" },
-	};
 	json_t *array;
 
 	if (!outcome->holding_known)
 		return json_null();
 	array = json_array();
-	for (size_t i = 0; i < ARRAY_SIZE(holding); i++)
-		if (outcome->holding & holding[i].bit)
-			json_array_append_new(array, json_string(holding[i].name));
+	for (int i = 0; i < TCPDIAG_HOLDING_COUNT; i++)
+		if (outcome->holding & 1U << i)
+			json_array_append_new(array, json_string(tcpdiag_holding_name(1U << i)));
 	return array;
 }
 
@@ -271,32 +264,41 @@ static int find_holders(struct ask *ask, uint32_t inode, struct holders *ret)
 	return r < 0 ? r : ret->descriptors;
 }
 
-/* As the daemon joins them: who holds it in this pass, and the references that two passes have seen. */
-static int apply_holders(struct ask *ask, struct tcpdiag_socket *sk)
+static void apply_holders(const struct holders *holders, struct tcpdiag_socket *sk)
 {
-	struct holders before, now;
+	settings_apply(&holders->settings, sk);
+	sk->known |= TCPDIAG_KNOWS_DESCRIPTORS;
+	sk->descriptors = holders->descriptors;
+	sk->processes = holders->processes;
+}
+
+/*
+ * As the daemon joins them: who holds it in this pass; with @steady references that several passes have
+ * seen. Return: 1; 0 where nobody has it; -errno.
+ */
+static int read_holders(struct ask *ask, struct tcpdiag_socket *sk, bool steady)
+{
+	struct holders holders;
+	uint32_t references;
 	int r;
 
-	r = find_holders(ask, sk->inode, &before);
+	r = find_holders(ask, sk->inode, &holders);
 	if (r <= 0)
 		return r;
-	for (int i = 0; i < STEADY_READINGS; i++) {
-		r = find_holders(ask, sk->inode, &now);
+	references = holders.settings.references;
+	for (int i = 0; steady && i < STEADY_READINGS; i++) {
+		r = find_holders(ask, sk->inode, &holders);
 		if (r <= 0)
 			return r;
 		/* A pass holds what it looks at for a moment, and other scenarios have theirs. */
-		before.settings.references = MIN(before.settings.references,
-						 now.settings.references);
-		if (before.settings.references <= now.descriptors)
+		references = MIN(references, holders.settings.references);
+		if (references <= holders.descriptors)
 			break;
 		usleep(STEADY_PAUSE_US);
 	}
-	settings_apply(&now.settings, sk);
-	sk->known |= TCPDIAG_KNOWS_DESCRIPTORS;
-	sk->descriptors = now.descriptors;
-	sk->processes = now.processes;
-	if (sk->known & TCPDIAG_KNOWS_REFERENCES)
-		sk->steady_references = before.settings.references;
+	apply_holders(&holders, sk);
+	if (steady && sk->known & TCPDIAG_KNOWS_REFERENCES)
+		sk->steady_references = references;
 	return 1;
 }
 
@@ -316,7 +318,7 @@ static int read_settings(struct ask *ask, struct tcpdiag_socket *sk, bool holder
 	}
 	/* What cannot be looked up by its ends, a pass over the descriptors shows. */
 	if ((holders || found == 0) && sk->inode && bpf_reader_has_descriptors(ask->reader)) {
-		r = apply_holders(ask, sk);
+		r = read_holders(ask, sk, holders);
 		return r < 0 ? r : found || r;
 	}
 	return found;
@@ -360,7 +362,7 @@ static json_t *answer(struct ask *ask, const struct tcpdiag_socket *sk, char **i
 	struct tcpdiag_socket told = *sk, read = *sk;
 	bool holders = count > 0 && strcmp(inputs[0], "holders") == 0;
 	json_t *object = socket_json(sk);
-	int r = read_settings(ask, &read, holders);
+	int r = count > 0 ? read_settings(ask, &read, holders) : 0;
 
 	inputs += holders;
 	count -= holders;
@@ -371,7 +373,6 @@ static json_t *answer(struct ask *ask, const struct tcpdiag_socket *sk, char **i
 		json_object_set_new(object, "read_fate", fate_json(ask, &read));
 		json_object_set_new(object, "settings", settings_json(&read));
 	}
-
 	json_object_set_new(object, "outcomes", outcomes_json(ask, sk));
 	json_object_set_new(object, "fate", fate_json(ask, sk));
 	for (int i = 0; i < count; i++)

@@ -154,6 +154,9 @@ class Wire:
     def send(self, segment):
         os.write(self.tun, packet.build(segment))
 
+    def send_icmp(self, local, remote, seq, kind):
+        os.write(self.tun, packet.unreachable(local, remote, seq, kind))
+
     def receive(self, timeout):
         """The next TCP segment of the kernel, or None after @timeout seconds."""
         end = time.monotonic() + timeout

@@ -57,6 +57,32 @@ class Segment:
                 f"len {len(self.data)} win {self.window}")
 
 
+def ipv4(source, target, protocol, length):
+    header = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + length, 0, 0x4000, 64, protocol, 0, source, target)
+    return header[:10] + struct.pack("!H", checksum(header)) + header[12:]
+
+
+def ipv6(source, target, protocol, length):
+    return struct.pack("!IHBB16s16s", 6 << 28, length, protocol, 64, source, target)
+
+
+# Type and code of ICMP and ICMPv6.
+UNREACHABLE = {"host": ((3, 1), (1, 3)), "port": ((3, 3), (1, 4))}
+
+
+def unreachable(local, remote, seq, kind):
+    """A router's or the peer's answer to the segment with @seq from @local to @remote."""
+    source, target = packed(local[0]), packed(remote[0])
+    v6 = len(source) == 16
+    inner = (ipv6 if v6 else ipv4)(source, target, socket.IPPROTO_TCP, 20) + \
+        struct.pack("!HHII", local[1], remote[1], seq & 0xFFFFFFFF, 0) + bytes(8)
+    body = struct.pack("!BBHI", *UNREACHABLE[kind][v6], 0, 0) + inner
+    protocol = socket.IPPROTO_ICMPV6 if v6 else socket.IPPROTO_ICMP
+    pseudo = target + source + struct.pack("!II", len(body), protocol) if v6 else b""
+    body = body[:2] + struct.pack("!H", checksum(pseudo + body)) + body[4:]
+    return (ipv6 if v6 else ipv4)(target, source, protocol, len(body)) + body
+
+
 def build(segment):
     source, target = packed(segment.source[0]), packed(segment.target[0])
     options = segment.options + b"\1" * (-len(segment.options) % 4)
@@ -66,12 +92,10 @@ def build(segment):
     length = len(header) + len(segment.data)
     if len(source) == 4:
         pseudo = source + target + struct.pack("!BBH", 0, socket.IPPROTO_TCP, length)
-        ip = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + length, 0, 0x4000, 64, socket.IPPROTO_TCP, 0,
-                         source, target)
-        ip = ip[:10] + struct.pack("!H", checksum(ip)) + ip[12:]
+        ip = ipv4(source, target, socket.IPPROTO_TCP, length)
     else:
         pseudo = source + target + struct.pack("!II", length, socket.IPPROTO_TCP)
-        ip = struct.pack("!IHBB16s16s", 6 << 28, length, socket.IPPROTO_TCP, 64, source, target)
+        ip = ipv6(source, target, socket.IPPROTO_TCP, length)
     tcp = header[:16] + struct.pack("!H", checksum(pseudo + header + segment.data)) + header[18:]
     return ip + tcp + segment.data
 

@@ -28,13 +28,15 @@ class Peer:
         self.highest = None  # end of the highest sequence number seen
         self.theirs = None  # the kernel's newest acknowledgement
 
-    def send(self, flags, data=b"", seq=None, ack=None, urgent=0, options=b""):
+    def send(self, flags, data=b"", seq=None, ack=None, urgent=0, options=b"", beside=False):
+        """@beside: a segment that the kernel leaves aside."""
         start = self.seq if seq is None else seq
         segment = Segment(self.remote, self.local, start, self.ack if ack is None else ack, flags,
                           self.window, data, urgent, options)
         if seq is None:
             self.seq += segment.length
-        self.top = max(self.top, start + segment.length)
+        if not beside:
+            self.top = max(self.top, start + segment.length)
         self.wire.send(segment)
 
     def take(self, segment):

@@ -38,7 +38,7 @@ def check_operation(row, scene, found, wrong):
     if "read" in found:
         wrong += check.settings(found["settings"], scene)
         wrong += check.same_answer(exact, told, scene)
-        if row.op == "close" and row.about != "listener" or scene.truth.holding:
+        if scene.count_holders() and found["attachment"] == "held":
             wrong += check.holding(found["read"]["close"], scene.truth)
     after = (lambda: speak(scene, row.after)) if row.after else None
     if row.op == "listener_close":
@@ -125,6 +125,8 @@ def scenario(row, wire, ask):
         report["unmade"] = str(reason)
     except Exception as error:  # a defect of the scenario is a row's failure, with its place
         report["wrong"] += [f"{type(error).__name__}: {error}", traceback.format_exc()]
+    if report["wrong"] and "unmade" not in report and scene.stalled():
+        report.update(unmade=f"{scene.stalled()}: {'; '.join(report['wrong'])}", wrong=[])
     if report["wrong"] or "unmade" in report:
         report["wire"] = [str(segment) for segment in wire.seen]
     report["said"] = "; ".join(scene.said)

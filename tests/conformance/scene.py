@@ -20,6 +20,15 @@ from world import CannotMake
 # The kernel answers a call or a packet before the call returns; only loopback goes through a queue.
 SETTLE, SETTLE_LOOPBACK = 0.002, 0.04
 BLOCKS = 0.15  # a call that has not returned by then blocks
+# Seconds between question and operation, or that a sleep is late by: then timers have changed what was asked
+# about, and a disagreement says nothing.
+STALE = 0.25
+
+
+def waited():
+    """Seconds that this thread was ready and had no processor."""
+    with open("/proc/thread-self/schedstat", encoding="ascii") as file:
+        return int(file.read().split()[1]) / 1e9
 
 
 @dataclass
@@ -41,8 +50,17 @@ class Scene(Words):
     def __init__(self, wire, ask, family="4"):
         super().__init__(wire, family)
         self.ask, self.reader = ask, ask.reader
+        self.number = wire.next_port  # of the scenario in its namespace
         self.holder = None  # a child that has become the sole holder
         self.calling = None  # the thread of the operation
+        self.waited, self.asked, self.lateness = waited(), 0.0, 0.0
+
+    def stalled(self):
+        """Why nothing can be said of times, or None: the machine was busy with something else."""
+        seconds = waited() - self.waited
+        if seconds > STALE:
+            return f"{seconds:.2f} s without a processor"
+        return f"{self.lateness:.2f} s late" if self.lateness > STALE else None
 
     def settle(self):
         self.pump(SETTLE_LOOPBACK if self.loopback else SETTLE)
@@ -68,15 +86,20 @@ class Scene(Words):
             self.question = ["socket", self.protocol, *self.name_of(subject), "::", 0]
 
     def inputs(self):
+        self.asked = time.monotonic()
         told = dict(self.told, user_timeout=self.user_timeout)
         if self.aimed == "listener":
             told["siblings"] = self.siblings
-        return ["holders"] + [f"{key}={value}" for key, value in told.items()]
+        return ["holders"] * self.count_holders() + [f"{key}={value}" for key, value in told.items()]
+
+    def count_holders(self):
+        """A pass over all descriptors of the machine is made where somebody else holds it, and now and then."""
+        return bool(self.truth.holding) or self.number % 8 == 0
 
     def look_at_closed(self):
         """What no dump shows."""
         if not self.reader["descriptors"]:
-            return self.ask("blank", *self.inputs()[1:])["rows"][0]
+            return self.ask("blank", *self.inputs())["rows"][0]
         rows = self.ask("closed", self.inode, *self.inputs())["rows"]
         if len(rows) != 1:
             raise CannotMake(f"{len(rows)} descriptors of a closed socket")
@@ -85,7 +108,8 @@ class Scene(Words):
     def look(self, told=False):
         """@told: the question before the operation, with everything."""
         rows = self.ask(*self.question, *(self.inputs() if told else []))["rows"]
-        return [row for row in rows if self.aimed != "listener" or row["inode"] in (0, self.inode)]
+        return [row for row in rows if (self.aimed != "listener" or row["inode"] in (0, self.inode)) and
+                (row["kind"] == "full" or not self.no_minis)]
 
     # ---- operations ----
 
@@ -179,7 +203,9 @@ class Scene(Words):
 
         self.calling = threading.Thread(target=run, daemon=True)
         self.calling.start()
+        begun = time.monotonic()
         self.calling.join(BLOCKS)
+        self.lateness = max(self.lateness, time.monotonic() - begun - BLOCKS)
         if not self.calling.is_alive():
             return
         seen.rows = self.look()
@@ -193,6 +219,13 @@ class Scene(Words):
         if self.calling.is_alive():
             raise CannotMake("the call does not return")
 
+    def held_by_a_reader(self):
+        """
+        Who reads all descriptors of the machine, with BPF or in /proc, has each file for an instant: a close()
+        in that instant is not the last, and what it does is done, and waited for, by that reader.
+        """
+        return any(row["inode"] == self.inode for row in self.look())
+
     def do_interrupt(self):
         """A signal for the thread that is in the call."""
         signal.pthread_kill(self.calling.ident, signal.SIGUSR1)
@@ -204,7 +237,10 @@ class Scene(Words):
         wrong = [text for call in calls[:-1] for text in self.unnoticed(call)]
         before, seen = net.counters(), Observation()
         mark = self.mark()
+        self.lateness = max(self.lateness, time.monotonic() - self.asked)
         self.call(seen, calls[-1], patience, after, mark)
+        if name in ("close", "exit") and not seen.interrupted and self.held_by_a_reader():
+            raise CannotMake("somebody who read descriptors had it in that instant")
         self.settle()
         seen.counters = {key: value - before.get(key, 0) for key, value in net.counters().items()}
         if not seen.interrupted:

@@ -2,7 +2,8 @@
 """
 The words of the scenarios ("connect; write 4; fin"): the methods whose names begin with do_.
 
-Each does its work through the real calls and packets, and keeps `truth`.
+Each does its work through the real calls and packets, and keeps `truth`. What the peer does stands in
+peer_words.py.
 """
 
 import errno
@@ -11,14 +12,14 @@ import struct
 
 import net
 from holders import KINDS
-from packet import ACK, FIN, SYN
+from packet import ACK, SYN
 from peer import ISN, KernelPeer
 from walk import walk
-from world import CannotMake, Truth, World
+from peer_words import PeerWords
+from world import CannotMake, Truth
 
 TCP_LINGER2, TCP_USER_TIMEOUT, TCP_REPAIR, TCP_FASTOPEN = 8, 18, 19, 23
 IPPROTO_MPTCP, MSG_FASTOPEN = 262, 0x20000000
-GAP = 10000
 
 
 def speak(world, text):
@@ -28,7 +29,7 @@ def speak(world, text):
         getattr(world, "do_" + word.replace("-", "_"))(*arguments)
 
 
-class Words(World):
+class Words(PeerWords):
     def do_walk(self, seed):
         walk(self, seed, speak)
 
@@ -54,7 +55,7 @@ class Words(World):
 
     def do_linger2(self, seconds):
         self.subject().setsockopt(socket.IPPROTO_TCP, TCP_LINGER2, int(seconds))
-        self.told["linger2"] = int(seconds) * 1000 if int(seconds) >= 0 else -1
+        self.told["linger2"] = min(int(seconds), 120) * 1000 if int(seconds) >= 0 else -1
 
     def do_repair(self):
         self.subject().setsockopt(socket.IPPROTO_TCP, TCP_REPAIR, 1)
@@ -64,9 +65,20 @@ class Words(World):
         self.truth.keepalive = True
         self.subject().setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
 
+    def do_cork(self):
+        """What does not fill a segment waits, for 200 ms."""
+        self.subject().setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
+        self.corked = True
+
     def do_user_timeout(self, milliseconds):
         self.subject().setsockopt(socket.IPPROTO_TCP, TCP_USER_TIMEOUT, int(milliseconds))
         self.user_timeout = int(milliseconds)
+
+    def do_let_go(self):
+        """One of several references goes, and nobody notices."""
+        other = self.others.pop()
+        other.release()
+        self.truth.holding = {other.holding for other in self.others}
 
     def do_hold(self, kind):
         """A second reference to the socket: dup, fork, message or poll."""
@@ -128,6 +140,7 @@ class Words(World):
         self.peer.send(SYN | ACK)
         self.await_segment(self.peer, ACK, "ACK")
         self.truth.state = "established"
+        self.sent += self.truth.unacked  # of a fast open: not acknowledged with the SYN
 
     def do_connect(self):
         self.start_connect()
@@ -227,13 +240,14 @@ class Words(World):
         self.do_syn(payload)
         self.peer.seq = ISN + 1 + int(payload)
         self.peer.ack = self.peer.iss + 1
-        self.truth = Truth(state="syn-recv", attachment="unaccepted", visible=True, unread=int(payload))
+        self.truth = Truth(state="syn-recv", attachment="unaccepted", visible=True, unread=int(payload),
+                           keepalive=self.truth.keepalive)
         self.waiting += 1
 
     # ---- what the process does ----
 
     def fits(self, size):
-        return self.truth.unsent == 0 and self.truth.our_fin in ("", "acked") and \
+        return self.truth.unsent == 0 and not self.corked and self.truth.our_fin in ("", "acked") and \
             size <= self.window - self.truth.unacked
 
     def do_write(self, size):
@@ -273,16 +287,23 @@ class Words(World):
             return
         self.truth.state = {"established": "fin-wait-1", "syn-recv": "fin-wait-1",
                             "close-wait": "last-ack"}.get(self.truth.state, self.truth.state)
-        if self.fits(1):
+        corked, self.corked = self.corked, False  # tcp_send_fin() pushes what was held back
+        size = self.truth.unsent if corked else 0
+        if self.truth.unsent == size and size + 1 <= self.window - self.truth.unacked:
+            self.truth.unacked += size
+            self.truth.unsent = 0
             self.truth.our_fin = "sent"
-            self.sent += 1
+            self.sent += size + 1
             self.await_sent()
         else:
             self.truth.our_fin = "queued"
 
     def do_shut(self, how):
         ways = {"rd": socket.SHUT_RD, "wr": socket.SHUT_WR, "rdwr": socket.SHUT_RDWR}
-        self.sock.shutdown(ways[how])
+        try:
+            self.sock.shutdown(ways[how])
+        except OSError as error:
+            raise CannotMake(f"shutdown(): {error}") from error
         self.truth.shutdown |= ways[how] + 1
         if ways[how] != socket.SHUT_RD and self.truth.state in ("established", "close-wait"):
             self.our_fin()
@@ -313,115 +334,7 @@ class Words(World):
         self.listener.close()
         self.listener = None
 
-    def do_late(self, size):
-        """Data that the truth takes no account of: only the answer counts."""
-        self.peer.data(b"l" * int(size))
-
     def do_age(self, seconds):
         """Time passes."""
         self.pump(float(seconds))
 
-    def do_auto_ack(self):
-        """From here on the peer acknowledges every probe, its window unchanged."""
-        self.auto_ack = True
-
-    # ---- what the peer does ----
-
-    def orphan_fin_wait2(self):
-        """tcp_fin_timeout up to 60 s: a minisocket."""
-        with open("/proc/sys/net/ipv4/tcp_fin_timeout", encoding="ascii") as file:
-            seconds = int(file.read())
-        if self.told["linger2"]:
-            seconds = min(self.told["linger2"] / 1000, 120)
-        if seconds <= 60:
-            self.truth.attachment = "timewait"
-            self.truth.mini, self.truth.visible = True, False
-
-    def time_wait(self):
-        """The descriptor's socket is dead; a minisocket has taken the connection over."""
-        self.truth.state, self.truth.mini, self.truth.visible = "time-wait", True, False
-        self.truth.unread, self.truth.fin_unread = 0, False
-        if self.truth.attachment != "held":
-            self.truth.attachment = "timewait"
-
-    def do_ack(self):
-        """Everything that the kernel has sent is acknowledged, and nothing else said."""
-        self.pump()
-        truth = self.truth
-        self.peer.acknowledge()
-        truth.unacked = 0
-        if truth.our_fin == "sent":
-            truth.our_fin = "acked"
-            if truth.state == "fin-wait-1":
-                truth.state = "fin-wait-2"
-                if truth.attachment == "orphan":
-                    self.orphan_fin_wait2()
-            elif truth.state == "closing":
-                self.time_wait()
-            elif truth.state == "last-ack":
-                self.dead()
-        if self.window and truth.unsent and truth.unsent <= self.window:
-            self.sent += truth.unsent
-            truth.unacked, truth.unsent = truth.unsent, 0
-            if truth.our_fin == "queued" and truth.unacked < self.window:
-                truth.our_fin = "sent"
-                self.sent += 1
-            self.await_sent()
-        elif self.window and truth.our_fin == "queued" and not truth.unsent:
-            truth.our_fin = "sent"
-            self.sent += 1
-            self.await_sent()
-
-    def late(self):
-        """Nothing more is received in these states."""
-        return self.truth.peer_fin or self.truth.state == "closed"
-
-    def do_data(self, size):
-        self.peer.data(b"d" * int(size))
-        if self.late():
-            return
-        if self.truth.shutdown & 1 and self.truth.state.startswith("fin-wait"):
-            self.truth.state, self.truth.visible, self.truth.mini = "closed", False, False
-            self.truth.unread = 0
-        else:
-            self.truth.unread += int(size)
-
-    def do_urgent(self, size):
-        """The last of @size bytes is urgent. The truth: it counts as unread."""
-        self.peer.urgent(b"u" * int(size))
-        self.truth.unread += int(size)
-
-    def do_ahead(self, size, flags=0):
-        """Out of order: waits behind a gap and is no part of the receive queue."""
-        self.peer.ahead(b"o" * int(size), GAP, flags)
-        self.truth.ahead = True
-
-    def do_ahead_fin(self):
-        self.truth.ahead = True
-        self.peer.ahead(b"o", GAP, FIN)
-
-    def do_fin(self):
-        self.peer.fin()
-        truth = self.truth
-        if truth.peer_fin:
-            return
-        truth.peer_fin = truth.fin_unread = True
-        truth.fin_with_data = truth.unread > 0
-        truth.shutdown |= 1
-        truth.ahead = False
-        if truth.state == "fin-wait-2":
-            self.time_wait()
-        else:
-            truth.state = {"established": "close-wait", "fin-wait-1": "closing"}[truth.state]
-
-    def dead(self):
-        """The connection is over. A port that was asked for is kept by the descriptor."""
-        kept = self.bound and self.sock is not None
-        self.truth = Truth(state="bound-inactive" if kept else "closed", visible=kept,
-                           holding=self.truth.holding, ahead=self.truth.ahead)
-
-    def do_rst(self):
-        """The descriptor stays, its socket is dead."""
-        self.peer.reset()
-        self.waiting -= self.truth.attachment == "unaccepted"
-        self.dead()

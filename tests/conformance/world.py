@@ -50,6 +50,11 @@ class World:
         self.truth = Truth()
         self.told = {"linger": "off", "linger2": 0, "repair": 0}
         self.user_timeout = self.siblings = 0
+        self.untold = False  # BPF reads something that is not among `told`
+        self.no_minis = False  # leave the connection's minisocket aside
+        self.far = False  # something waits behind a gap that stays
+        self.corked = self.urgent = self.received = False
+        self.gap = None  # (size, flags) of what waits behind one missing byte
         self.protocol = "tcp"
         self.sock = None
         self.listener = None
