@@ -109,13 +109,16 @@ step()
 
 DEAD = """
 listener = listen()
-quiet, unread, refused = pair(listener), pair(listener), pair(listener)
-for client, server in (quiet, unread, refused):
+pairs = [pair(listener) for _ in range(4)]
+quiet, unread, half_closed, finished = pairs
+for client, server in pairs:
     say(client.getsockname()[1], client.fileno())
 unread[1].sendall(b"never read")
-refused[0].shutdown(socket.SHUT_WR)
+half_closed[0].shutdown(socket.SHUT_WR)
+finished[1].sendall(b"nor this")
+finished[1].shutdown(socket.SHUT_WR)
 step()
-for client, server in (quiet, unread, refused):
+for client, server in pairs:
     linger(server, 0)
     keep.remove(server)
     server.close()
@@ -282,8 +285,8 @@ class DeadDescriptors(unittest.TestCase):
     def test_dead(self):
         with scenes.Actor("undead", DEAD) as actor, lib.Daemon(*OPTIONS):
             scenes.needs_bpf()
-            names = ("quiet", "unread", "refused")
-            ends = dict(zip(names, (actor.read() for _ in names)))
+            unread = {"quiet": 0, "unread": 10, "half-closed": 0, "finished": 8}
+            ends = dict(zip(unread, [actor.read() for _ in unread]))
             lib.wait_for(lambda: len(lib.sockets(f"pid={actor.pid}&state=established")) >= 4, "alive", 20)
             self.assertEqual(lib.sockets(f"pid={actor.pid}&state=closed"), [])
             actor.go()
@@ -292,7 +295,7 @@ class DeadDescriptors(unittest.TestCase):
             def dead():
                 rows = {h["fd"]: r for r in lib.sockets(f"pid={actor.pid}&state=closed&detail=full")
                         for h in r["holders"]}
-                return len(rows) == len(names) and rows
+                return len(rows) == len(unread) and rows
 
             rows = lib.wait_for(dead, "the descriptors of dead connections", 40)
             for name, (_, fd) in ends.items():
@@ -301,8 +304,9 @@ class DeadDescriptors(unittest.TestCase):
                 self.assertEqual([(h["pid"], h["comm"]) for h in row["holders"]], [(actor.pid, "undead")])
                 self.assertEqual(row["outcomes"]["close"]["segment"], "none", name)
                 self.assertIs(row["outcomes"]["close"]["certain"], True, name)
-                self.assertEqual(row["unread_bytes"], 10 if name == "unread" else 0, name)
-            self.assertEqual(rows[int(ends["quiet"][1])]["error"], "ECONNRESET")
+                # A FIN that was not read is no data.
+                self.assertEqual(row["unread_bytes"], unread[name], name)
+                self.assertEqual(row["error"], "EPIPE" if name == "finished" else "ECONNRESET", name)
             # A few of them are no finding.
             self.assertEqual(scenes.findings("dead-descriptor"), [])
             actor.go()

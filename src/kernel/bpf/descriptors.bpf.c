@@ -165,6 +165,7 @@ static __always_inline void read_addresses(const struct sock *sk, struct descrip
 static __always_inline void read_closed(const struct sock *sk, const struct tcp_sock *tp,
 					struct descriptor_row *row, struct closed_row *closed)
 {
+	const unsigned long done = 1UL << bpf_core_enum_value(enum sock_flags, SOCK_DONE);
 	const struct inet_sock *inet = (const void *)tp;
 
 	read_addresses(sk, row, closed);
@@ -179,6 +180,9 @@ static __always_inline void read_closed(const struct sock *sk, const struct tcp_
 	if (!closed->remote_port)
 		return;
 	closed->rqueue = tp->rcv_nxt - tp->copied_seq;
+	/* Of these one is the FIN, where one has come (net/ipv4/tcp_input.c:tcp_fin()). */
+	if (closed->rqueue && sk->__sk_common.skc_flags & done)
+		closed->rqueue--;
 	closed->wqueue = tp->write_seq - tp->snd_una;
 }
 

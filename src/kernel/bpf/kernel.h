@@ -174,6 +174,7 @@ struct bpf_iter__task_file {
 
 /* Only their names count; the numbers come from the kernel. */
 enum sock_flags {
+	SOCK_DONE = 1,
 	SOCK_LINGER = 4,
 };
 

@@ -54,7 +54,7 @@ struct closed_row {
 	__u8 remote[16];
 	__u16 local_port; /* host order */
 	__u16 remote_port; /* host order */
-	__u32 rqueue;
+	__u32 rqueue; /* without the FIN */
 	__u32 wqueue;
 	__u32 uid;
 	__u32 ifindex;

@@ -271,6 +271,40 @@ static const struct {
 	{ AF_INET6, "::ffff:127.0.0.1", true },
 };
 
+/* A FIN stands in the queue as one byte until it is read, and is none. */
+static const struct {
+	const char *sent;
+	bool read_all;
+	uint32_t unread;
+} finished[] = {
+	{ "", false, 0 },
+	{ "", true, 0 },
+	{ "0123456789", false, 10 },
+	{ "0123456789", true, 0 },
+};
+
+START_TEST(dead_with_a_fin)
+{
+	const struct linger reset = { 1, 0 };
+	struct tcpdiag_socket sk;
+	char buffer[16];
+
+	begin();
+	send(pair.server, finished[_i].sent, strlen(finished[_i].sent), 0);
+	shutdown(pair.server, SHUT_WR);
+	scene_nap(20);
+	while (finished[_i].read_all && recv(pair.client, buffer, sizeof(buffer), 0) > 0)
+		;
+	ck_assert_int_eq(setsockopt(pair.server, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset)), 0);
+	close(pair.server);
+	scene_nap(20);
+	sk = closed_of(pair.client);
+	ck_assert_uint_eq(sk.rqueue, finished[_i].unread);
+	ck_assert_uint_eq(sk.sk_err, EPIPE);
+	end();
+}
+END_TEST
+
 START_TEST(never_connected)
 {
 	struct sockaddr_in6 address;
@@ -327,6 +361,7 @@ Suite *suite(void)
 	c = tcase_create("closed");
 	tcase_set_timeout(c, 20);
 	tcase_add_test(c, dead_with_unread_data);
+	tcase_add_loop_test(c, dead_with_a_fin, 0, ARRAY_SIZE(finished));
 	tcase_add_loop_test(c, never_connected, 0, ARRAY_SIZE(idle));
 	tcase_add_test(c, disconnected);
 	suite_add_tcase(s, c);
