@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 
 #include "../harness.h"
+#include "collector/private.h"
 #include "live.h"
 
 START_TEST(test_sweep)
@@ -77,7 +78,7 @@ END_TEST
 /* ESTABLISHED, CLOSE-WAIT and FIN-WAIT-2 by the fast lane, then TIME-WAIT by the sweep. */
 START_TEST(test_a_life)
 {
-	int listening = listener(PORT, 5), ends[2];
+	int listening = listener(PORT, 5), ends[2], other;
 	const struct record *server, *one;
 	struct snapshot s;
 	int64_t born;
@@ -111,6 +112,16 @@ START_TEST(test_a_life)
 	ck_assert_uint_eq(s.record_count, 3);
 	ck_assert_ptr_eq(&s.records[one->peer], server);
 	ck_assert_ptr_eq(&s.records[server->peer], one);
+	/* Also where only the listeners were asked for, and the last record comes into the place of one. */
+	other = listener(PORT + 1, 1);
+	s = poll_now(LANE_SWEEP);
+	ck_assert_ptr_ne(need(&s, PORT + 1, 0), &s.records[s.record_count - 1]);
+	close(other);
+	ck_assert_int_eq(collector_pass(collector, PASS_LISTENERS), 0);
+	ck_assert_int_eq(collector_snapshot(collector, &s), 0);
+	ck_assert_uint_eq(s.record_count, 3);
+	one = need(&s, port, PORT);
+	ck_assert_ptr_eq(&s.records[one->peer], need(&s, PORT, port));
 
 	close(ends[1]); /* and now a TIME-WAIT, which the fast lane does not ask for */
 	wait_ms(30);
