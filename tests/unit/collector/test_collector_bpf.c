@@ -320,6 +320,36 @@ START_TEST(test_closed)
 }
 END_TEST
 
+/* What a finding is about is read in each fast poll, whatever its state. */
+START_TEST(test_flagged)
+{
+	int listening = listener(PORT, 5), ends[2];
+	const struct record *record;
+	struct snapshot s;
+
+	connection(listening, ends);
+	set_linger(ends[0], 0);
+	s = poll_now(LANE_SWEEP);
+	if (!has_bpf(&s))
+		return;
+	ck_assert_int_eq(collector_walk_owners(collector), 0);
+	s = poll_now(LANE_SWEEP);
+	record = need(&s, port_of(ends[0]), PORT);
+	ck_assert_uint_eq(record->sk.state, TCPDIAG_ESTABLISHED);
+	ck_assert_uint_ne(record->findings, 0);
+	set_linger(ends[0], 5);
+	set_linger(ends[1], 5);
+	s = poll_now(LANE_FAST);
+	record = need(&s, port_of(ends[0]), PORT);
+	ck_assert_int_eq(record->settings_ns, s.header->now_ns);
+	ck_assert_int_eq(record->sk.sk_lingertime_ms, 5000);
+	ck_assert_uint_eq(record->close_rule, TCPDIAG_RULE_CLOSE_FIN);
+	record = need(&s, PORT, port_of(ends[0]));
+	ck_assert_int_lt(record->settings_ns, s.header->now_ns);
+	ck_assert(!record->sk.linger);
+}
+END_TEST
+
 /* What was read in a queue is read again once it is accepted: its program may have set it. */
 START_TEST(test_accepted)
 {
@@ -492,6 +522,7 @@ Suite *suite(void)
 	tcase_set_timeout(tc, 60);
 	tcase_add_checked_fixture(tc, setup_bpf, teardown);
 	tcase_add_test(tc, test_new_sockets);
+	tcase_add_test(tc, test_flagged);
 	tcase_add_test(tc, test_accepted);
 	tcase_add_test(tc, test_pass);
 	tcase_add_test(tc, test_closed);
