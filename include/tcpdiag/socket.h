@@ -174,7 +174,10 @@ uint32_t tcpdiag_unsent_bytes(const struct tcpdiag_socket *sk);
 /* Bytes sent but not acknowledged, without a SYN or FIN. */
 uint32_t tcpdiag_unacked_bytes(const struct tcpdiag_socket *sk);
 
-/* The peer has sent its FIN and everything of ours is acknowledged. */
+/*
+ * The peer has sent its FIN and everything of ours is acknowledged. False of MPTCP sockets: what they have
+ * not sent yet stands in no row.
+ */
 bool tcpdiag_peer_finished(const struct tcpdiag_socket *sk);
 
 /**

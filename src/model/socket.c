@@ -75,10 +75,11 @@ uint32_t tcpdiag_unacked_bytes(const struct tcpdiag_socket *sk)
 	return sk->wqueue - control_byte(sk) - tcpdiag_unsent_bytes(sk);
 }
 
+/* What an MPTCP socket has not sent yet is in no queue of its row: nothing is said of it. */
 bool tcpdiag_peer_finished(const struct tcpdiag_socket *sk)
 {
-	return has_queues(sk) && fin_received(sk->state) && tcpdiag_unsent_bytes(sk) == 0 &&
-	       tcpdiag_unacked_bytes(sk) == 0;
+	return has_queues(sk) && !sk->mptcp && fin_received(sk->state) &&
+	       tcpdiag_unsent_bytes(sk) == 0 && tcpdiag_unacked_bytes(sk) == 0;
 }
 
 enum tcpdiag_attachment tcpdiag_attachment_guess(const struct tcpdiag_socket *sk)

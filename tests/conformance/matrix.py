@@ -17,7 +17,7 @@ UNREAD = {"nothing": "", "unread": "data 5", "fin": "", "urgent": "urgent 3", "a
 UNSENT = {"nothing": ("", ""), "unsent": ("window 4", "write 4; write 3"),
           "zero-window": ("window 0", "write 3")}
 REFERENCES = ("one", "several")
-FAMILIES = ("4", "6", "mapped")
+FAMILIES = ("4", "6", "mapped", "mptcp")
 
 # {pre} and {write}: UNSENT; {got}: UNREAD; {fin}: the peer's FIN, read unless it is to stay unread.
 STATES = {
@@ -48,6 +48,16 @@ OTHER_WAYS = (
     # The SYN goes out without the data that waits for a fast open's cookie.
     ("syn-sent", "nothing", "unsent", "connecting-with-data 4"),
 )
+# MPTCP, between two kernels: the other one acknowledges everything at once.
+MPTCP_STATES = {
+    "established": "pair mptcp; {write}; {got}",
+    "syn-sent": "mptcp; connecting",
+    "fin-wait-2": "pair mptcp; {write}; {got}; shut-acked",
+    "closed": "mptcp; socket",
+    "close-wait": "pair mptcp; {write}; {got}; {fin}",
+    "listening": "mptcp; listen",
+    "bound-inactive": "mptcp; bind",
+}
 FINISHED = ("time-wait", "close-wait", "last-ack", "closing")  # the peer's FIN has come
 UNCONNECTED = ("closed", "bound-inactive", "time-wait")  # for the descriptor
 HANDSHAKE = ("syn-sent", "syn-recv")
@@ -66,6 +76,18 @@ IMPOSSIBLE = (
     (FINISHED, ("ahead",), "the FIN empties the out-of-order queue"),
     (("fin-wait-2",), ("unsent",), "the FIN is acknowledged, and all that was before it"),
 )
+MPTCP_IMPOSSIBLE = (
+    (("syn-recv", "new-syn-recv", "fin-wait-1", "closing", "last-ack"), ANY,
+     "the other kernel answers at once"),
+    (("time-wait",), ANY, "its subflows are, the MPTCP socket is closed"),
+    (ANY, ("urgent",), "MPTCP has no urgent data"),
+    (ANY, ("ahead",), "loopback keeps the order"),
+    (ANY, ("unsent",), "two kernels: what is not sent waits for the window"),
+    (("closed", "bound-inactive", "listening", "syn-sent"), ("unread", "fin", "zero-window"),
+     "without a connection there is no data"),
+    (("established",), ("fin",), "the FIN leads into another state"),
+    (("fin-wait-2",), ("fin", "zero-window"), "the FIN is acknowledged, or has come: then it is closed"),
+)
 # close() waits for the FIN's acknowledgement there.
 BLOCKING = ("established", "syn-recv", "fin-wait-1", "closing", "close-wait", "last-ack")
 # poll() does not sleep where both directions are shut.
@@ -75,17 +97,22 @@ KINDS = ("dup", "poll", "fork", "message")
 DIMENSIONS = (STATES, OPS, LINGER, UNREAD, UNSENT, REFERENCES, FAMILIES)
 
 
-def impossible(state, unread, unsent):
+def impossible(state, unread, unsent, family):
     """Why there is no such socket, or None."""
-    return next((reason for states, values, reason in IMPOSSIBLE if state in states and
+    table = MPTCP_IMPOSSIBLE if family == "mptcp" else IMPOSSIBLE
+    return next((reason for states, values, reason in table
+                 if (states is ANY or state in states) and
                  (values is ANY or unread in values or unsent in values)), None)
 
 
-def way(state, unread, unsent):
+def way(state, unread, unsent, family):
     """The words that lead there."""
-    template = next((words for *key, words in OTHER_WAYS if key[0] == state and
-                     key[1] in ("", unread) and key[2] in ("", unsent)), STATES[state])
     pre, write = UNSENT[unsent]
+    if family == "mptcp":
+        template, write = MPTCP_STATES[state], "flood" if unsent == "zero-window" else ""
+    else:
+        template = next((words for *key, words in OTHER_WAYS if key[0] == state and
+                         key[1] in ("", unread) and key[2] in ("", unsent)), STATES[state])
     if state == "fin-wait-2":
         write = ""
     fin = "fin" if unread == "fin" or unread != "nothing" else "fin; eof"
@@ -111,12 +138,13 @@ def blocking(state, op, linger, unread, references):
 
 def rows_of(cell, number, full):
     state, op, linger, unread, unsent, references, family = cell
-    steps = [way(state, unread, unsent), LINGER[linger]]
+    steps = [way(state, unread, unsent, family), LINGER[linger]]
+    mptcp = {"protocol": "mptcp", "optional": True} if family == "mptcp" else {}
     name = "/".join(("matrix", family, state, op, "linger-" + linger, unread, unsent))
     for kind in kinds(state, number, full) if references == "several" else [""]:
         yield Row(f"{name}/{kind or 'one'}", "; ".join(filter(None, (*steps, kind and "hold " + kind))), op,
-                  family=family, about="listener" if state == "listening" else "flow",
-                  **blocking(state, op, linger, unread, references))
+                  family="4" if mptcp else family, about="listener" if state == "listening" else "flow",
+                  **mptcp, **blocking(state, op, linger, unread, references))
 
 
 def cells(full=False):
@@ -125,7 +153,7 @@ def cells(full=False):
     comes once for each kind of them.
     """
     for number, cell in enumerate(itertools.product(*DIMENSIONS)):
-        reason = impossible(cell[0], cell[3], cell[4])
+        reason = impossible(cell[0], cell[3], cell[4], cell[6])
         if reason:
             yield cell, None, reason
             continue

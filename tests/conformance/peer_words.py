@@ -2,6 +2,7 @@
 """The words of the peer: what it sends, and what a careful observer knows to be true from then on."""
 
 import errno
+import select
 
 from packet import ACK, FIN, PSH, RST, SYN
 from world import Truth, World
@@ -147,6 +148,10 @@ class PeerWords(World):
 
     def do_fin(self):
         self.peer.fin()
+        if self.loopback:
+            poll = select.poll()
+            poll.register(self.sock.fileno(), select.POLLRDHUP)
+            poll.poll(500)
         if not self.truth.peer_fin:
             self.finished(self.truth.unread > 0)
 

@@ -16,10 +16,10 @@ from packet import ACK, SYN
 from peer import ISN, KernelPeer
 from walk import walk
 from peer_words import PeerWords
-from world import CannotMake, Truth
+from world import IPPROTO_MPTCP, CannotMake, Truth
 
 TCP_LINGER2, TCP_USER_TIMEOUT, TCP_REPAIR, TCP_FASTOPEN = 8, 18, 19, 23
-IPPROTO_MPTCP, MSG_FASTOPEN = 262, 0x20000000
+MSG_FASTOPEN = 0x20000000
 
 
 def speak(world, text):
@@ -35,6 +35,10 @@ class Words(PeerWords):
 
     # ---- sockets and their options ----
 
+    def do_mptcp(self):
+        """What is made from here on speaks it."""
+        self.mptcp = True
+
     def do_socket(self):
         self.need_socket()
 
@@ -42,7 +46,8 @@ class Words(PeerWords):
         """To a port of the application's choice: that one is kept after the connection's end."""
         self.need_socket()
         self.sock.bind(self.sockaddr(self.address(net.LOCAL, self.wire.new_bound())))
-        self.truth.state, self.truth.visible, self.bound = "bound-inactive", True, True
+        if not self.mptcp:  # whose diagnostics have no row for it
+            self.truth.state, self.truth.visible, self.bound = "bound-inactive", True, True
 
     def do_sysctl(self, name, value):
         self.set_sysctl(name, value)
@@ -184,6 +189,7 @@ class Words(PeerWords):
             self.sock = self.keep(socket.socket(socket.AF_INET, socket.SOCK_STREAM, number))
         except OSError as error:
             raise CannotMake(f"no {protocol}: {error}") from error
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)  # not much makes it full
         listener.bind(("127.0.0.1", 0))
         listener.listen(1)
         remote = listener.getsockname()
@@ -199,6 +205,24 @@ class Words(PeerWords):
         other.recv(1)
         self.truth.unacked = 0
         self.pump(0.04)
+
+    def do_flood(self):
+        """Two kernels: until the other's window is closed."""
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16384)
+        self.sock.setblocking(False)
+        try:
+            while True:
+                self.sock.send(bytes(4096))
+        except BlockingIOError:
+            pass
+        self.pump(0.05)
+        self.truth.unsent = 1  # how much, nobody counts
+
+    def do_shut_acked(self):
+        """Two kernels: the FIN, which is acknowledged at once."""
+        self.do_shut("wr")
+        self.pump(0.05)
+        self.truth.state = "fin-wait-2"
 
     def do_sibling(self):
         """Another listener on the same port."""
@@ -294,7 +318,8 @@ class Words(PeerWords):
             self.truth.unsent = 0
             self.truth.our_fin = "sent"
             self.sent += size + 1
-            self.await_sent()
+            if not self.loopback:
+                self.await_sent()
         else:
             self.truth.our_fin = "queued"
 

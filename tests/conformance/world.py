@@ -16,6 +16,9 @@ from packet import ACK, RST
 from peer import Peer
 
 
+IPPROTO_MPTCP = 262
+
+
 class CannotMake(Exception):
     """The kernel did not come into the state that was wanted."""
 
@@ -51,6 +54,7 @@ class World:
         self.told = {"linger": "off", "linger2": 0, "repair": 0}
         self.user_timeout = self.siblings = 0
         self.untold = False  # BPF reads something that is not among `told`
+        self.mptcp = False
         self.no_minis = False  # leave the connection's minisocket aside
         self.far = False  # something waits behind a gap that stays
         self.corked = self.urgent = self.received = False
@@ -143,7 +147,10 @@ class World:
 
     def new_socket(self):
         kind = socket.AF_INET if self.family == "4" else socket.AF_INET6
-        sock = self.keep(socket.socket(kind, socket.SOCK_STREAM))
+        try:
+            sock = self.keep(socket.socket(kind, socket.SOCK_STREAM, IPPROTO_MPTCP if self.mptcp else 0))
+        except OSError as error:
+            raise CannotMake(f"no MPTCP: {error}") from error
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if self.family == "mapped":
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
