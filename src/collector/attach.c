@@ -256,11 +256,13 @@ static void judge_walk(const struct attach *attach, struct record *record, bool 
 	bool asked_before = record->flags & RECORD_OWNERS_KNOWN;
 	/* Of two walks that found nobody the one before counts only where it looked for this inode too. */
 	bool began_after = (int16_t)(attach->pass - record->owner_pass) > 0;
+	/* What no dump shows this walk itself has found, descriptor by descriptor. */
+	bool found = record->sk.state == TCPDIAG_CLOSE && record->holders;
 
 	record->flags &= (uint8_t)~RECORD_OWNERS_KNOWN;
 	if (record->holders && record->sk.attachment == TCPDIAG_UNHELD)
 		record->sk.attachment = TCPDIAG_HELD;
-	if (!began_after || !attach->clean || !complete)
+	if (!(began_after || found) || !attach->clean || !complete)
 		return;
 	record->flags |= RECORD_OWNERS_KNOWN;
 	record->owner_pass = (uint16_t)(attach->pass - 1);

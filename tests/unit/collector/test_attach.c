@@ -255,6 +255,24 @@ START_TEST(test_new_between_walks)
 }
 END_TEST
 
+/* A dead connection comes from the walk itself, which has seen each of its descriptors. */
+START_TEST(test_found_by_the_walk)
+{
+	struct record record = held(50);
+
+	add_process(7, "nginx", 1);
+	add_socket(7, 3, 50);
+	add_socket(7, 4, 50);
+	walk();
+	record.sk.state = TCPDIAG_CLOSE;
+	record.owner_pass = pass;
+	poll_records(&record, 1, true);
+	ck_assert_uint_ne(record.flags & RECORD_OWNERS_KNOWN, 0);
+	ck_assert_uint_ne(record.sk.known & TCPDIAG_KNOWS_DESCRIPTORS, 0);
+	ck_assert_uint_eq(record.sk.descriptors, 2);
+}
+END_TEST
+
 START_TEST(test_unheld_takes_two_walks)
 {
 	struct record record;
@@ -449,6 +467,7 @@ Suite *suite(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, test_holders);
 	tcase_add_test(tc, test_new_between_walks);
+	tcase_add_test(tc, test_found_by_the_walk);
 	tcase_add_test(tc, test_unheld_takes_two_walks);
 	tcase_add_test(tc, test_unreadable);
 	tcase_add_test(tc, test_creator_and_reused_pid);
