@@ -16,6 +16,7 @@ import socket
 import sys
 import time
 import traceback
+from dataclasses import replace
 
 import net
 from oracle import Ask
@@ -23,7 +24,8 @@ from scenario import LIMIT, scenario
 
 ROWS_OF_A_NAMESPACE = 400
 TRIES, RETRIES = 3, 4  # of a row that could not be made; at a time
-PATIENCE = 20  # seconds for a row that should not take one
+PATIENCE = 30  # seconds for a row that should not take one
+SHRINKING = 5  # seconds
 SLOW = 0.4  # seconds from which on a row is one that waits
 
 
@@ -42,6 +44,19 @@ class Namespace:
         self.ask.end()
 
 
+def shrunk(row, report, namespace):
+    """A walk that disagrees, without the words that it does not need for that. Begins with the same."""
+    words, kind = report["said"].split("; "), [text.split(":")[0] for text in report["wrong"]]
+    begun, number = time.monotonic(), len(words)
+    while number > 1 and time.monotonic() - begun < SHRINKING:
+        number -= 1
+        less = "; ".join(words[:number] + words[number + 1:])
+        again = scenario(replace(row, steps=less), namespace.wire, namespace.ask)
+        if [text.split(":")[0] for text in again["wrong"]] == kind:
+            words = less.split("; ")
+    return "; ".join(words)
+
+
 def work(channel, rows):
     """The worker: the number of a row comes in, its report goes out."""
     stream = channel.makefile("rw", encoding="utf-8", newline="\n")
@@ -58,8 +73,10 @@ def work(channel, rows):
             report = scenario(row, namespace.wire, namespace.ask)
         except Exception as error:  # of the surroundings: the next row gets others
             report = {"wrong": [f"{type(error).__name__}: {error}", traceback.format_exc()], "rule": None,
-                      "note": "", "said": ""}
+                      "note": "", "said": "", "shrunk": ""}
         report["seconds"] = time.monotonic() - begun
+        if report["wrong"] and report["said"]:
+            report["shrunk"] = shrunk(row, report, namespace)
         if namespace:
             namespace.rows += 1
             if report["wrong"] or "unmade" in report or row.fresh:
@@ -113,7 +130,8 @@ class Worker:
         seconds = time.monotonic() - self.begun
         self.end()
         self.start()
-        return {"unmade": why, "wrong": [], "rule": None, "note": "", "said": "", "seconds": seconds}
+        return {"unmade": why, "wrong": [], "rule": None, "note": "", "said": "",
+                "shrunk": "", "seconds": seconds}
 
     def end(self):
         self.channel.close()

@@ -5,8 +5,9 @@ import collections
 
 import matrix
 
-COLUMNS = tuple((f"close, linger {linger}", ("close", linger)) for linger in matrix.LINGER) + \
-    tuple((op.replace("_", " "), (op, None)) for op in matrix.OPS[1:])
+COLUMNS = (("close()", ("close", "off")), ("linger 0", ("close", "0")), ("1 s", ("close", "1s")),
+           ("forever", ("close", "forever")), ("exit", ("exit", None)), ("SHUT_RD", ("shutdown_read", None)),
+           ("SHUT_WR", ("shutdown_write", None)), ("SHUT_RDWR", ("shutdown_both", None)))
 WORDS = ("agreed", "disagreed", "could not be made", "cannot exist")
 BEGIN, END = "<!-- conformance -->", "<!-- /conformance -->"
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import net
 from check import ABORTS
 from holders import Sleeper, child_that_waits
-from packet import FIN, RST
+from packet import ACK, FIN, RST
 from words import Words
 from world import CannotMake
 
@@ -41,6 +41,7 @@ class Observation:
     later_fin: bool = False  # after the call was ended from outside
     resets: int = 0  # of the flow in question
     other_resets: int = 0
+    answers: int = 0  # resets that answer segments for nobody
     rows: list = field(default_factory=list)
     descriptor_state: int = None  # tcpi_state, where the descriptor is still open
     interrupted: bool = False  # the call was ended from outside: the rows are from before that
@@ -107,7 +108,9 @@ class Scene(Words):
 
     def look(self, told=False):
         """@told: the question before the operation, with everything."""
+        begun = time.monotonic()
         rows = self.ask(*self.question, *(self.inputs() if told else []))["rows"]
+        self.lateness = max(self.lateness, time.monotonic() - begun)
         return [row for row in rows if (self.aimed != "listener" or row["inode"] in (0, self.inode)) and
                 (row["kind"] == "full" or not self.no_minis)]
 
@@ -187,6 +190,9 @@ class Scene(Words):
         seen.segments = self.wire.seen[mark:]
         seen.new_fin = bool(self.peer and self.peer.fins > fins)
         resets = [s for s in seen.segments if s.flags & RST]
+        if self.loopback:  # what the other kernel had under way meets no socket any more: RFC 9293, 3.10.7.1
+            seen.answers = sum(not s.flags & ACK for s in resets)
+            resets = [s for s in resets if s.flags & ACK]
         seen.resets = sum(self.aimed == "flow" and self.peer is not None and
                           s.target == self.peer.remote for s in resets)
         seen.other_resets = len(resets) - seen.resets
@@ -287,4 +293,6 @@ class Scene(Words):
                 return time.monotonic() - start
             if time.monotonic() - start > limit:
                 return None
+            begun = time.monotonic()
             self.pump(pause)
+            self.lateness = max(self.lateness, time.monotonic() - begun - pause)
