@@ -27,7 +27,7 @@ static void join_pass(const struct poll *p, struct record *record)
 		return;
 	settings = owners_settings(walk->owners, run->settings);
 	if (settings)
-		settings_join(record, settings, owners_result_ns(walk->owners));
+		settings_join(record, settings, READING_PASS, owners_result_ns(walk->owners));
 }
 
 static int add_listener(const struct poll *p, struct record *records, uint32_t position)

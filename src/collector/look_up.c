@@ -5,6 +5,9 @@
  * descriptor. All else changes rarely, and is as old as the last pass.
  *
  * What a socket in a queue was cloned with nobody can change before it is accepted: once is enough until then.
+ *
+ * A look-up waits for memory and for little else. So a socket that was there before is looked up while its dump is
+ * under way, a few hundred rows behind: the kernel has just had it in its hands.
  */
 #include <errno.h>
 #include <string.h>
@@ -14,7 +17,7 @@
 #include "collector/settings.h"
 #include "model/macro.h"
 
-#define LOOK_UPS_MAX 131072U /* in one poll: some 50 ms */
+#define LOOK_UPS_MAX 131072U /* in one poll: behind the dump, and as many of what it brings */
 #define REREAD_NS (30 * NSEC_PER_SEC) /* where there are no passes */
 
 bool look_up_can(const struct tcpdiag_socket *sk)
@@ -42,15 +45,63 @@ static int64_t reread(const struct poll *p)
 	return p->c->walk.bpf ? 0 : MAX(p->now_ns - REREAD_NS, (int64_t)0);
 }
 
+/* Return: 0 or -errno of the reader. */
+static int run(struct poll *p, struct record *records, const uint32_t *positions, uint32_t count)
+{
+	const struct tcpdiag_socket *sockets[LOOK_UP_MAX] = {};
+	struct socket_settings answers[LOOK_UP_MAX];
+	uint32_t i;
+	int r;
+
+	for (i = 0; i < count; i++)
+		sockets[i] = &records[positions[i]].sk;
+	r = settings_look_up(p->c->bpf, sockets, count, answers);
+	if (r < 0)
+		return r;
+	for (i = 0; i < count; i++)
+		settings_join(&records[positions[i]], &answers[i], READING_LOOK_UP, p->now_ns);
+	return 0;
+}
+
+void look_up_flush(struct poll *p)
+{
+	int64_t began = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+	uint32_t count;
+
+	if (!p->warm_count)
+		return;
+	p->look_up_error = run(p, snapshot_writer_records(&p->w, &count), p->warm, p->warm_count);
+	p->warm_total += p->warm_count;
+	p->warm_count = 0;
+	p->look_up_ns += clock_ns(CLOCK_THREAD_CPUTIME_ID) - began;
+}
+
+static bool is_due(const struct poll *p, const struct record *record, bool anew)
+{
+	if (!p->look_up || p->look_up_error || record->settings_ns >= p->now_ns)
+		return false;
+	return look_up_is_due(record, reread(p)) || (anew && look_up_can(&record->sk));
+}
+
 int look_up_note(struct poll *p, const struct record *record, uint32_t position, bool anew)
 {
 	struct collector *c = p->c;
 
-	if (!p->look_up)
-		return 0;
-	if (!look_up_is_due(record, reread(p)) && !(anew && look_up_can(&record->sk)))
+	if (!is_due(p, record, anew))
 		return 0;
 	return push_number(&c->asked, &c->asked_room, &p->asked_count, position);
+}
+
+int look_up_soon(struct poll *p, const struct record *record, uint32_t position, bool anew)
+{
+	if (p->warm_total >= LOOK_UPS_MAX)
+		return look_up_note(p, record, position, anew);
+	if (!is_due(p, record, anew))
+		return 0;
+	p->warm[p->warm_count++] = position;
+	if (p->warm_count == LOOK_UP_WARM)
+		look_up_flush(p);
+	return 0;
 }
 
 void look_up_begin(struct poll *p)
@@ -104,24 +155,6 @@ static int gather(struct poll *p, const struct record *records, uint32_t count)
 	return r;
 }
 
-/* Return: 0 or -errno of the reader. */
-static int run(struct poll *p, struct record *records, const uint32_t *positions, uint32_t count)
-{
-	const struct tcpdiag_socket *sockets[LOOK_UP_MAX] = {};
-	struct socket_settings answers[LOOK_UP_MAX];
-	uint32_t i;
-	int r;
-
-	for (i = 0; i < count; i++)
-		sockets[i] = &records[positions[i]].sk;
-	r = settings_look_up(p->c->bpf, sockets, count, answers);
-	if (r < 0)
-		return r;
-	for (i = 0; i < count; i++)
-		settings_join(&records[positions[i]], &answers[i], p->now_ns);
-	return 0;
-}
-
 /* All that was asked for, or so many of them in turns that a poll stays a poll. */
 static int run_all(struct poll *p, struct record *records)
 {
@@ -156,12 +189,13 @@ int poll_look_up(struct poll *p)
 		r = gather(p, records, count);
 	if (r < 0)
 		return r;
-	r = run_all(p, records);
-	c->reader.look_up_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID) - began;
-	c->reader.look_up_error = r;
-	if (r < 0)
+	if (!p->look_up_error)
+		p->look_up_error = run_all(p, records);
+	c->reader.look_up_ns = p->look_up_ns + clock_ns(CLOCK_THREAD_CPUTIME_ID) - began;
+	c->reader.look_up_error = p->look_up_error;
+	if (p->look_up_error)
 		reader_broke_off(c);
-	else if (p->asked_count)
+	else if (p->asked_count || p->warm_total)
 		reader_answered(c, p->now_ns);
 	return 0;
 }

@@ -57,15 +57,13 @@ static bool is_same(const struct tcpdiag_socket *a, const struct tcpdiag_socket 
 
 void peers_begin(struct peers *peers)
 {
-	if (peers->count)
-		memset(peers->filter, 0, sizeof(peers->filter));
 	peers->count = 0;
+	peers->filter_bits = 0;
 }
 
 int peers_want(struct peers *peers, const struct record *records, uint32_t position)
 {
 	const struct tcpdiag_socket *sk = &records[position].sk;
-	uint32_t bit = peers_filter_bit(sk->remote_port, sk->local_port);
 
 	if (!is_end(sk))
 		return 0;
@@ -78,35 +76,37 @@ int peers_want(struct peers *peers, const struct record *records, uint32_t posit
 		peers->wishes = wishes;
 		peers->room = room;
 	}
-	peers->wishes[peers->count++] = (struct peer_wish){ .position = position,
-							    .found = RECORD_NONE };
-	peers->filter[bit / 64] |= 1ULL << bit % 64;
+	/* Found by whoever is at the other end, in whose words the ends are swapped. */
+	peers->wishes[peers->count++] = (struct peer_wish){
+		.position = position,
+		.tag = hash(sk->netns, sk->remote, sk->remote_port, sk->local, sk->local_port),
+		.filter_bit = peers_filter_bit(sk->remote_port, sk->local_port),
+		.found = RECORD_NONE,
+	};
 	return 0;
 }
 
-/* Found by whoever is at the other end, in whose words the ends are swapped. */
 static void insert(struct peers *peers, const struct record *records, uint32_t number)
 {
 	struct peer_wish *wish = &peers->wishes[number];
 	const struct tcpdiag_socket *sk = &records[wish->position].sk;
-	uint32_t *head = &peers->heads[hash(sk->netns, sk->remote, sk->remote_port, sk->local,
-					    sk->local_port) &
-				       (peers->head_count - 1)];
+	uint32_t *head = &peers->heads[wish->tag & (peers->head_count - 1)];
 	uint32_t at;
 
-	for (at = *head; at; at = peers->wishes[at - 1].next)
-		if (is_same(&records[peers->wishes[at - 1].position].sk, sk))
-			wish->many = peers->wishes[at - 1].many = true;
+	for (at = *head; at; at = peers->wishes[at - 1].next) {
+		struct peer_wish *other = &peers->wishes[at - 1];
+
+		if (other->tag == wish->tag && is_same(&records[other->position].sk, sk))
+			wish->many = other->many = true;
+	}
 	wish->next = *head;
 	*head = number + 1;
 }
 
-int peers_index(struct peers *peers, const struct record *records)
+static int make_table(struct peers *peers)
 {
-	uint32_t count = HEADS_MIN, i;
+	uint32_t count = HEADS_MIN;
 
-	if (!peers->count)
-		return 0;
 	while (count < peers->count)
 		count *= 2;
 	if (count > peers->head_room || count < peers->head_room / 8) {
@@ -119,6 +119,41 @@ int peers_index(struct peers *peers, const struct record *records)
 	}
 	peers->head_count = count;
 	memset(peers->heads, 0, count * sizeof(*peers->heads));
+	return 0;
+}
+
+static int make_filter(struct peers *peers)
+{
+	uint32_t bits = PEERS_FILTER, i;
+
+	while (bits / 16 < peers->count && bits < 1U << 31)
+		bits *= 2;
+	if (bits > peers->filter_room || bits < peers->filter_room / 8) {
+		uint64_t *filter = reallocarray(peers->filter, bits / 64, sizeof(*filter));
+
+		if (!filter)
+			return -ENOMEM;
+		peers->filter = filter;
+		peers->filter_room = bits;
+	}
+	memset(peers->filter, 0, bits / 8);
+	for (i = 0; i < peers->count; i++) {
+		uint32_t bit = peers->wishes[i].filter_bit & (bits - 1);
+
+		peers->filter[bit / 64] |= 1ULL << bit % 64;
+	}
+	peers->filter_bits = bits;
+	return 0;
+}
+
+int peers_index(struct peers *peers, const struct record *records)
+{
+	uint32_t i;
+
+	if (!peers->count)
+		return 0;
+	if (make_table(peers) < 0 || make_filter(peers) < 0)
+		return -ENOMEM;
 	for (i = 0; i < peers->count; i++)
 		insert(peers, records, i);
 	return 0;
@@ -127,17 +162,18 @@ int peers_index(struct peers *peers, const struct record *records)
 void peers_meet(struct peers *peers, const struct record *records, uint32_t position)
 {
 	const struct tcpdiag_socket *sk = &records[position].sk;
-	uint32_t at;
+	uint32_t at, tag;
 
 	if (!peers->count || !is_end(sk))
 		return;
-	at = peers->heads[hash(sk->netns, sk->local, sk->local_port, sk->remote, sk->remote_port) &
-			  (peers->head_count - 1)];
-	for (; at; at = peers->wishes[at - 1].next) {
+	tag = hash(sk->netns, sk->local, sk->local_port, sk->remote, sk->remote_port);
+	for (at = peers->heads[tag & (peers->head_count - 1)]; at;
+	     at = peers->wishes[at - 1].next) {
 		struct peer_wish *wish = &peers->wishes[at - 1];
 
 		/* One that is connected to itself has no other end. */
-		if (wish->position == position || !is_swapped(&records[wish->position].sk, sk))
+		if (wish->tag != tag || wish->position == position ||
+		    !is_swapped(&records[wish->position].sk, sk))
 			continue;
 		if (wish->found != RECORD_NONE)
 			wish->many = true;
@@ -170,5 +206,6 @@ void peers_done(struct peers *peers)
 {
 	free(peers->wishes);
 	free(peers->heads);
+	free(peers->filter);
 	*peers = (struct peers){};
 }

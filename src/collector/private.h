@@ -115,6 +115,8 @@ struct collector {
 	void *published_context;
 };
 
+#define LOOK_UP_WARM 256U
+
 /* One poll. */
 struct poll {
 	struct collector *c;
@@ -128,6 +130,10 @@ struct poll {
 	struct snapshot before; /* all empty: there was none */
 	uint32_t order_count, fresh_count, besides_count, concerned_count, asked_count;
 	bool look_up; /* sockets can be looked up */
+	int look_up_error; /* -errno where that has failed in this poll */
+	int64_t look_up_ns; /* CPU time that it took */
+	uint32_t warm[LOOK_UP_WARM]; /* records whose sockets the kernel has just dumped */
+	uint32_t warm_count, warm_total;
 	int64_t settings_ns; /* when the walk began whose settings are new; 0: they are in the records */
 	uint32_t appended; /* records from here on are new to the fast lane */
 	uint32_t rows; /* that the kernel gave */
@@ -222,6 +228,10 @@ bool look_up_can(const struct tcpdiag_socket *sk);
 bool look_up_is_due(const struct record *record, int64_t reread_ns);
 /* A record, at its place; @anew: somebody else has it since the last poll. 0 or -ENOMEM. */
 int look_up_note(struct poll *p, const struct record *record, uint32_t position, bool anew);
+/* The same for one that the dump has just brought, and that has its history: with the next few. */
+int look_up_soon(struct poll *p, const struct record *record, uint32_t position, bool anew);
+/* The few that are left, before records move. */
+void look_up_flush(struct poll *p);
 /* Before the records are judged. 0 or -ENOMEM; what the reader fails with is said in its source. */
 int poll_look_up(struct poll *p);
 

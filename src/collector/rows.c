@@ -58,7 +58,6 @@ int poll_place(struct poll *p, struct record *record)
 {
 	struct collector *c = p->c;
 	uint32_t position, count;
-	bool anew = false;
 	int r;
 
 	p->rows++;
@@ -85,10 +84,11 @@ int poll_place(struct poll *p, struct record *record)
 		const struct record *old = &p->before.records[position];
 
 		carry(p, record, old);
-		anew = old->sk.inode != record->sk.inode;
-	} else if (push_number(&c->fresh, &c->fresh_room, &p->fresh_count, count - 1) < 0)
+		return look_up_soon(p, record, count - 1, old->sk.inode != record->sk.inode);
+	}
+	if (push_number(&c->fresh, &c->fresh_room, &p->fresh_count, count - 1) < 0)
 		return -ENOMEM;
-	return look_up_note(p, record, count - 1, anew);
+	return look_up_note(p, record, count - 1, false);
 }
 
 /* What stays unread above the limit is counted. Return: as sock_diag_next(). */
@@ -233,6 +233,7 @@ static int sweep(struct poll *p)
 	r = sweep_dump(p, IPPROTO_TCP);
 	if (r < 0)
 		return r;
+	look_up_flush(p);
 	snapshot_writer_records(&p->w, &plain);
 	r = sweep_mptcp(p);
 	if (r < 0)
@@ -313,8 +314,11 @@ int poll_put(struct poll *p, struct record *row)
 		keep_children(&row->sk, &old->sk);
 		if (of_pass)
 			closed_seen(row);
-		if (position < count)
+		if (position < count) {
 			records[position] = *row;
+			if (!of_pass && look_up_soon(p, row, position, false) < 0)
+				return -ENOMEM;
+		}
 		/* It has just come into a state that this pass covers. */
 		if (!(covered(p->pass) & TCPDIAG_STATE_BIT(old->sk.state)))
 			return push_number(&c->besides, &c->besides_room, &p->besides_count,
@@ -394,6 +398,7 @@ static int fast(struct poll *p)
 	if (r < 0)
 		return r;
 	r = fast_dump(p, states);
+	look_up_flush(p);
 	if (r >= 0 && closed)
 		r = poll_put_closed(p);
 	if (r < 0)

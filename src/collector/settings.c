@@ -2,7 +2,8 @@
 /*
  * Readings come at different times: each pass over the descriptors, and look-ups in between. The newest one
  * counts, and of the references the smaller of the last two: a thread inside recv() or poll() holds one more
- * for a while, and only what stays is worth a word.
+ * for a while, and only what stays is worth a word. A look-up can only make that number smaller: what it reads
+ * more may be a new descriptor, which the next pass counts.
  */
 #include "collector/settings.h"
 
@@ -67,7 +68,8 @@ static void judge_anew(struct record *record, const struct tcpdiag_socket *befor
 		record->flags |= RECORD_UNJUDGED;
 }
 
-bool settings_join(struct record *record, const struct socket_settings *settings, int64_t when_ns)
+bool settings_join(struct record *record, const struct socket_settings *settings,
+		   enum reading reading, int64_t when_ns)
 {
 	const struct tcpdiag_socket before = record->sk;
 
@@ -76,6 +78,9 @@ bool settings_join(struct record *record, const struct socket_settings *settings
 		return false;
 	settings_apply(settings, &record->sk);
 	steady(&record->sk, before.known & TCPDIAG_KNOWS_REFERENCES, before.references);
+	if (reading == READING_LOOK_UP)
+		record->sk.steady_references = MIN(record->sk.steady_references,
+						   before.steady_references);
 	record->sk.inherited = false;
 	record->settings_ns = when_ns;
 	if (settings_closing(&record->sk) && record->sk.attachment == TCPDIAG_HELD)

@@ -19,6 +19,11 @@
 /* @new->sk is filled in by a dump, or by a reader that knows the settings itself. */
 void settings_carry(struct record *new, const struct record *old);
 
+enum reading {
+	READING_PASS, /* with all descriptors, whose number goes with that of the references */
+	READING_LOOK_UP, /* in between: how many descriptors there are now nobody knows */
+};
+
 /**
  * settings_join() - a reading that was taken at @when_ns
  *
@@ -27,7 +32,8 @@ void settings_carry(struct record *new, const struct record *old);
  *
  * Return: whether it was taken over.
  */
-bool settings_join(struct record *record, const struct socket_settings *settings, int64_t when_ns);
+bool settings_join(struct record *record, const struct socket_settings *settings,
+		   enum reading reading, int64_t when_ns);
 
 /*
  * A connection that waits in a queue was cloned from its listener (net/core/sock.c:sk_clone_lock()), options

@@ -184,15 +184,15 @@ START_TEST(test_join)
 
 	/* Not this socket, and no socket at all. */
 	other.cookie = 6;
-	ck_assert(!settings_join(&record, &other, 1000 * S));
+	ck_assert(!settings_join(&record, &other, READING_PASS, 1000 * S));
 	other.cookie = 0;
 	record.sk.cookie = 0;
-	ck_assert(!settings_join(&record, &other, 1000 * S));
+	ck_assert(!settings_join(&record, &other, READING_PASS, 1000 * S));
 	record.sk.cookie = 5;
 	ck_assert_uint_eq(record.sk.known, 0);
 	ck_assert_uint_eq(record.flags, 0);
 
-	ck_assert(settings_join(&record, &reading, 1000 * S));
+	ck_assert(settings_join(&record, &reading, READING_PASS, 1000 * S));
 	ck_assert_int_eq(record.settings_ns, 1000 * S);
 	ck_assert(record.sk.linger);
 	ck_assert_int_eq(record.sk.sk_lingertime_ms, 0);
@@ -203,16 +203,43 @@ START_TEST(test_join)
 
 	/* The same once more: no other verdict. One that is older tells nothing. */
 	record.flags = 0;
-	ck_assert(settings_join(&record, &reading, 1001 * S));
+	ck_assert(settings_join(&record, &reading, READING_PASS, 1001 * S));
 	ck_assert_uint_eq(record.flags, 0);
 	other = reading;
 	other.flags = 0;
-	ck_assert(!settings_join(&record, &other, 1001 * S));
-	ck_assert(!settings_join(&record, &other, 999 * S));
+	ck_assert(!settings_join(&record, &other, READING_PASS, 1001 * S));
+	ck_assert(!settings_join(&record, &other, READING_PASS, 999 * S));
 	ck_assert(record.sk.linger);
-	ck_assert(settings_join(&record, &other, 1002 * S));
+	ck_assert(settings_join(&record, &other, READING_PASS, 1002 * S));
 	ck_assert(!record.sk.linger);
 	ck_assert_uint_ne(record.flags & RECORD_UNJUDGED, 0);
+}
+END_TEST
+
+/* A descriptor that is new since the last pass must not pass for a thread inside recv(). */
+START_TEST(test_look_up_is_not_steady)
+{
+	static const struct {
+		enum reading reading;
+		uint32_t references, steady;
+	} readings[] = {
+		{ READING_PASS, 1, 0 },	   { READING_PASS, 1, 1 },    { READING_LOOK_UP, 2, 1 },
+		{ READING_LOOK_UP, 2, 1 }, { READING_PASS, 2, 2 },    { READING_LOOK_UP, 1, 1 },
+		{ READING_LOOK_UP, 2, 1 }, { READING_LOOK_UP, 0, 0 }, { READING_LOOK_UP, 2, 0 },
+		{ READING_PASS, 3, 2 },
+	};
+	struct record record = { .sk = { .cookie = 5, .inode = 7 } };
+	size_t i;
+
+	for (i = 0; i < sizeof(readings) / sizeof(readings[0]); i++) {
+		struct socket_settings now = { .cookie = 5,
+					       .references = readings[i].references,
+					       .flags = SETTINGS_KNOWS_REFERENCES };
+
+		ck_assert(settings_join(&record, &now, readings[i].reading, (int64_t)(i + 1) * S));
+		ck_assert_uint_eq(record.sk.references, readings[i].references);
+		ck_assert_uint_eq(record.sk.steady_references, readings[i].steady);
+	}
 }
 END_TEST
 
@@ -228,11 +255,11 @@ START_TEST(test_steady_references)
 
 	for (i = 0; i < ARRAY_SIZE(readings); i++) {
 		now.references = readings[i].references;
-		ck_assert(settings_join(&record, &now, readings[i].when * S));
+		ck_assert(settings_join(&record, &now, READING_PASS, readings[i].when * S));
 		ck_assert_uint_eq(record.sk.steady_references, readings[i].steady);
 		/* A second look in the same poll does not count. */
 		now.references = 1;
-		ck_assert(!settings_join(&record, &now, readings[i].when * S));
+		ck_assert(!settings_join(&record, &now, READING_PASS, readings[i].when * S));
 		ck_assert_uint_eq(record.sk.steady_references, readings[i].steady);
 	}
 }
@@ -245,7 +272,7 @@ START_TEST(test_closing)
 	struct socket_settings now = reading;
 
 	now.references = 0;
-	ck_assert(settings_join(&record, &now, 1000 * S));
+	ck_assert(settings_join(&record, &now, READING_PASS, 1000 * S));
 	ck_assert(settings_closing(&record.sk));
 	ck_assert_uint_eq(record.sk.attachment, TCPDIAG_UNHELD);
 	ck_assert_int_eq(tcpdiag_unheld_reason(&record.sk), TCPDIAG_UNHELD_CLOSING);
@@ -258,7 +285,7 @@ START_TEST(test_closing)
 	/* Where the file could not be reached 0 says nothing. */
 	record = unread();
 	now.flags = 0;
-	ck_assert(settings_join(&record, &now, 1000 * S));
+	ck_assert(settings_join(&record, &now, READING_PASS, 1000 * S));
 	ck_assert_uint_eq(record.sk.attachment, TCPDIAG_HELD);
 	ck_assert(!settings_closing(&record.sk));
 }
@@ -302,7 +329,7 @@ START_TEST(test_inherit)
 
 	/* Its own reading wins, and stays; who takes it over is still the listener's to say. */
 	ck_assert(settings_join(&child, &(struct socket_settings){ .cookie = 5, .linger2_ms = 9 },
-				1000 * S));
+				READING_PASS, 1000 * S));
 	settings_inherit(&child, &listener);
 	ck_assert(!child.sk.inherited && !child.sk.linger);
 	ck_assert_int_eq(child.sk.linger2_ms, 9);
@@ -321,7 +348,7 @@ START_TEST(test_subflow)
 	struct socket_settings now = reading;
 
 	now.flags |= SETTINGS_KNOWS_SUBFLOW | SETTINGS_SUBFLOW;
-	ck_assert(settings_join(&record, &now, 1000 * S));
+	ck_assert(settings_join(&record, &now, READING_PASS, 1000 * S));
 	ck_assert(record.sk.mptcp_subflow);
 	ck_assert_uint_ne(record.flags & RECORD_UNJUDGED, 0);
 }
@@ -341,6 +368,7 @@ Suite *suite(void)
 	tcase_add_test(tc, test_forget);
 	tcase_add_test(tc, test_join);
 	tcase_add_test(tc, test_steady_references);
+	tcase_add_test(tc, test_look_up_is_not_steady);
 	tcase_add_test(tc, test_closing);
 	tcase_add_test(tc, test_inherit);
 	tcase_add_test(tc, test_subflow);
