@@ -120,4 +120,26 @@ class Sleeper:
             self.wake = None
 
 
-KINDS = {"dup": Duplicate, "fork": Child, "message": Message, "poll": Sleeper}
+class Receiver(Sleeper):
+    """A thread in recv(), which a signal ends."""
+
+    def __init__(self, subject):
+        subject.setblocking(True)
+        descriptor, begun = subject.fileno(), threading.Event()
+
+        def sleep():
+            begun.set()
+            net.libc.recv(descriptor, bytes(1), 1, 0)
+
+        self.thread = threading.Thread(target=sleep, daemon=True)
+        self.thread.start()
+        begun.wait()
+        self.asleep()
+
+    def release(self):
+        while self.thread.is_alive():
+            signal.pthread_kill(self.thread.ident, signal.SIGUSR1)
+            self.thread.join(0.05)
+
+
+KINDS = {"dup": Duplicate, "fork": Child, "message": Message, "poll": Sleeper, "recv": Receiver}

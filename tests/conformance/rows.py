@@ -400,6 +400,11 @@ for op in OPS:
     add(f"loopback/{op}", "pair tcp", op, rule_of("established", False, op))
 add("loopback/unread/close", "pair tcp; data 5", "close", "close-unread-data")
 
+# A thread in recv() holds on until a signal, which would end a lingering close(), too.
+for linger in ("", "; linger 0"):
+    for op in OPS:
+        add(join("in-recv", linger[2:].replace(" ", "-"), op), f"connect{linger}; hold recv", op)
+
 # A FIN that came while data was waiting is read with the last byte, before any end of file is seen.
 add("close-wait/read-to-the-fin/close", "connect; data 5; fin; read 5", "close", "close-fin")
 add("close-wait/read-before-the-fin/close", "connect; data 5; fin; read 4", "close", "close-unread-data")
