@@ -201,7 +201,7 @@ static json_t *socket_json(const struct tcpdiag_socket *sk)
 /* Null for what was not read. */
 static json_t *known_or_null(const struct tcpdiag_socket *sk, uint32_t bit, int64_t value)
 {
-	return sk->known & bit ? json_integer(value) : json_null();
+	return (sk->known & bit) ? json_integer(value) : json_null();
 }
 
 static json_t *settings_json(const struct tcpdiag_socket *sk)
@@ -307,7 +307,7 @@ static int read_settings(struct ask *ask, struct tcpdiag_socket *sk, bool holder
 {
 	const struct tcpdiag_socket *asked = sk;
 	struct socket_settings settings;
-	int found = 0, r;
+	int found = 0;
 
 	if (!ask->reader)
 		return 0;
@@ -318,7 +318,8 @@ static int read_settings(struct ask *ask, struct tcpdiag_socket *sk, bool holder
 	}
 	/* What cannot be looked up by its ends, a pass over the descriptors shows. */
 	if ((holders || found == 0) && sk->inode && bpf_reader_has_descriptors(ask->reader)) {
-		r = read_holders(ask, sk, holders);
+		int r = read_holders(ask, sk, holders);
+
 		return r < 0 ? r : found || r;
 	}
 	return found;
