@@ -153,6 +153,14 @@ int options_check(const struct options *options, struct faults *faults)
 		if (info.flags & OPTION_WITH_ONCE && options->origins[row].source != ORIGIN_DEFAULT)
 			faults_add(faults, "--%s says something with --once only", info.name);
 	}
+	if (options->unit && options->pid)
+		faults_add(faults, "--unit and --pid: one of them");
+	if ((options->unit || options->pid) && options->replay)
+		faults_add(faults, "--%s: a dump does not say who holds its sockets",
+			   options->unit ? "unit" : "pid");
+	if ((options->unit || options->pid) && options->fail_on != FAIL_ON_NEVER)
+		faults_add(faults, "--%s has exit statuses of its own, --fail-on says nothing",
+			   options->unit ? "unit" : "pid");
 	if (options->sweep_interval_ns < options->interval_ns) {
 		char sweep[QUANTITY_TEXT], fast[QUANTITY_TEXT];
 

@@ -14,6 +14,7 @@
 #include "daemon/privileges.h"
 #include "daemon/settings.h"
 #include "daemon/terminal.h"
+#include "web/owner_routes.h"
 #include "web/sockets.h"
 
 static void collector_freep(struct collector **collector)
@@ -34,17 +35,11 @@ static int64_t now(clockid_t clock)
 	return t.tv_sec * NSEC_PER_SEC + t.tv_nsec;
 }
 
-static int print_document(const struct snapshot *snapshot, const char *query)
+static int write_document(struct document *document)
 {
-	_cleanup_(document_freep) struct document *document = NULL;
-	struct problem problem = {};
 	struct buffer b = {};
 	int r;
 
-	r = sockets_document(snapshot, query, now(CLOCK_MONOTONIC), now(CLOCK_REALTIME), &document,
-			     &problem);
-	if (r < 0)
-		return r;
 	do {
 		b.len = 0;
 		r = document->more(document, &b);
@@ -57,6 +52,64 @@ static int print_document(const struct snapshot *snapshot, const char *query)
 	if (r == 0 && fflush(stdout) != 0)
 		r = -errno;
 	return r;
+}
+
+static int print_document(const struct snapshot *snapshot, const char *query)
+{
+	_cleanup_(document_freep) struct document *document = NULL;
+	struct problem problem = {};
+	int r;
+
+	r = sockets_document(snapshot, query, now(CLOCK_MONOTONIC), now(CLOCK_REALTIME), &document,
+			     &problem);
+	return r < 0 ? r : write_document(document);
+}
+
+enum {
+	STATUS_HARMLESS = 4,
+	STATUS_HARMFUL = 5,
+	STATUS_NOT_KNOWN = 6,
+};
+
+static int verdict_status(const struct exit_sums *sums)
+{
+	if (exit_expected(sums, EXPECT_CLEAN) == EXIT_ANSWER_YES)
+		return 0;
+	switch (exit_expected(sums, EXPECT_HARMLESS)) {
+	case EXIT_ANSWER_YES:
+		return STATUS_HARMLESS;
+	case EXIT_ANSWER_NO:
+		return STATUS_HARMFUL;
+	default:
+		return STATUS_NOT_KNOWN;
+	}
+}
+
+/* What ending a unit or process would do. Return: the exit status. */
+static int print_owner(const struct snapshot *snapshot, const struct options *options)
+{
+	_cleanup_(document_freep) struct document *document = NULL;
+	const struct owner_query query = {
+		.kind = options->unit ? OWNER_UNIT : OWNER_PROCESS,
+		.name = options->unit,
+		.pid = (int32_t)options->pid,
+	};
+	struct problem problem = {};
+	struct exit_sums sums;
+	int r;
+
+	r = owner_document(snapshot, &query, options->format == FORMAT_TEXT, terminal_columns(),
+			   now(CLOCK_MONOTONIC), now(CLOCK_REALTIME), &document, &sums, &problem);
+	if (r == -EINVAL) {
+		fprintf(stderr, "tcpdiagd: %s\n", problem.detail);
+		return STATUS_NOT_KNOWN;
+	}
+	if (r == 0)
+		r = write_document(document);
+	if (r == 0)
+		return verdict_status(&sums);
+	fprintf(stderr, "tcpdiagd: cannot print: %s\n", strerror(-r));
+	return 1;
 }
 
 static int print(const struct snapshot *snapshot, enum option_format format)
@@ -129,6 +182,8 @@ int once_main(const struct options *options)
 							 : strerror(-r));
 		return 1;
 	}
+	if (options->unit || options->pid)
+		return print_owner(&snapshot, options);
 	r = print(&snapshot, (enum option_format)options->format);
 	if (r < 0) {
 		fprintf(stderr, "tcpdiagd: cannot print: %s\n", strerror(-r));

@@ -40,6 +40,13 @@ static const struct option_info table[] = {
 	{ "replay", "FILE", OPTION_TEXT, AT(replay), NULL,
 	  .flags = OPTION_COMMAND_LINE | OPTION_WITH_ONCE,
 	  .text = "With --once: look at a dump that `ss -D FILE` wrote instead of at the kernel." },
+	{ "unit", "NAME", OPTION_TEXT, AT(unit), NULL,
+	  .flags = OPTION_COMMAND_LINE | OPTION_WITH_ONCE,
+	  .text = "With --once: say what ending this systemd unit now would do; nginx means "
+		  "nginx.service. Exit 0 if that is clean, 4 harmless, 5 neither, 6 not known." },
+	{ "pid", "PID", OPTION_COUNT, AT(pid), NULL, 1, 4194304,
+	  .flags = OPTION_COMMAND_LINE | OPTION_WITH_ONCE,
+	  .text = "With --once: the same of one process." },
 
 	{ "interval", "DURATION", OPTION_DURATION, AT(interval_ns), "1s", 0.1, 60,
 	  .text = "How often listeners and the sockets in teardown states are looked at." },
@@ -168,7 +175,9 @@ void option_default(const struct option_info *info, char ret[static QUANTITY_TEX
 		quantity_print_duration((int64_t)(info->value * (double)NSEC_PER_SEC + 0.5), ret);
 		break;
 	case OPTION_COUNT:
-		snprintf(ret, QUANTITY_TEXT, "%.0f", info->value);
+		/* One that may be 0 says so. */
+		if (info->value >= info->min)
+			snprintf(ret, QUANTITY_TEXT, "%.0f", info->value);
 		break;
 	case OPTION_PERCENT:
 		quantity_print_percent(info->value, ret);

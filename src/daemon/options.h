@@ -68,6 +68,8 @@ struct options {
 	bool help, version, check_config, once;
 	char *config; /* path */
 	char *replay; /* path */
+	char *unit; /* with --once: its end */
+	int64_t pid; /* with --once: its end; 0: none */
 	int format; /* enum option_format */
 	int fail_on; /* enum option_fail_on */
 

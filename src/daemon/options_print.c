@@ -91,7 +91,8 @@ void options_print_help(FILE *out)
 	}
 	fputs("\nDurations are written as 500ms or 1m30s.\n"
 	      "Exit status: 0 done, 1 failed while running, 2 wrong usage or configuration,\n"
-	      "3 --fail-on found something. See tcpdiagd(8), tcpdiagd.yaml(5).\n",
+	      "3 --fail-on found something, 4 to 6 --unit or --pid is not clean.\n"
+	      "See tcpdiagd(8), tcpdiagd.yaml(5).\n",
 	      out);
 }
 

@@ -24,6 +24,7 @@
 #include "web/reply.h"
 
 #define HOLD_ACCURACY_USEC 100000U
+#define WAITING_MAX 64U /* requests that wait; each walks all sockets at each snapshot */
 #define DRAIN_MAX 65536U /* bytes of a body that are read and thrown away */
 
 struct exchange {
@@ -38,6 +39,12 @@ struct exchange {
 	bool begun; /* headers have been seen */
 	bool broken;
 	bool reusable; /* its route allows that */
+	bool waits; /* in the list of those, its connection suspended */
+	struct exchange *waits_after;
+	int64_t began_ns; /* first asked, 0: not yet */
+	int64_t until_ns; /* asked again then at the latest */
+	const struct route *route; /* once it was found: the text is decoded in place */
+	const char *argument;
 	const char *host; /* of an absolute URI, else NULL: the header */
 	char *path; /* encoded, then decoded */
 	char *query_text; /* as it came */
@@ -140,6 +147,89 @@ static int deadline_passed(sd_event_source *source, uint64_t usec, void *userdat
 	return 0;
 }
 
+/* ---- waiting ---- */
+
+static void stop_waiting(struct exchange *e)
+{
+	struct exchange **link = &e->all->waiting;
+
+	if (!e->waits)
+		return;
+	while (*link && *link != e)
+		link = &(*link)->waits_after;
+	if (*link)
+		*link = e->waits_after;
+	e->waits = false;
+	e->all->statistics->waiting--;
+}
+
+void exchanges_wake(struct exchanges *exchanges)
+{
+	if (exchanges->waiting)
+		exchanges->run(exchanges->server);
+	while (exchanges->waiting) {
+		struct exchange *e = exchanges->waiting;
+
+		stop_waiting(e);
+		MHD_resume_connection(e->connection);
+	}
+}
+
+static void arm_wait(struct exchanges *all)
+{
+	const struct exchange *e;
+	int64_t until_ns = INT64_MAX;
+	int r;
+
+	for (e = all->waiting; e; e = e->waits_after)
+		until_ns = MIN(until_ns, e->until_ns);
+	if (!all->waiting)
+		return;
+	r = sd_event_source_set_time(all->wait_timer, (uint64_t)(until_ns / NSEC_PER_USEC) + 1);
+	if (r >= 0)
+		(void)sd_event_source_set_enabled(all->wait_timer, SD_EVENT_ONESHOT);
+}
+
+static int wait_over(sd_event_source *source, uint64_t usec, void *userdata)
+{
+	struct exchanges *all = userdata;
+	int64_t now_ns = clock_ns(CLOCK_MONOTONIC);
+	struct exchange *e, *after;
+
+	(void)source;
+	(void)usec;
+	all->run(all->server);
+	for (e = all->waiting; e; e = after) {
+		after = e->waits_after;
+		if (e->until_ns > now_ns)
+			continue;
+		stop_waiting(e);
+		MHD_resume_connection(e->connection);
+	}
+	arm_wait(all);
+	return 0;
+}
+
+static enum MHD_Result wait_for_snapshot(struct exchange *e)
+{
+	struct exchanges *all = e->all;
+
+	let_go(e);
+	e->waits = true;
+	e->waits_after = all->waiting;
+	all->waiting = e;
+	all->statistics->waiting++;
+	MHD_suspend_connection(e->connection);
+	arm_wait(all);
+	return MHD_YES;
+}
+
+/* May this one wait? Where too many do, it gets its answer now. */
+static bool may_wait(const struct exchange *e)
+{
+	return e->all->statistics->waiting < WAITING_MAX;
+}
+
 int exchanges_init(struct exchanges *exchanges, struct sd_event *event)
 {
 	int r;
@@ -150,12 +240,18 @@ int exchanges_init(struct exchanges *exchanges, struct sd_event *event)
 			      deadline_passed, exchanges);
 	if (r >= 0)
 		r = sd_event_source_set_enabled(exchanges->timer, SD_EVENT_OFF);
+	if (r >= 0)
+		r = sd_event_add_time(event, &exchanges->wait_timer, CLOCK_MONOTONIC, 0,
+				      HOLD_ACCURACY_USEC, wait_over, exchanges);
+	if (r >= 0)
+		r = sd_event_source_set_enabled(exchanges->wait_timer, SD_EVENT_OFF);
 	return r < 0 ? r : 0;
 }
 
 void exchanges_done(struct exchanges *exchanges)
 {
 	exchanges->timer = sd_event_source_disable_unref(exchanges->timer);
+	exchanges->wait_timer = sd_event_source_disable_unref(exchanges->wait_timer);
 	reuse_done(&exchanges->reuse);
 }
 
@@ -239,12 +335,15 @@ static const struct route *find_route(struct exchange *e, struct request *reques
 	const struct route *route;
 	const char *wrong;
 
+	request->path = e->path;
+	request->argument = e->argument;
+	if (e->route)
+		return e->route;
 	wrong = query_decode(e->path, false);
 	if (wrong) {
 		problem_set(problem, 400, NULL, "the path %s", wrong);
 		return NULL;
 	}
-	request->path = e->path;
 	route = route_find(e->path, &request->argument);
 	if (!route) {
 		route_not_found(e->path, problem);
@@ -258,10 +357,15 @@ static const struct route *find_route(struct exchange *e, struct request *reques
 		problem_set(problem, 503, NULL, "no snapshot yet: the first poll has not ended");
 		return NULL;
 	}
+	e->route = route;
+	e->argument = request->argument;
 	return route;
 }
 
-/* Return: 0; 1 where an answer of before will do; -EINVAL with a problem; another -errno. */
+/*
+ * Return: 0; 1 where an answer of before will do; -EINVAL with a problem; -EAGAIN where it waits; another
+ * -errno.
+ */
 static int produce(struct exchange *e, struct request *request, const char *method,
 		   const char *version, struct document **ret, struct problem *problem)
 {
@@ -274,6 +378,9 @@ static int produce(struct exchange *e, struct request *request, const char *meth
 		return r;
 	request->now_ns = clock_ns(CLOCK_MONOTONIC);
 	request->wall_ns = clock_ns(CLOCK_REALTIME);
+	if (!e->began_ns)
+		e->began_ns = request->now_ns;
+	request->began_ns = e->began_ns;
 	hold(e, request->now_ns);
 	request->snapshot = e->loan ? &e->loan->snapshot : NULL;
 	route = find_route(e, request, problem);
@@ -284,6 +391,14 @@ static int produce(struct exchange *e, struct request *request, const char *meth
 				       header(e, "Accept-Encoding"), request->now_ns))
 		return 1;
 	all->refresh(all->context, request->now_ns);
+	request->until_ns = &e->until_ns;
+	r = route->handler(request, ret, problem);
+	if (r != -EAGAIN || may_wait(e)) {
+		all->statistics->waits += r == -EAGAIN && request->now_ns == e->began_ns;
+		return r;
+	}
+	all->statistics->waits_refused++;
+	request->until_ns = NULL;
 	return route->handler(request, ret, problem);
 }
 
@@ -363,6 +478,8 @@ static int answer(struct exchange *e, const char *method, const char *version)
 	r = produce(e, &request, method, version, &document, &problem);
 	if (r == 1)
 		return answer_again(e);
+	if (r == -EAGAIN)
+		return wait_for_snapshot(e);
 	if (r < 0)
 		r = problem_of(e, r, &problem, &document);
 	if (r < 0)
@@ -436,6 +553,7 @@ void exchange_end(void *context, bool timed_out)
 		return;
 	if (timed_out && !e->broken && e->stream && stream_holds(e->stream))
 		e->all->statistics->broken_off++;
+	stop_waiting(e);
 	let_go(e);
 	stream_free(e->stream);
 	free(e);

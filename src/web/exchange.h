@@ -5,6 +5,9 @@
  * An exchange holds the newest snapshot from its start until its document has been produced. One that
  * still holds it when settings.hold_ns is over is broken off: the document goes, the snapshot goes back,
  * and the connection is reset, which is what its client sees.
+ *
+ * One whose handler wants to be asked again (-EAGAIN) waits without a snapshot, its connection suspended: what
+ * many clients wait for costs one question each at each snapshot.
  */
 #pragma once
 
@@ -30,9 +33,15 @@ struct exchanges {
 	/* Brings what is measured in the statistics up to date. */
 	void (*refresh)(void *context, int64_t now_ns);
 	void *context;
+	/* Has the library look at connections that were resumed: it does not announce them. */
+	void (*run)(void *server);
+	void *server;
 	web_log_fn *log;
 	/* Those that hold a snapshot, oldest first. */
 	struct exchange *first, *last;
+	/* Those that wait for another snapshot and hold none; suspended. */
+	struct exchange *waiting;
+	struct sd_event_source *wait_timer; /* owned */
 	struct reuse reuse;
 	struct sd_event_source *timer; /* owned */
 	bool armed;
@@ -47,6 +56,9 @@ struct exchange_origin {
 /* Return: 0 or -errno of sd-event. The members above @first are the caller's to set. */
 int exchanges_init(struct exchanges *exchanges, struct sd_event *event);
 void exchanges_done(struct exchanges *exchanges);
+
+/* A new snapshot is there, or none will come: whoever waits is asked again. */
+void exchanges_wake(struct exchanges *exchanges);
 
 /*
  * The callbacks of libmicrohttpd, with a struct exchange_origin as their closure: the URI as it came

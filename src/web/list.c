@@ -60,10 +60,36 @@ static void list_free(struct document *document)
 {
 	struct list *list = list_of(document);
 
+	if (list->type->counted_free)
+		list->type->counted_free(list->options.counted);
 	free(list->rows);
 	free(list->fields);
 	buffer_done(&list->whole);
 	free(list);
+}
+
+static void print_json(struct list *list, struct emitter *j, uint32_t index)
+{
+	if (list->type->counted_json)
+		list->type->counted_json(j, list->options.counted, index);
+	else
+		list->type->json(j, list->snapshot, index);
+}
+
+static void print_text(struct list *list, struct buffer *b, uint32_t index)
+{
+	if (list->type->counted_text)
+		list->type->counted_text(b, list->options.counted, index);
+	else
+		list->type->text(b, list->snapshot, index);
+}
+
+static void print_cursor(struct list *list, uint32_t index)
+{
+	if (list->type->counted_cursor)
+		list->type->counted_cursor(list->options.counted, index, list->cursor);
+	else
+		list->type->cursor(list->snapshot, index, list->cursor);
 }
 
 const char *query_get(const struct query *query, const char *name)
@@ -192,7 +218,7 @@ static void selected_row(struct list *list, struct buffer *b, uint32_t index)
 	struct emitter j = { .b = &list->whole };
 
 	list->whole.len = 0;
-	list->type->json(&j, list->snapshot, index);
+	print_json(list, &j, index);
 	if (list->options.format == LIST_JSON && list->next > 0)
 		buffer_char(b, ',');
 	select_print(b, list->whole.data, list->whole.len, list->fields);
@@ -206,13 +232,13 @@ static void row(struct list *list, struct buffer *b)
 	uint32_t index = list->rows[list->next];
 
 	if (list->options.format == LIST_TEXT) {
-		list->type->text(b, list->snapshot, index);
+		print_text(list, b, index);
 		buffer_char(b, '\n');
 	} else {
 		if (list->fields)
 			selected_row(list, b, index);
 		else
-			list->type->json(&j, list->snapshot, index);
+			print_json(list, &j, index);
 		if (list->options.format == LIST_NDJSON)
 			buffer_char(b, '\n');
 	}
@@ -296,6 +322,8 @@ int list_new(const struct request *request, const struct list_type *type,
 	struct list *list = calloc(1, sizeof(*list));
 
 	if (!list) {
+		if (type->counted_free)
+			type->counted_free(options->counted);
 		free(rows);
 		return -ENOMEM;
 	}
@@ -320,7 +348,7 @@ int list_new(const struct request *request, const struct list_type *type,
 	list->count = options->limit && options->limit < count ? options->limit : count;
 	list->matched = matched;
 	if (list->count && list->count < count) {
-		type->cursor(list->snapshot, rows[list->count - 1], list->cursor);
+		print_cursor(list, rows[list->count - 1]);
 		link_header(request, list);
 	}
 	*ret = &list->document;

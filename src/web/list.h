@@ -11,7 +11,7 @@
 #include "web/emit.h"
 #include "web/route.h"
 
-#define LIST_CURSOR_MAX 64
+#define LIST_CURSOR_MAX 160
 
 /* A page may begin behind a row that is gone meanwhile: cursors are compared, not searched. */
 struct list_type {
@@ -23,6 +23,11 @@ struct list_type {
 	const char *heading;
 	void (*text)(struct buffer *b, const struct snapshot *snapshot, uint32_t row);
 	void (*cursor)(const struct snapshot *snapshot, uint32_t row, char ret[LIST_CURSOR_MAX]);
+	/* The same three of rows that are not in the snapshot, but in what was counted for this list. */
+	void (*counted_json)(struct emitter *j, const void *counted, uint32_t row);
+	void (*counted_text)(struct buffer *b, const void *counted, uint32_t row);
+	void (*counted_cursor)(const void *counted, uint32_t row, char ret[LIST_CURSOR_MAX]);
+	void (*counted_free)(void *counted);
 };
 
 enum list_format { LIST_JSON = 0, LIST_NDJSON, LIST_TEXT };
@@ -32,6 +37,7 @@ struct list_options {
 	uint32_t limit; /* 0: all */
 	const char *after; /* borrowed from the query, or NULL */
 	const char *fields; /* the same */
+	void *counted; /* of a type whose rows are counted; list_new() takes it over, also on failure */
 };
 
 /* @type: NULL where the route has its own `fields`. Return: 0; -EINVAL with @problem. */

@@ -140,6 +140,8 @@ static void operation(struct emitter *j, const struct route *route)
 	failure(j, "400", "The query is wrong; `parameter` names what.");
 	if (strchr(route->path, '{'))
 		failure(j, "404", "There is nothing by that name.");
+	if (route->parameters == owner_item_parameters)
+		failure(j, "409", "What is expected does not hold; `reasons` says why.");
 	if (route->flags & ROUTE_DATA || route->handler == healthy_route ||
 	    route->handler == ready_route)
 		failure(j, "503", "There is no snapshot yet, or none that is fresh enough.");

@@ -5,27 +5,7 @@
  */
 #include "model/snapshot.h"
 #include "web/openapi.h"
-
-#define INTEGER "{\"type\":\"integer\"}"
-#define NUMBER "{\"type\":\"number\"}"
-#define BOOLEAN "{\"type\":\"boolean\"}"
-#define STRING "{\"type\":\"string\"}"
-#define TIME "{\"type\":\"string\",\"format\":\"date-time\"}"
-#define INTEGER_OR_NULL "{\"type\":[\"integer\",\"null\"]}"
-#define NUMBER_OR_NULL "{\"type\":[\"number\",\"null\"]}"
-#define BOOLEAN_OR_NULL "{\"type\":[\"boolean\",\"null\"]}"
-#define STRING_OR_NULL "{\"type\":[\"string\",\"null\"]}"
-#define TIME_OR_NULL "{\"type\":[\"string\",\"null\"],\"format\":\"date-time\"}"
-#define REF(name) "{\"$ref\":\"#/components/schemas/" name "\"}"
-#define REF_OR_NULL(name) "{\"anyOf\":[" REF(name) ",{\"type\":\"null\"}]}"
-#define ARRAY(item) "{\"type\":\"array\",\"items\":" item "}"
-
-#define PAGE_MEMBERS \
-	{ "matched", INTEGER, "Rows before any limit.", false }, \
-		{ "returned", INTEGER, "Rows of this page.", false }, \
-	{ \
-		"next", STRING_OR_NULL, "What `after` takes for the next page.", false \
-	}
+#include "web/openapi_types.h"
 
 static const struct schema_member problem[] = {
 	{ "type", STRING, "about:blank", false },
@@ -311,6 +291,18 @@ static const struct {
 	{ "Listener", "A listening socket.", listener },
 	{ "Linger", "SO_LINGER.", linger },
 	{ "ListenerList", "What /listeners answers.", listener_list },
+	{ "Container", "A container.", schema_container },
+	{ "Exit", "What ending a process, a unit or a container now would do.",
+	  schema_exit_object },
+	{ "ProcessExit", "A process with sockets.", schema_process_exit },
+	{ "UnitExit", "A systemd unit with sockets.", schema_unit_exit },
+	{ "ContainerExit", "A container with sockets.", schema_unit_exit },
+	{ "ProcessExitDetail", "What /processes/{pid} answers.", schema_process_detail },
+	{ "UnitExitDetail", "What /units/{name} answers.", schema_unit_detail },
+	{ "ContainerExitDetail", "What /containers/{id} answers.", schema_unit_detail },
+	{ "ProcessExitList", "What /processes answers.", schema_process_exit_list },
+	{ "UnitExitList", "What /units answers.", schema_unit_exit_list },
+	{ "ContainerExitList", "What /containers answers.", schema_container_exit_list },
 	{ "Rule", "One row of the catalogue.", rule },
 	{ "RuleList", "What /rules answers.", rule_list },
 	{ "CloseSums", "Sockets by what close() would send.", close_sums },

@@ -1,43 +1,71 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Sockets added up by whom they belong to: a systemd unit, or a process outside of one.
+ * Sockets added up by whom they belong to: a process, a systemd unit, a container; and what ending one would
+ * do. The report's table, /processes, /units, /containers and --once are all counted here.
  *
- * A socket whose holders belong to different owners survives the end of each of them and is counted
- * for none.
+ * A socket that is held by several owners survives the end of each of them.
  */
 #pragma once
 
 #include "model/snapshot.h"
+#include "web/exit.h"
+
+enum owner_kind {
+	OWNER_PROGRAM = 0, /* a unit, or a process outside of one */
+	OWNER_PROCESS,
+	OWNER_UNIT,
+	OWNER_CONTAINER,
+	OWNER_KIND_MAX
+};
 
 struct owner {
-	uint32_t unit; /* strings: of the snapshot; 0: a process */
-	uint32_t process; /* the process, or the first of the unit */
+	uint32_t name; /* strings: of the unit or container; 0: a process */
+	uint32_t process; /* the process, or the first of them */
 	uint32_t processes; /* of the snapshot that belong to it */
-	uint32_t sockets; /* held alone */
-	uint32_t rst_live; /* close() resets a peer that has not finished */
-	uint32_t rst_done; /* ... that has finished */
-	uint32_t fin;
-	uint32_t waiting; /* connections in the queues of its listeners */
-	uint32_t unaccepted; /* of these the ones seen as sockets */
+	uint32_t sockets[TCPDIAG_STATE_MAX]; /* held, alone or not */
+	uint32_t held; /* all of these */
+	uint32_t stamp; /* of the record that was last counted */
+	struct exit_sums exit;
+	uint32_t unaccepted; /* connections in its listeners' queues that are seen as sockets */
 	uint32_t orphans; /* created by it */
-	uint32_t close_wait; /* held */
-	uint32_t fin_wait_2; /* held */
-	uint64_t lost_bytes; /* unread and unsent, of what is reset */
-	uint32_t uncertain; /* of fin: a setting that is not known could change it */
 	uint32_t linger_zero; /* reset by SO_LINGER 0 alone */
 	uint32_t linger_inherited; /* of these the ones whose listener has that, too */
 };
 
 struct owners {
 	struct owner *rows; /* owned */
+	uint32_t *row_of; /* by process, RECORD_NONE: left out; owned */
 	uint32_t count;
+	/* Doubts that concern whoever holds something: sockets that could be anybody's. */
+	struct exit_sums anyone;
 	uint32_t strangers; /* sockets whose holders could not be seen */
 	uint32_t strangers_rst; /* of these, close() resets */
 };
 
+/* Which owners; all of that kind where neither is given. */
+struct owner_query {
+	enum owner_kind kind;
+	const char *
+		name; /* of a unit ("nginx" is "nginx.service"), or the beginning of a container's id */
+	int32_t pid; /* 0: any */
+};
+
 /* Walks all records. Return: 0, -ENOMEM. */
-int owners_count(const struct snapshot *snapshot, struct owners *ret);
+int owners_count(const struct snapshot *snapshot, const struct owner_query *query,
+		 struct owners *ret);
 void owners_done(struct owners *owners);
 
-/* "nginx.service", else the command; NULL for none. */
+/* "nginx.service", else the command; "" for none. */
 const char *owner_name(const struct snapshot *snapshot, const struct owner *owner);
+
+/* What its end would do, with the doubts that concern everyone. */
+struct exit_sums owner_exit(const struct owners *owners, const struct owner *owner);
+
+/* ---- inside ---- */
+
+/* The row that all holders of a record belong to, or RECORD_NONE. */
+uint32_t owners_sole(const struct owners *owners, const struct snapshot *snapshot,
+		     const struct record *record);
+
+/* Counts connections whose ends belong to one row again, as pairs. Return: 0, -ENOMEM. */
+int owners_pairs(struct owners *owners, const struct snapshot *snapshot);

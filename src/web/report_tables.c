@@ -94,21 +94,36 @@ void report_states_line(struct page *page, const struct snapshot *snapshot,
 
 static uint64_t trouble(const struct owner *owner)
 {
-	return (uint64_t)owner->rst_live + owner->rst_done + owner->waiting;
+	const int64_t *count = owner->exit.count;
+
+	return (uint64_t)(count[EXIT_RST_PEER_OPEN] + count[EXIT_RST_PEER_FINISHED] +
+			  count[EXIT_LISTENER_RESETS]);
+}
+
+/* Sockets that nobody else holds. */
+static int64_t held_alone(const struct owner *owner)
+{
+	return owner->held - owner->exit.count[EXIT_SURVIVE];
+}
+
+/* The outcome of some is not known, and taken to be the usual one. */
+static bool is_uncertain(const struct owner *owner)
+{
+	return owner->exit.count[EXIT_DOUBT_INPUT] > 0;
 }
 
 static int most_trouble(const void *a, const void *b)
 {
 	const struct owner *x = a, *y = b;
-	const uint64_t keys[][2] = { { x->rst_live, y->rst_live },
-				     { x->rst_done, y->rst_done },
-				     { x->waiting, y->waiting },
-				     { x->sockets, y->sockets } };
+	static const enum exit_count keys[] = { EXIT_RST_PEER_OPEN, EXIT_RST_PEER_FINISHED,
+						EXIT_LISTENER_RESETS };
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(keys); i++)
-		if (keys[i][0] != keys[i][1])
-			return keys[i][0] < keys[i][1] ? 1 : -1;
+		if (x->exit.count[keys[i]] != y->exit.count[keys[i]])
+			return x->exit.count[keys[i]] < y->exit.count[keys[i]] ? 1 : -1;
+	if (held_alone(x) != held_alone(y))
+		return held_alone(x) < held_alone(y) ? 1 : -1;
 	return (x->process > y->process) - (x->process < y->process);
 }
 
@@ -116,23 +131,25 @@ static void stop_row(struct page *page, const struct snapshot *snapshot, const s
 		     const struct page_column *columns, size_t count)
 {
 	const struct process *process = snapshot_process(snapshot, owner->process);
+	const int64_t *sums = owner->exit.count;
+	int64_t lost = sums[EXIT_UNREAD_BYTES] + sums[EXIT_UNSENT_BYTES];
 	char text[5][NUMBER_MAX], name[320];
 	const char *cells[7];
 
-	if (owner->unit || !process)
+	if (owner->name || !process)
 		snprintf(name, sizeof(name), "%s", owner_name(snapshot, owner));
 	else
 		snprintf(name, sizeof(name), "%s (%" PRId32 ")", owner_name(snapshot, owner),
 			 process->pid);
 	cells[0] = name;
-	cells[1] = cell(owner->rst_live, text[0]);
-	cells[2] = cell(owner->rst_done, text[1]);
-	cells[3] = cell(owner->fin, text[2]);
-	if (owner->uncertain && owner->fin)
+	cells[1] = cell((uint64_t)sums[EXIT_RST_PEER_OPEN], text[0]);
+	cells[2] = cell((uint64_t)sums[EXIT_RST_PEER_FINISHED], text[1]);
+	cells[3] = cell((uint64_t)sums[EXIT_FIN], text[2]);
+	if (is_uncertain(owner) && sums[EXIT_FIN])
 		strncat(text[2], "*", sizeof(text[2]) - strlen(text[2]) - 1);
-	cells[4] = owner->lost_bytes ? bytes_text(owner->lost_bytes, text[3]) : "-";
-	cells[5] = cell(owner->waiting, text[4]);
-	cells[6] = trouble(owner) ? "no" : owner->uncertain ? "yes*" : "yes";
+	cells[4] = lost ? bytes_text((uint64_t)lost, text[3]) : "-";
+	cells[5] = cell((uint64_t)sums[EXIT_LISTENER_RESETS], text[4]);
+	cells[6] = trouble(owner) ? "no" : is_uncertain(owner) ? "yes*" : "yes";
 	page_row(page, columns, cells, count);
 }
 
@@ -224,6 +241,7 @@ static void stop_strangers(struct page *page, const struct owners *owners)
 
 void report_stop_now(struct page *page, const struct snapshot *snapshot)
 {
+	const struct owner_query all = { .kind = OWNER_PROGRAM };
 	uint32_t troubled = 0, holding = 0, uncertain = 0, i;
 	char number[NUMBER_MAX];
 	struct owners owners;
@@ -234,14 +252,14 @@ void report_stop_now(struct page *page, const struct snapshot *snapshot)
 		page_end(page);
 		return;
 	}
-	if (owners_count(snapshot, &owners) < 0) {
+	if (owners_count(snapshot, &all, &owners) < 0) {
 		page->b->error = -ENOMEM;
 		return;
 	}
 	for (i = 0; i < owners.count; i++) {
 		troubled += trouble(&owners.rows[i]) > 0;
-		holding += owners.rows[i].sockets > 0;
-		uncertain += owners.rows[i].uncertain;
+		holding += held_alone(&owners.rows[i]) > 0;
+		uncertain += (uint32_t)owners.rows[i].exit.count[EXIT_DOUBT_INPUT];
 	}
 	qsort(owners.rows, owners.count, sizeof(*owners.rows), most_trouble);
 	if (troubled)

@@ -46,6 +46,57 @@ static const struct route table[] = {
 		.schema = "Summary",
 	},
 	{
+		.path = "/processes",
+		.summary = "Processes with sockets: how many in which state, and what ending each "
+			   "would do.",
+		.handler = processes_route,
+		.parameters = owner_list_parameters,
+		.flags = ROUTE_DATA,
+		.schema = "ProcessExitList",
+	},
+	{
+		.path = "/processes/{pid}",
+		.summary = "One process: its sockets, and what ending it now would do.",
+		.handler = process_route,
+		.parameters = owner_item_parameters,
+		.flags = ROUTE_DATA,
+		.schema = "ProcessExitDetail",
+	},
+	{
+		.path = "/units",
+		.summary = "systemd units with sockets: how many in which state, and what ending "
+			   "each would do.",
+		.handler = units_route,
+		.parameters = owner_list_parameters,
+		.flags = ROUTE_DATA,
+		.schema = "UnitExitList",
+	},
+	{
+		.path = "/units/{name}",
+		.summary = "One systemd unit: its sockets, and what ending it now would do.",
+		.handler = unit_route,
+		.parameters = owner_item_parameters,
+		.flags = ROUTE_DATA,
+		.schema = "UnitExitDetail",
+	},
+	{
+		.path = "/containers",
+		.summary = "Containers with sockets: how many in which state, and what ending each "
+			   "would do.",
+		.handler = containers_route,
+		.parameters = owner_list_parameters,
+		.flags = ROUTE_DATA,
+		.schema = "ContainerExitList",
+	},
+	{
+		.path = "/containers/{id}",
+		.summary = "One container: its sockets, and what ending it now would do.",
+		.handler = container_route,
+		.parameters = owner_item_parameters,
+		.flags = ROUTE_DATA,
+		.schema = "ContainerExitDetail",
+	},
+	{
 		.path = "/listeners",
 		.summary = "Listening sockets and their accept queues.",
 		.handler = listeners_route,

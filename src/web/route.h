@@ -36,6 +36,9 @@ struct web_statistics {
 	uint64_t bytes; /* of bodies, before compression */
 	uint64_t broken_off; /* replies that held their snapshot too long */
 	uint64_t snapshots; /* received */
+	uint32_t waiting; /* requests that wait for a snapshot */
+	uint64_t waits; /* requests that have waited, since its start */
+	uint64_t waits_refused; /* since too many waited */
 	double cpu_seconds;
 	uint64_t resident_bytes;
 	uint32_t open_fds;
@@ -55,6 +58,12 @@ struct request {
 	const struct channel_settings *settings;
 	int64_t now_ns; /* CLOCK_MONOTONIC */
 	int64_t wall_ns; /* CLOCK_REALTIME */
+	int64_t began_ns; /* CLOCK_MONOTONIC when it was first asked; now_ns unless it has waited */
+	/*
+	 * Where a handler that returns -EAGAIN says until when (CLOCK_MONOTONIC): it is called again at the
+	 * next snapshot, or then. NULL: this request cannot wait.
+	 */
+	int64_t *until_ns;
 };
 
 /* Why a request cannot be answered; becomes application/problem+json. */
@@ -77,7 +86,7 @@ int problem_document(const struct problem *problem, struct document **ret);
  * @ret: the document, owned by the caller
  * @problem: filled in when the result is -EINVAL
  *
- * Return: 0; -EINVAL for a problem; -ENOMEM.
+ * Return: 0; -EINVAL for a problem; -EAGAIN to be called again, see request.until_ns; -ENOMEM.
  */
 typedef int route_fn(const struct request *request, struct document **ret, struct problem *problem);
 
@@ -161,6 +170,8 @@ route_fn sockets_route, socket_route; /* sockets.c */
 route_fn findings_route; /* findings.c */
 route_fn summary_route; /* summary.c */
 route_fn listeners_route; /* listeners.c */
+route_fn processes_route, process_route, units_route, unit_route; /* owner_routes.c */
+route_fn containers_route, container_route; /* owner_routes.c */
 route_fn rules_route, rule_route; /* rules.c */
 route_fn status_route; /* status.c */
 route_fn metrics_route; /* metrics.c */
@@ -170,6 +181,7 @@ route_fn healthy_route, ready_route; /* health.c */
 
 extern const struct route_parameter sockets_parameters[], socket_parameters[];
 extern const struct route_parameter findings_parameters[], listeners_parameters[];
+extern const struct route_parameter owner_list_parameters[], owner_item_parameters[];
 extern const struct route_parameter rules_parameters[], rule_parameters[], root_parameters[];
 
 /* Tables that several of these go on with: list.c. */

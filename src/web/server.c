@@ -249,12 +249,12 @@ static struct MHD_Daemon *start_daemon(struct service *service, const struct lim
 		{ MHD_OPTION_END, 0, NULL },
 	};
 
-	return MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_ERROR_LOG, 0, NULL, NULL, handle, service,
-				MHD_OPTION_EXTERNAL_LOGGER, library_says, service, MHD_OPTION_ARRAY,
-				options, MHD_OPTION_URI_LOG_CALLBACK, begin, service,
-				MHD_OPTION_UNESCAPE_CALLBACK, leave_escaped, service,
-				MHD_OPTION_NOTIFY_COMPLETED, completed, service,
-				MHD_OPTION_NOTIFY_CONNECTION, connected, service, MHD_OPTION_END);
+	return MHD_start_daemon(
+		MHD_USE_EPOLL | MHD_USE_ERROR_LOG | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, handle,
+		service, MHD_OPTION_EXTERNAL_LOGGER, library_says, service, MHD_OPTION_ARRAY,
+		options, MHD_OPTION_URI_LOG_CALLBACK, begin, service, MHD_OPTION_UNESCAPE_CALLBACK,
+		leave_escaped, service, MHD_OPTION_NOTIFY_COMPLETED, completed, service,
+		MHD_OPTION_NOTIFY_CONNECTION, connected, service, MHD_OPTION_END);
 }
 
 /* The descriptor to wait for. -EOPNOTSUPP where the library fell back to select(). */
@@ -324,6 +324,18 @@ static void reap(struct listener *listener)
 
 /* ---- the server ---- */
 
+/* Everyone has their turn, after the other events. */
+static void run_all(void *userdata)
+{
+	struct server *server = userdata;
+	struct service *service;
+	size_t i;
+
+	for (i = 0; i < server->count; i++)
+		for (service = server->listeners[i].services; service; service = service->next)
+			(void)sd_event_source_set_enabled(service->again, SD_EVENT_ONESHOT);
+}
+
 /* Return: 0; -errno. */
 static int listener_init(struct listener *listener, const struct limits *limits)
 {
@@ -368,6 +380,8 @@ int server_new(struct sd_event *event, struct server_address *addresses, size_t 
 		.statistics = statistics,
 		.refresh = refresh,
 		.context = context,
+		.run = run_all,
+		.server = server,
 		.log = log,
 	};
 	for (i = 0; i < count; i++) {
@@ -418,12 +432,19 @@ int server_reload(struct server *server)
 	return 0;
 }
 
+void server_published(struct server *server)
+{
+	exchanges_wake(&server->exchanges);
+}
+
 struct server *server_free(struct server *server)
 {
 	size_t i;
 
 	if (!server)
 		return NULL;
+	/* The library does not stop while a connection is suspended. */
+	exchanges_wake(&server->exchanges);
 	for (i = 0; i < server->count; i++) {
 		struct listener *listener = &server->listeners[i];
 

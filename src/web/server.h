@@ -45,5 +45,8 @@ int server_new(struct sd_event *event, struct server_address *addresses, size_t 
  */
 int server_reload(struct server *server);
 
+/* There is a new snapshot: requests that wait for one are asked again. */
+void server_published(struct server *server);
+
 /* Closes every connection. Accepts NULL; returns NULL. */
 struct server *server_free(struct server *server);

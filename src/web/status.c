@@ -155,6 +155,9 @@ static void web(struct emitter *j, const struct web_statistics *w)
 	emit_u64(j, "response_bytes", w->bytes);
 	emit_u64(j, "replies_broken_off", w->broken_off);
 	emit_u64(j, "snapshots_received", w->snapshots);
+	emit_u64(j, "requests_waiting", w->waiting);
+	emit_u64(j, "requests_waited", w->waits);
+	emit_u64(j, "waits_refused", w->waits_refused);
 	emit_number_known(j, "cpu_seconds", w->start_time_seconds > 0, w->cpu_seconds);
 	emit_u64_known(j, "resident_bytes", w->resident_bytes, w->resident_bytes);
 	emit_u64_known(j, "open_fds", w->open_fds, w->open_fds);

@@ -120,11 +120,12 @@ static int most_orphans(const void *a, const void *b)
 
 static int creators(struct emitter *j, const struct snapshot *snapshot)
 {
+	const struct owner_query all = { .kind = OWNER_PROGRAM };
 	struct owners owners;
 	uint32_t i;
 	int r;
 
-	r = owners_count(snapshot, &owners);
+	r = owners_count(snapshot, &all, &owners);
 	if (r < 0)
 		return r;
 	qsort(owners.rows, owners.count, sizeof(*owners.rows), most_orphans);
@@ -133,7 +134,7 @@ static int creators(struct emitter *j, const struct snapshot *snapshot)
 		const struct process *process = snapshot_process(snapshot, owners.rows[i].process);
 
 		emit_object(j, NULL);
-		emit_text(j, "unit", snapshot_text(snapshot, owners.rows[i].unit));
+		emit_text(j, "unit", snapshot_text(snapshot, owners.rows[i].name));
 		emit_u64_known(j, "pid", process, process ? (uint64_t)process->pid : 0);
 		emit_text(j, "comm", process ? snapshot_text(snapshot, process->comm) : NULL);
 		emit_u64(j, "count", owners.rows[i].orphans);

@@ -68,6 +68,8 @@ static int take_lend(struct web *web, const struct channel_lend *lend, int memfd
 		return r;
 	if (r < 0)
 		say(web, LOG_ERR, "a snapshot cannot be read: %s", strerror(-r));
+	else
+		server_published(web->server);
 	return 0;
 }
 

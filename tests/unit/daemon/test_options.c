@@ -64,6 +64,8 @@ START_TEST(test_each_row_takes_its_values)
 
 		option_get(row, &info);
 		option_default(&info, value);
+		if (!*value)
+			snprintf(value, sizeof(value), "%.0f", info.min);
 		good = samples[info.type].good ? samples[info.type].good : value;
 		ck_assert_int_eq(options_default(&options), 0);
 		ck_assert_int_eq(options_default(&before), 0);
@@ -144,7 +146,8 @@ static const struct line {
 	{ { "once" }, "\"once\" is no option: every option begins with --\n" },
 	{ { "--" }, "\"--\" is no option: every option begins with --\n" },
 	{ { "-x" }, "\"-x\" is no option: every option begins with --\n" },
-	{ { "--unit", "x" }, "--unit: no such option; ...\n" },
+	{ { "--unitt", "x" }, "--unitt: no such option; ...\n" },
+	{ { "--once", "--pid", "0" }, "--pid: ...\n" },
 	{ { "--web.listen-address", "nonsense:1" }, "--web.listen-address: \"nonsense:1\": ...\n" },
 };
 

@@ -121,10 +121,10 @@ static inline void fixture_processes(struct fixture *f)
 {
 	static const struct {
 		int32_t pid;
-		const char *comm, *unit;
-	} rows[P_MAX] = { { 100, "web", "web.service" },
-			  { 101, "worker", "web.service" },
-			  { 200, "to\x1b[31mol", "" } };
+		const char *comm, *unit, *container;
+	} rows[P_MAX] = { { 100, "web", "web.service", "" },
+			  { 101, "worker", "web.service", "" },
+			  { 200, "to\x1b[31mol", "", "3f9c0a11" } };
 	struct process *processes = snapshot_section(&f->w, SECTION_PROCESSES, P_MAX,
 						     sizeof(*processes));
 	struct holder *holders;
@@ -134,6 +134,8 @@ static inline void fixture_processes(struct fixture *f)
 		processes[i] = (struct process){ .pid = rows[i].pid,
 						 .comm = fixture_string(f, rows[i].comm),
 						 .unit = fixture_string(f, rows[i].unit),
+						 .container = fixture_string(f, rows[i].container),
+						 .start_time = 4200 + i,
 						 .netns = FIXTURE_NETNS,
 						 .descriptors = 12,
 						 .descriptor_limit = 1024 };

@@ -82,6 +82,26 @@ static int lines_route(const struct request *request, struct document **ret,
 	return 0;
 }
 
+/* Waits for the snapshot with that number, half a second at most. */
+static int waits_route(const struct request *request, struct document **ret,
+		       struct problem *problem)
+{
+	uint64_t wanted = strtoull(request->argument, NULL, 10);
+	int64_t until_ns = request->began_ns + NSEC_PER_SEC / 2;
+	uint64_t id = request->snapshot->header->id;
+	struct buffer b = {};
+
+	(void)problem;
+	if (id < wanted && request->until_ns && request->now_ns < until_ns) {
+		*request->until_ns = until_ns;
+		return -EAGAIN;
+	}
+	buffer_printf(&b, "{\"id\":%" PRIu64 ",\"argument\":", id);
+	buffer_json(&b, request->argument);
+	buffer_literal(&b, "}\n");
+	return document_from_buffer(&b, id < wanted ? 409 : 200, "application/json", ret);
+}
+
 static int statistics_route(const struct request *request, struct document **ret,
 			    struct problem *problem)
 {
@@ -92,9 +112,12 @@ static int statistics_route(const struct request *request, struct document **ret
 	buffer_printf(&b,
 		      "{\"ok\":%" PRIu64 ",\"wrong\":%" PRIu64 ",\"connections\":%" PRIu64
 		      ",\"now\":%" PRIu32 ",\"bytes\":%" PRIu64 ",\"broken_off\":%" PRIu64
-		      ",\"snapshots\":%" PRIu64 ",\"resident\":%" PRIu64 ",\"fds\":%" PRIu32 "}\n",
+		      ",\"snapshots\":%" PRIu64 ",\"resident\":%" PRIu64 ",\"fds\":%" PRIu32
+		      ",\"waiting\":%" PRIu32 ",\"waits\":%" PRIu64 ",\"waits_refused\":%" PRIu64
+		      "}\n",
 		      s->requests[2], s->requests[4], s->connections, s->connections_now, s->bytes,
-		      s->broken_off, s->snapshots, s->resident_bytes, s->open_fds);
+		      s->broken_off, s->snapshots, s->resident_bytes, s->open_fds, s->waiting,
+		      s->waits, s->waits_refused);
 	return document_from_buffer(&b, 200, "application/json", ret);
 }
 
@@ -136,6 +159,7 @@ const struct route *route_table(size_t *ret_count)
 		  .flags = ROUTE_DATA | ROUTE_REUSE,
 		  .parameters = lines_parameters },
 		{ .path = "/small", .handler = small_route, .flags = ROUTE_DATA },
+		{ .path = "/waits/{id}", .handler = waits_route, .flags = ROUTE_DATA },
 		{ .path = "/items/{id}", .handler = small_route, .flags = ROUTE_DATA },
 		{ .path = "/lines",
 		  .handler = lines_route,

@@ -334,7 +334,8 @@ START_TEST(stop_now)
 	fixture_begin(&f);
 	records = snapshot_writer_records(&f.w, &count);
 	for (i = 0; i < count; i++)
-		records[i].sk.known |= TCPDIAG_KNOWS_LINGER;
+		records[i].sk.known |= TCPDIAG_KNOWS_LINGER | TCPDIAG_KNOWS_LINGER2 |
+				       TCPDIAG_KNOWS_REPAIR;
 	records[R_SHARED].close_segment = TCPDIAG_SEGMENT_RST;
 	fixture_seal(&f);
 	text = print(100);

@@ -266,6 +266,82 @@ START_TEST(lives_under_load)
 }
 END_TEST
 
+static int begin_wait(const struct web_process *p, const char *target)
+{
+	int fd = process_connect(p);
+	char request[128];
+
+	snprintf(request, sizeof(request), "GET /waits/%s HTTP/1.1\r\nHost: localhost\r\n\r\n",
+		 target);
+	ck_assert(http_send(fd, request, strlen(request)));
+	return fd;
+}
+
+static void end_wait(int fd, int status, const char *argument)
+{
+	struct buffer in = {};
+	struct answer answer;
+
+	http_read(fd, &in, false, &answer);
+	ck_assert_int_eq(answer.status, status);
+	ck_assert_ptr_nonnull(strstr(answer.body.data, argument));
+	answer_done(&answer);
+	buffer_done(&in);
+	close(fd);
+}
+
+static void wait_until(const struct web_process *p, const char *name, json_int_t value)
+{
+	int64_t began = process_now();
+
+	while (statistic(p, name) != value)
+		ck_assert_int_lt(process_now() - began, 5 * NSEC_PER_SEC);
+}
+
+/* A request that waits holds nothing, and is asked again at each snapshot, and when its time is over. */
+START_TEST(waits)
+{
+	struct channel_settings settings = process_settings();
+	struct lent second = process_snapshot(1, 1, 8), third = process_snapshot(2, 1, 9);
+	struct scene s = scene_new(&settings);
+	int64_t began = process_now();
+	int fds[64], fd, i;
+
+	/* What was decoded is not decoded again. */
+	fds[0] = begin_wait(&s.p, "9%2525");
+	fds[1] = begin_wait(&s.p, "8");
+	fd = begin_wait(&s.p, "1000");
+	wait_until(&s.p, "waiting", 3);
+	process_lend(&s.p, &second, true);
+	process_expect_return(&s.p, &s.first, 5000);
+	end_wait(fds[1], 200, "\"8\"");
+	process_lend(&s.p, &third, true);
+	end_wait(fds[0], 200, "\"9%25\"");
+	end_wait(fd, 409, "\"1000\"");
+	ck_assert_int_ge(process_now() - began, NSEC_PER_SEC / 2);
+	ck_assert_int_lt(process_now() - began, 5 * NSEC_PER_SEC);
+	process_expect_return(&s.p, &second, 5000);
+	ck_assert_int_eq(statistic(&s.p, "waiting"), 0);
+	ck_assert_int_eq(statistic(&s.p, "waits"), 3);
+	/* One that would be too many has its answer at once. */
+	for (i = 0; i < 64; i++)
+		fds[i] = begin_wait(&s.p, "1001");
+	wait_until(&s.p, "waiting", 64);
+	began = process_now();
+	end_wait(begin_wait(&s.p, "1002"), 409, "1002");
+	ck_assert_int_lt(process_now() - began, NSEC_PER_SEC / 2);
+	ck_assert_int_eq(statistic(&s.p, "waits_refused"), 1);
+	/* Clients that go meanwhile, and the end of the process. */
+	for (i = 0; i < 32; i++)
+		close(fds[i]);
+	scene_done(&s);
+	for (; i < 64; i++)
+		close(fds[i]);
+	lent_done(&second);
+	lent_done(&third);
+}
+END_TEST
+
 Suite *suite(void)
 {
 	Suite *s = suite_create("server readers");
@@ -274,6 +350,7 @@ Suite *suite(void)
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, breaks_visibly);
 	tcase_add_test(t, slow_reader);
+	tcase_add_test(t, waits);
 	tcase_add_test(t, vanished_reader);
 	tcase_add_test(t, buffers_come_and_go);
 	tcase_add_test(t, full_channel);

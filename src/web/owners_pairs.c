@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Connections both ends of which go down together, found by their ends the other way round.
+ *
+ * Most sockets talk to another machine, so a set of bits over the hashes of all candidates rules them out
+ * before anything is stored. The order in which a process closes: exit_files() walks the descriptors upwards and
+ * leaves each file whose last one it is to the work of the task, which runs from the newest to the oldest
+ * (kernel/task_work.c:task_work_run(), Linux 4.3 on): the highest descriptor is closed first, and a file
+ * with several counts by its highest. Between processes there is no order: both are tried.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "model/macro.h"
+
+#include "web/owners.h"
+
+#define BITS_MIN 1024U
+#define BITS_MAX (1U << 26)
+
+struct candidate {
+	uint64_t key; /* the same for both ends */
+	uint32_t record;
+	uint32_t row;
+	uint32_t process; /* the only one that holds it, or RECORD_NONE */
+	int32_t fd; /* its highest there */
+};
+
+struct search {
+	struct owners *owners;
+	const struct snapshot *snapshot;
+	uint64_t *bits;
+	uint32_t mask;
+	struct candidate *candidates;
+	uint32_t count, room;
+};
+
+static uint64_t mix(uint64_t hash, uint64_t value)
+{
+	hash = (hash ^ value) * 0x9e3779b97f4a7c15ULL;
+	return hash ^ hash >> 29;
+}
+
+static uint64_t hash_ends(const uint8_t a[static 16], uint16_t a_port, const uint8_t b[static 16],
+			  uint16_t b_port, uint32_t netns)
+{
+	uint64_t words[4], hash;
+	size_t i;
+
+	memcpy(words, a, 16);
+	memcpy(words + 2, b, 16);
+	hash = mix(netns, (uint64_t)a_port << 16 | b_port);
+	for (i = 0; i < ARRAY_SIZE(words); i++)
+		hash = mix(hash, words[i]);
+	return hash;
+}
+
+static uint64_t hash_own(const struct tcpdiag_socket *sk)
+{
+	return hash_ends(sk->local, sk->local_port, sk->remote, sk->remote_port, sk->netns);
+}
+
+static uint64_t hash_peer(const struct tcpdiag_socket *sk)
+{
+	return hash_ends(sk->remote, sk->remote_port, sk->local, sk->local_port, sk->netns);
+}
+
+static bool is_queued(const struct tcpdiag_socket *sk)
+{
+	return sk->attachment == TCPDIAG_UNACCEPTED;
+}
+
+/* Has another end. What becomes of an MPTCP connection is decided later, by a worker of the kernel. */
+static bool can_pair(const struct tcpdiag_socket *sk)
+{
+	const uint32_t apart = TCPDIAG_STATE_BIT(TCPDIAG_LISTEN) |
+			       TCPDIAG_STATE_BIT(TCPDIAG_CLOSE) |
+			       TCPDIAG_STATE_BIT(TCPDIAG_BOUND_INACTIVE) |
+			       TCPDIAG_STATE_BIT(TCPDIAG_TIME_WAIT);
+
+	return (sk->attachment == TCPDIAG_HELD || is_queued(sk)) && !sk->mptcp &&
+	       !sk->mptcp_subflow && sk->remote_port && sk->state < TCPDIAG_STATE_MAX &&
+	       !(apart & TCPDIAG_STATE_BIT(sk->state));
+}
+
+/* Who closes it: its own holders, or those of the listener in whose queue it waits. */
+static const struct record *closer(const struct search *s, const struct record *record)
+{
+	if (!is_queued(&record->sk))
+		return record;
+	return record->listener < s->snapshot->record_count
+		       ? &s->snapshot->records[record->listener]
+		       : NULL;
+}
+
+static int push(struct search *s, uint32_t index)
+{
+	const struct record *record = &s->snapshot->records[index], *held = closer(s, record);
+	struct candidate candidate = { .record = index, .fd = -1 };
+	const struct holder *holders;
+	uint32_t count, i;
+
+	candidate.row = held ? owners_sole(s->owners, s->snapshot, held) : RECORD_NONE;
+	if (candidate.row == RECORD_NONE)
+		return 0;
+	candidate.key = MIN(hash_own(&record->sk), hash_peer(&record->sk));
+	holders = snapshot_holders(s->snapshot, held, &count);
+	candidate.process = holders[0].process;
+	for (i = 0; i < count; i++) {
+		if (holders[i].process != candidate.process)
+			candidate.process = RECORD_NONE;
+		candidate.fd = MAX(candidate.fd, holders[i].fd);
+	}
+	if (s->count == s->room) {
+		uint32_t room = MAX(s->room * 2, 64U);
+		struct candidate *more = reallocarray(s->candidates, room, sizeof(*more));
+
+		if (!more)
+			return -ENOMEM;
+		s->candidates = more;
+		s->room = room;
+	}
+	s->candidates[s->count++] = candidate;
+	return 0;
+}
+
+static bool test(const struct search *s, uint64_t hash)
+{
+	return s->bits[(hash & s->mask) / 64] >> (hash % 64) & 1;
+}
+
+static int gather(struct search *s)
+{
+	const struct snapshot *snapshot = s->snapshot;
+	uint32_t bits = BITS_MIN, i;
+	int r = 0;
+
+	while (bits < BITS_MAX && bits / 8 < snapshot->record_count)
+		bits *= 2;
+	s->mask = bits - 1;
+	s->bits = calloc(bits / 64, sizeof(*s->bits));
+	if (!s->bits)
+		return -ENOMEM;
+	for (i = 0; i < snapshot->record_count; i++)
+		if (can_pair(&snapshot->records[i].sk)) {
+			uint64_t hash = hash_own(&snapshot->records[i].sk);
+
+			s->bits[(hash & s->mask) / 64] |= 1ULL << (hash % 64);
+		}
+	for (i = 0; i < snapshot->record_count && r == 0; i++)
+		if (can_pair(&snapshot->records[i].sk) &&
+		    test(s, hash_peer(&snapshot->records[i].sk)))
+			r = push(s, i);
+	return r;
+}
+
+static int compare_candidates(const void *a, const void *b)
+{
+	const struct candidate *x = a, *y = b;
+
+	if (x->key != y->key)
+		return x->key < y->key ? -1 : 1;
+	return (x->record > y->record) - (x->record < y->record);
+}
+
+static bool are_ends(const struct tcpdiag_socket *a, const struct tcpdiag_socket *b)
+{
+	return a->local_port == b->remote_port && a->remote_port == b->local_port &&
+	       a->netns == b->netns && !memcmp(a->local, b->remote, 16) &&
+	       !memcmp(a->remote, b->local, 16);
+}
+
+static struct exit_end end_of(const struct search *s, const struct candidate *candidate)
+{
+	const struct record *record = &s->snapshot->records[candidate->record];
+
+	return (struct exit_end){ .record = record, .queued = is_queued(&record->sk) };
+}
+
+static void count_pair(struct search *s, const struct candidate *a, const struct candidate *b)
+{
+	struct owner *owner = &s->owners->rows[a->row];
+	const struct exit_end one = end_of(s, a), two = end_of(s, b);
+	const struct tcpdiag_environment *env = snapshot_environment(s->snapshot, one.record);
+	struct exit_sums alone = {}, pair, reverse;
+
+	/* In a queue both of them: their listeners' closes count them. */
+	if (one.queued && two.queued)
+		return;
+	if (!one.queued)
+		exit_add(&alone, &one.record->sk, one.record->direction, env);
+	if (!two.queued)
+		exit_add(&alone, &two.record->sk, two.record->direction, env);
+	exit_pair(&one, &two, env, &pair);
+	exit_pair(&two, &one, env, &reverse);
+	if (a->process != RECORD_NONE && a->process == b->process)
+		pair = a->fd > b->fd ? pair : reverse;
+	else if (memcmp(pair.count, reverse.count, sizeof(pair.count)) != 0)
+		pair.count[EXIT_DOUBT_ORDER]++;
+	exit_merge(&owner->exit, &alone, -1);
+	exit_merge(&owner->exit, &pair, 1);
+}
+
+int owners_pairs(struct owners *owners, const struct snapshot *snapshot)
+{
+	struct search s = { .owners = owners, .snapshot = snapshot };
+	uint32_t i, k;
+	int r;
+
+	r = gather(&s);
+	if (r == 0 && s.count)
+		qsort(s.candidates, s.count, sizeof(*s.candidates), compare_candidates);
+	for (i = 0; r == 0 && i < s.count; i++)
+		for (k = i + 1; k < s.count && s.candidates[k].key == s.candidates[i].key; k++)
+			if (s.candidates[i].row != RECORD_NONE &&
+			    s.candidates[i].row == s.candidates[k].row &&
+			    are_ends(&snapshot->records[s.candidates[i].record].sk,
+				     &snapshot->records[s.candidates[k].record].sk)) {
+				count_pair(&s, &s.candidates[i], &s.candidates[k]);
+				/* In one pair only, whatever the kernel shows. */
+				s.candidates[k].row = RECORD_NONE;
+				break;
+			}
+	free(s.candidates);
+	free(s.bits);
+	return r;
+}
