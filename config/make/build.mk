@@ -15,7 +15,7 @@ LEFT_OUT = $(if $(BPF_SOURCES),src/kernel/bpf_none.c, \
 # What each floor needs besides libc, and which floors are below it.
 LIBS_model =
 LIBS_rules = -lm
-LIBS_kernel = $(call pkg_libs,libmnl $(if $(BPF_SOURCES),libbpf))
+LIBS_kernel = $(call pkg_libs,libmnl jansson $(if $(BPF_SOURCES),libbpf))
 LIBS_collector = $(call pkg_libs,libsystemd) -lm
 LIBS_web = $(call pkg_libs,libmicrohttpd jansson libsystemd libseccomp libcap zlib) -lm
 LIBS_daemon = $(call pkg_libs,jansson libsystemd yaml-0.1 libcap)

@@ -299,6 +299,7 @@ static void put_limits(struct collector *c, uint64_t limits[LIMIT_MAX])
 		cut = owners_cut(c->walk.owners);
 	memcpy(limits, c->limits, sizeof(c->limits));
 	limits[LIMIT_PROCESSES] += cut.processes + attach_cut_processes(c->attach);
+	limits[LIMIT_CONTAINERS] += cut.containers;
 	limits[LIMIT_HOLDERS] += cut.holders + attach_cut_holders(c->attach);
 	if (stats) {
 		limits[LIMIT_MESSAGES_TRUNCATED] += stats->truncated;

@@ -11,24 +11,45 @@
 
 #define MISSED_MAX 2U
 
+enum text {
+	TEXT_CGROUP,
+	TEXT_UNIT,
+	TEXT_CONTAINER,
+	TEXT_CONTAINER_NAME,
+	TEXT_POD,
+	TEXT_POD_NAMESPACE,
+	TEXT_MAX
+};
+
 struct roster_entry {
 	int32_t pid;
 	uint32_t netns;
 	uint64_t start_time;
 	uint32_t descriptors, descriptor_limit;
 	char comm[16];
-	char *texts; /* cgroup, unit, container, each terminated; owned */
+	char *texts; /* enum text, each terminated; owned */
 	uint8_t missed; /* results in a row in which it held nothing */
 	bool referred;
 	uint32_t sockets[TCPDIAG_STATE_MAX];
 };
 
+static void texts_of(const struct owner_process *process, const char *ret[static TEXT_MAX])
+{
+	ret[TEXT_CGROUP] = process->cgroup;
+	ret[TEXT_UNIT] = process->unit;
+	ret[TEXT_CONTAINER] = process->container;
+	ret[TEXT_CONTAINER_NAME] = process->container_name;
+	ret[TEXT_POD] = process->pod;
+	ret[TEXT_POD_NAMESPACE] = process->pod_namespace;
+}
+
 static char *texts_dup(const struct owner_process *process)
 {
-	const char *parts[] = { process->cgroup, process->unit, process->container };
+	const char *parts[TEXT_MAX];
 	size_t size = 0, i;
 	char *texts, *end;
 
+	texts_of(process, parts);
 	for (i = 0; i < ARRAY_SIZE(parts); i++)
 		size += strlen(parts[i]) + 1;
 	texts = malloc(size);
@@ -39,10 +60,15 @@ static char *texts_dup(const struct owner_process *process)
 
 static bool texts_equal(const char *texts, const struct owner_process *process)
 {
-	const char *unit = texts + strlen(texts) + 1, *container = unit + strlen(unit) + 1;
+	const char *parts[TEXT_MAX];
 
-	return !strcmp(texts, process->cgroup) && !strcmp(unit, process->unit) &&
-	       !strcmp(container, process->container);
+	texts_of(process, parts);
+	for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
+		if (strcmp(texts, parts[i]) != 0)
+			return false;
+		texts += strlen(texts) + 1;
+	}
+	return true;
 }
 
 /* Old names stay where there is no memory for new ones. */
@@ -218,19 +244,42 @@ uint32_t roster_size(const struct roster *roster)
 	return roster->count;
 }
 
+/* "NAMESPACE/POD/CONTAINER", or less where that is all there is. */
+static uint32_t print_title(const char *const texts[static TEXT_MAX], struct snapshot_writer *w)
+{
+	const char *name = texts[TEXT_CONTAINER_NAME], *pod = texts[TEXT_POD];
+	char title[640];
+	int len;
+
+	if (!*pod)
+		return snapshot_string(w, name, strlen(name));
+	len = snprintf(title, sizeof(title), "%s/%s%s%s", texts[TEXT_POD_NAMESPACE], pod,
+		       *name ? "/" : "", name);
+	return snapshot_string(w, title, MIN((size_t)MAX(len, 0), sizeof(title) - 1));
+}
+
 void roster_print(const struct roster *roster, uint32_t row, struct snapshot_writer *w,
 		  struct process *ret)
 {
 	const struct roster_entry *entry = &roster->entries[row];
-	const char *unit = entry->texts + strlen(entry->texts) + 1;
-	const char *container = unit + strlen(unit) + 1;
+	const char *texts[TEXT_MAX], *at = entry->texts;
+	uint32_t strings[TEXT_MAX];
 
+	for (size_t i = 0; i < TEXT_MAX; i++) {
+		texts[i] = at;
+		strings[i] = snapshot_string(w, at, strlen(at));
+		at += strlen(at) + 1;
+	}
 	*ret = (struct process){
 		.pid = entry->pid,
 		.comm = snapshot_string(w, entry->comm, strlen(entry->comm)),
-		.unit = snapshot_string(w, unit, strlen(unit)),
-		.container = snapshot_string(w, container, strlen(container)),
-		.cgroup = snapshot_string(w, entry->texts, strlen(entry->texts)),
+		.unit = strings[TEXT_UNIT],
+		.container = strings[TEXT_CONTAINER],
+		.container_name = strings[TEXT_CONTAINER_NAME],
+		.container_title = print_title(texts, w),
+		.pod = strings[TEXT_POD],
+		.pod_namespace = strings[TEXT_POD_NAMESPACE],
+		.cgroup = strings[TEXT_CGROUP],
 		.netns = entry->netns,
 		.descriptors = entry->descriptors,
 		.descriptor_limit = entry->descriptor_limit,

@@ -4,6 +4,7 @@
  * ten seconds. The first pass runs at once, so that a fresh daemon soon knows names.
  */
 #include <errno.h>
+#include <string.h>
 #include <time.h>
 
 #include "collector/private.h"
@@ -34,6 +35,11 @@ static int open_owners(struct collector *c, struct bpf_reader *bpf)
 		       &walk->owners);
 	if (r < 0) {
 		sources_failed(&c->sources, SOURCE_PROCESSES, -r, "/proc cannot be walked", "");
+		return r;
+	}
+	r = owners_name_containers(walk->owners, "");
+	if (r < 0) {
+		walk->owners = owners_free(walk->owners);
 		return r;
 	}
 	*walk = (struct owners_lane){ .owners = walk->owners, .bpf = bpf, .begun = walk->begun };
@@ -82,6 +88,7 @@ static void say_complete(struct collector *c)
 {
 	struct owners_lane *walk = &c->walk;
 	uint32_t unreadable = owners_unreadable(walk->owners);
+	int names = owners_container_error(walk->owners);
 
 	if (unreadable)
 		sources_set(&c->sources, SOURCE_PROCESSES, SOURCE_DEGRADED,
@@ -92,6 +99,11 @@ static void say_complete(struct collector *c)
 		sources_set(&c->sources, SOURCE_PROCESSES, SOURCE_DEGRADED,
 			    "more processes or descriptors with sockets than limits.processes and "
 			    "limits.sockets allow");
+	else if (names)
+		sources_set(&c->sources, SOURCE_PROCESSES, SOURCE_DEGRADED,
+			    "names of containers cannot be read below /var/log/containers and "
+			    "/var/lib/docker/containers: %s; CAP_DAC_READ_SEARCH is needed",
+			    strerror(-names));
 	else
 		sources_set(&c->sources, SOURCE_PROCESSES, SOURCE_OK, NULL);
 	sources_passed(&c->sources, SOURCE_PROCESSES, owners_result_ns(walk->owners),

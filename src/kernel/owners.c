@@ -41,6 +41,11 @@ int owners_new(const char *proc, uint32_t max_processes, uint32_t max_holders,
 	return 0;
 }
 
+int owners_name_containers(struct owners *owners, const char *root)
+{
+	return owners->containers ? 0 : containers_new(root, &owners->containers);
+}
+
 /* What a pass holds that has not come to its end. */
 static void break_off(struct owners *owners)
 {
@@ -58,6 +63,7 @@ struct owners *owners_free(struct owners *owners)
 		return NULL;
 	break_off(owners);
 	owners_pass_clear(&owners->result);
+	containers_free(owners->containers);
 	free(owners->pids);
 	closedir(owners->proc);
 	free(owners);
@@ -67,6 +73,8 @@ struct owners *owners_free(struct owners *owners)
 static int begin_pass(struct owners *owners, int64_t now_ns)
 {
 	owners_pass_clear(&owners->next);
+	if (owners->containers)
+		containers_begin(owners->containers);
 	owners->next.start_ns = now_ns;
 	owners->in_pass = true;
 	return owners->bpf ? owners_begin_bpf(owners) : owners_begin_proc(owners);
@@ -146,7 +154,16 @@ uint32_t owners_other_namespaces(const struct owners *owners, uint32_t own)
 
 struct owners_cut owners_cut(const struct owners *owners)
 {
-	return owners->cut;
+	struct owners_cut cut = owners->cut;
+
+	if (owners->containers)
+		cut.containers = containers_cut(owners->containers);
+	return cut;
+}
+
+int owners_container_error(const struct owners *owners)
+{
+	return owners->containers ? containers_error(owners->containers) : 0;
 }
 
 const struct socket_settings *owners_settings(const struct owners *owners, uint32_t row)

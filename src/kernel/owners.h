@@ -36,6 +36,11 @@ struct owner_process {
 	const char *cgroup; /* path, never NULL */
 	const char *unit; /* "nginx.service", "" where none */
 	const char *container; /* id, "" where none */
+	const char *pod_uid; /* "" where it is in none */
+	/* As people know the container: kernel/containers.h; each "" where it is not known. */
+	const char *container_name;
+	const char *pod;
+	const char *pod_namespace;
 };
 
 /**
@@ -49,6 +54,16 @@ struct owner_process {
  */
 int owners_new(const char *proc, uint32_t max_processes, uint32_t max_holders,
 	       struct bpf_reader *bpf, struct owners **ret);
+
+/**
+ * owners_name_containers() - reads the names of containers from the disk (kernel/containers.h)
+ * @root: what stands before /var; "" is the machine's own
+ *
+ * Without this call they have ids only.
+ *
+ * Return: 0; -ENOMEM.
+ */
+int owners_name_containers(struct owners *owners, const char *root);
 
 /* Accepts NULL; returns NULL. */
 struct owners *owners_free(struct owners *owners);
@@ -98,6 +113,9 @@ const struct socket_settings *owners_settings(const struct owners *owners, uint3
  */
 uint32_t owners_closed(const struct owners *owners, const struct tcpdiag_socket **ret);
 
+/* -errno where names of containers could not be read in the last complete pass or this one, 0. */
+int owners_container_error(const struct owners *owners);
+
 /* How many processes the result has: owner.process is below it. */
 uint32_t owners_process_count(const struct owners *owners);
 
@@ -111,17 +129,8 @@ struct owners_cut {
 	uint64_t processes;
 	uint64_t holders;
 	uint64_t closed; /* of owners_closed() */
+	uint64_t containers; /* left without a name */
 };
 
 /* What the limits cut, since the start. */
 struct owners_cut owners_cut(const struct owners *owners);
-
-/**
- * cgroup_identify() - unit and container from the text of /proc/PID/cgroup; pure
- * @ret_cgroup, @ret_unit, @ret_container: terminated, cut at the sizes given, "" where none
- *
- * cgroup v2 (`0::/...`) and v1 (name=systemd). Unit: the innermost *.service or *.scope that is not a
- * container's; a session is session-N.scope as systemd names it.
- */
-void cgroup_identify(const char *text, size_t len, char ret_cgroup[static 256],
-		     char ret_unit[static 128], char ret_container[static 80]);

@@ -31,7 +31,7 @@ static void *grow(void *array, uint32_t count, uint32_t *size, size_t stride)
 void owners_pass_clear(struct owners_pass *pass)
 {
 	for (uint32_t i = 0; i < pass->process_count; i++) {
-		/* The first of three texts in one block. */
+		/* The first of the texts in one block. */
 		char *texts;
 
 		memcpy(&texts, &pass->processes[i].cgroup, sizeof(texts));
@@ -122,28 +122,44 @@ int owners_pass_add_namespace(struct owners_pass *pass, uint32_t inode)
 	return 0;
 }
 
+/* One after the other in a block of its own, which the first of them begins. */
+static bool own_texts(struct owner_process *process)
+{
+	const char **const texts[] = {
+		&process->cgroup,	 &process->unit,	   &process->container,
+		&process->pod_uid,	 &process->container_name, &process->pod,
+		&process->pod_namespace,
+	};
+	size_t size = 0;
+	char *at;
+
+	for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
+		size += strlen(*texts[i]) + 1;
+	at = malloc(size);
+	if (!at)
+		return false;
+	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
+		const size_t len = strlen(*texts[i]) + 1;
+
+		memcpy(at, *texts[i], len);
+		*texts[i] = at;
+		at += len;
+	}
+	return true;
+}
+
 int64_t owners_pass_add_process(struct owners_pass *pass, const struct owner_process *process)
 {
-	const size_t cgroup = strlen(process->cgroup) + 1;
-	const size_t unit = strlen(process->unit) + 1;
-	const size_t container = strlen(process->container) + 1;
 	struct owner_process *array = grow(pass->processes, pass->process_count,
 					   &pass->process_size, sizeof(*array));
-	char *texts;
+	struct owner_process added = *process;
 
 	if (!array)
 		return -ENOMEM;
 	pass->processes = array;
-	texts = malloc(cgroup + unit + container);
-	if (!texts)
+	if (!own_texts(&added))
 		return -ENOMEM;
-	memcpy(texts, process->cgroup, cgroup);
-	memcpy(texts + cgroup, process->unit, unit);
-	memcpy(texts + cgroup + unit, process->container, container);
-	array[pass->process_count] = *process;
-	array[pass->process_count].cgroup = texts;
-	array[pass->process_count].unit = texts + cgroup;
-	array[pass->process_count].container = texts + cgroup + unit;
+	array[pass->process_count] = added;
 	return pass->process_count++;
 }
 

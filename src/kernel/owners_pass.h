@@ -45,7 +45,7 @@ int owners_pass_add_namespace(struct owners_pass *pass, uint32_t inode);
 
 /**
  * owners_pass_add_process() - a process with a socket
- * @process: copied, its three texts too
+ * @process: copied, its texts too
  *
  * Return: its row; -ENOMEM.
  */

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <string.h>
 
+#include "kernel/cgroup.h"
 #include "kernel/owners_walk.h"
 #include "kernel/proc.h"
 #include "model/macro.h"
@@ -56,10 +57,22 @@ uint32_t owners_read_netns(const struct owners *owners)
 	return netns > 0 ? (uint32_t)netns : 0;
 }
 
+static void name_container(struct owners *owners, struct owner_process *process)
+{
+	struct container_names names = { "", "", "" };
+
+	if (owners->containers && *process->container)
+		containers_find(owners->containers, process->container, process->pod_uid, &names);
+	process->container_name = names.name;
+	process->pod = names.pod;
+	process->pod_namespace = names.namespace;
+}
+
 /* What exec() does not change either is taken from the pass before. */
 int owners_begin_row(struct owners *owners, uint32_t netns)
 {
-	char text[4096], cgroup[256], unit[128], container[80];
+	char text[4096];
+	struct cgroup_identity identity;
 	struct owner_process process = { .pid = owners->pid };
 	const struct owner_process *before;
 	struct proc_stat stat;
@@ -83,11 +96,13 @@ int owners_begin_row(struct owners *owners, uint32_t netns)
 		memcpy(process.comm, stat.comm, sizeof(process.comm));
 		process.descriptor_limit = proc_read_descriptor_limit(owners->folder);
 		r = proc_read_text(owners->folder, "cgroup", text, sizeof(text));
-		cgroup_identify(text, MAX(r, 0), cgroup, unit, container);
-		process.cgroup = cgroup;
-		process.unit = unit;
-		process.container = container;
+		cgroup_identify(text, (size_t)MAX(r, 0), &identity);
+		process.cgroup = identity.path;
+		process.unit = identity.unit;
+		process.container = identity.container;
+		process.pod_uid = identity.pod_uid;
 	}
+	name_container(owners, &process);
 	process.netns = netns;
 	owners->row = owners_pass_add_process(&owners->next, &process);
 	return owners->row < 0 ? (int)owners->row : 0;

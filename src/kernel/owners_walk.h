@@ -6,6 +6,7 @@
 
 #include <dirent.h>
 
+#include "kernel/containers.h"
 #include "kernel/owners.h"
 #include "kernel/owners_pass.h"
 
@@ -17,6 +18,7 @@ enum { OWNERS_ROW_NONE = -1, OWNERS_ROW_DROPPED = -2 };
 struct owners {
 	DIR *proc;
 	struct bpf_reader *bpf; /* borrowed; NULL: /proc lists the descriptors */
+	struct containers *containers; /* owned; NULL: names are not read */
 	uint32_t max_processes;
 	uint32_t max_holders;
 	struct owners_cut cut;

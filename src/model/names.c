@@ -148,6 +148,7 @@ const char *limit_name(enum limit limit)
 		[LIMIT_FINDINGS] = "findings",
 		[LIMIT_PROCESSES] = "processes",
 		[LIMIT_HOLDERS] = "holders",
+		[LIMIT_CONTAINERS] = "containers",
 		[LIMIT_MESSAGES_TRUNCATED] = "messages_truncated",
 		[LIMIT_MESSAGES_FOREIGN] = "messages_foreign",
 		[LIMIT_DUPLICATES] = "duplicates",

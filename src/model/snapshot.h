@@ -21,7 +21,7 @@
 #include "model/record.h"
 
 #define SNAPSHOT_MAGIC 0x3144474944504354ULL /* "TCPDIGD1" */
-#define SNAPSHOT_LAYOUT 2U
+#define SNAPSHOT_LAYOUT 3U
 
 enum section_id {
 	SECTION_RECORDS = 0,
@@ -50,7 +50,10 @@ struct process {
 	int32_t pid;
 	uint32_t comm; /* strings */
 	uint32_t unit; /* systemd unit, from the cgroup path */
-	uint32_t container; /* container id, from the cgroup path */
+	uint32_t container; /* container id, from the cgroup path; a name where it has no id */
+	uint32_t container_name; /* in its pod, or on this machine */
+	uint32_t container_title; /* "NAMESPACE/POD/NAME" of Kubernetes, else as container_name */
+	uint32_t pod, pod_namespace; /* of Kubernetes */
 	uint32_t cgroup;
 	uint32_t netns; /* inode number */
 	uint32_t descriptors; /* open, 0: not known */
@@ -147,6 +150,7 @@ enum limit {
 	LIMIT_FINDINGS,
 	LIMIT_PROCESSES,
 	LIMIT_HOLDERS,
+	LIMIT_CONTAINERS, /* containers and files about them that no name was read from */
 	LIMIT_MESSAGES_TRUNCATED, /* netlink messages cut short */
 	LIMIT_MESSAGES_FOREIGN, /* netlink messages that were not asked for */
 	LIMIT_DUPLICATES, /* sockets that one dump showed twice */

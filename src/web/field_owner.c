@@ -34,6 +34,8 @@ static bool process_text(const struct view *view, const struct process *process,
 		return text_of(view, process->unit, ret);
 	case PROCESS_CONTAINER:
 		return text_of(view, process->container, ret);
+	case PROCESS_CONTAINER_TITLE:
+		return text_of(view, process->container_title, ret);
 	case PROCESS_CGROUP:
 		return text_of(view, process->cgroup, ret);
 	}
@@ -77,7 +79,9 @@ const struct field holder_fields[] = {
 	FIELD_ARGUMENT("unit", FIELD_TEXT, BOTH_NULL, process_text_get, PROCESS_UNIT,
 		       "The systemd unit."),
 	FIELD_ARGUMENT("container", FIELD_TEXT, BOTH_NULL, process_text_get, PROCESS_CONTAINER,
-		       "Id of the container."),
+		       "Id of the container; of LXC and systemd-nspawn its name."),
+	FIELD_ARGUMENT("container_name", FIELD_TEXT, BOTH_NULL, process_text_get,
+		       PROCESS_CONTAINER_TITLE, CONTAINER_NAME_TEXT),
 	FIELD_ARGUMENT("cgroup", FIELD_TEXT, BOTH_NULL, process_text_get, PROCESS_CGROUP,
 		       "Path of the control group."),
 	{},

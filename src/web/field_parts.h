@@ -56,7 +56,17 @@ static inline bool age_of(const struct view *view, int64_t then_ns, struct value
 	return then_ns != 0;
 }
 
-enum process_text { PROCESS_COMM, PROCESS_UNIT, PROCESS_CONTAINER, PROCESS_CGROUP };
+#define CONTAINER_NAME_TEXT \
+	"As people know it: NAMESPACE/POD/CONTAINER of Kubernetes, or less where its name is not " \
+	"known; the name alone in Docker, LXC and systemd-nspawn; null where none is known."
+
+enum process_text {
+	PROCESS_COMM,
+	PROCESS_UNIT,
+	PROCESS_CONTAINER,
+	PROCESS_CONTAINER_TITLE,
+	PROCESS_CGROUP
+};
 
 /* field_owner.c */
 extern const struct field holder_fields[];

@@ -447,6 +447,8 @@ const struct field socket_fields[] = {
 	      "Process of the first holder, else of the creator; on request."),
 	FIELD_ARGUMENT("container", FIELD_TEXT, FIELD_NULLABLE, owner_text_get, PROCESS_CONTAINER,
 		       "Container of the first holder, else of the creator; on request."),
+	FIELD_ARGUMENT("container_name", FIELD_TEXT, FIELD_NULLABLE, owner_text_get,
+		       PROCESS_CONTAINER_TITLE, "Its name, as in holders; on request."),
 	FIELD_WORDS("closes_with", FIELD_NULLABLE, closes_with_get, &segment_words,
 		    "What close() sends; on request."),
 	FIELD("state_since", FIELD_TIME, BOTH_NULL, state_since_get,

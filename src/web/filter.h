@@ -46,7 +46,10 @@
 		{ "unit", FILTER_TEXT, \
 		  "systemd unit of such a process; nginx means nginx.service.", true }, \
 		{ "container", FILTER_TEXT, \
-		  "Container of such a process: its id or the beginning of it.", true }, \
+		  "Container of such a process: its id or at least 12 digits of it, its name, " \
+		  "its " \
+		  "pod, NAMESPACE/POD or NAMESPACE/POD/CONTAINER.", \
+		  true }, \
 		{ "creator.unit", FILTER_TEXT, "Unit of the last holder of what has none.", \
 		  true }, \
 		{ "close_rule", FILTER_RULE, "Rule that decides what close() does.", true }, \

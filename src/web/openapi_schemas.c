@@ -22,6 +22,9 @@ static const struct schema_member process[] = {
 	{ "comm", STRING_OR_NULL, "Command name, as the process set it.", false },
 	{ "unit", STRING_OR_NULL, "systemd unit.", false },
 	{ "container", STRING_OR_NULL, "Container id.", false },
+	{ "container_name", STRING_OR_NULL,
+	  "The container as people know it: NAMESPACE/POD/CONTAINER, or its name in Docker.",
+	  false },
 	{ "cgroup", STRING_OR_NULL, "Path of its control group.", false },
 	{ 0 },
 };

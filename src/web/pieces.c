@@ -38,8 +38,6 @@ void emit_endpoint(struct emitter *j, const char *name, const uint8_t address[st
 void emit_process(struct emitter *j, const char *name, const struct snapshot *snapshot,
 		  const struct process *process, int fd)
 {
-	const char *container;
-
 	if (!process) {
 		emit_null(j, name);
 		return;
@@ -50,8 +48,8 @@ void emit_process(struct emitter *j, const char *name, const struct snapshot *sn
 		emit_u64(j, "fd", (uint64_t)fd);
 	emit_text(j, "comm", snapshot_text(snapshot, process->comm));
 	emit_text(j, "unit", snapshot_text(snapshot, process->unit));
-	container = snapshot_text(snapshot, process->container);
-	emit_text(j, "container", container);
+	emit_text(j, "container", snapshot_text(snapshot, process->container));
+	emit_text(j, "container_name", snapshot_text(snapshot, process->container_title));
 	emit_text(j, "cgroup", snapshot_text(snapshot, process->cgroup));
 	emit_end(j, '}');
 }

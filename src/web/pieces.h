@@ -19,7 +19,7 @@ void emit_since(struct emitter *j, const char *name, const struct snapshot *snap
 void emit_endpoint(struct emitter *j, const char *name, const uint8_t address[static 16],
 		   int family, uint16_t port);
 
-/* {"pid", "comm", "unit", "container", "cgroup"}, with "fd" where it is not negative; null for NULL. */
+/* {"pid", "comm", "unit", "container", "container_name", "cgroup"}, with "fd" unless negative; null for NULL. */
 void emit_process(struct emitter *j, const char *name, const struct snapshot *snapshot,
 		  const struct process *process, int fd);
 

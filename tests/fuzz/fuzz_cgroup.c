@@ -5,20 +5,25 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "kernel/owners.h"
+#include "kernel/cgroup.h"
 #include "kernel/proc.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	char cgroup[256], unit[128], container[80];
+	struct cgroup_identity found;
 	struct proc_stat stat;
 
-	cgroup_identify((const char *)data, size, cgroup, unit, container);
-	if (strnlen(cgroup, sizeof(cgroup)) == sizeof(cgroup) ||
-	    strnlen(unit, sizeof(unit)) == sizeof(unit) ||
-	    strnlen(container, sizeof(container)) == sizeof(container))
+	cgroup_identify((const char *)data, size, &found);
+	if (strnlen(found.path, sizeof(found.path)) == sizeof(found.path) ||
+	    strnlen(found.unit, sizeof(found.unit)) == sizeof(found.unit) ||
+	    strnlen(found.container, sizeof(found.container)) == sizeof(found.container) ||
+	    strnlen(found.pod_uid, sizeof(found.pod_uid)) == sizeof(found.pod_uid))
+		abort();
+	/* No pod without a container, and no half of its uid. */
+	if (*found.pod_uid &&
+	    (!*found.container || (strlen(found.pod_uid) != 36 && strlen(found.pod_uid) != 32)))
 		abort();
 	/* The other text of a process: its name is its own choice. */
 	if (proc_parse_stat((const char *)data, size, &stat) == 0 &&

@@ -146,6 +146,54 @@ START_TEST(facts_of_a_process)
 }
 END_TEST
 
+#define CONTAINER "3f9c0a11deadbeef3f9c0a11deadbeef3f9c0a11deadbeef3f9c0a11deadbeef"
+
+/* The names of a container, in each pass: they may come later than its first process. */
+START_TEST(names_of_containers)
+{
+	const struct owner_process *process;
+	const struct owner *found;
+	char command[512];
+
+	add_process(77, "envoy",
+		    "0::/kubepods/burstable/pod7b1e0a4c-91d2-4f6e-a1b3-0123456789ab/" CONTAINER
+		    "\n",
+		    "net:[12]");
+	add_socket(77, 3, 5000);
+	add_process(78, "bash", "0::/user.slice/user-0.slice/session-1.scope\n", "net:[12]");
+	add_socket(78, 3, 5001);
+	begin(10, 10);
+	ck_assert_int_eq(owners_name_containers(owners, root), 0);
+	run_pass(NSEC_PER_SEC, 1);
+	ck_assert_uint_eq(owners_find(owners, 5000, &found), 1);
+	process = owners_process(owners, found->process);
+	ck_assert_str_eq(process->container, CONTAINER);
+	ck_assert_str_eq(process->pod_uid, "7b1e0a4c-91d2-4f6e-a1b3-0123456789ab");
+	ck_assert_str_eq(process->container_name, "");
+	ck_assert_str_eq(process->pod, "");
+	ck_assert_int_eq(owners_container_error(owners), 0);
+
+	snprintf(command, sizeof(command),
+		 "mkdir -p %s/var/log/containers && "
+		 ">%s/var/log/containers/api-7d9f-x2_payments_envoy-" CONTAINER ".log",
+		 root, root);
+	ck_assert_int_eq(system(command), 0);
+	run_pass(NSEC_PER_SEC, 2);
+	ck_assert_uint_eq(owners_find(owners, 5000, &found), 1);
+	process = owners_process(owners, found->process);
+	ck_assert_str_eq(process->container_name, "envoy");
+	ck_assert_str_eq(process->pod, "api-7d9f-x2");
+	ck_assert_str_eq(process->pod_namespace, "payments");
+	ck_assert_uint_eq(owners_find(owners, 5001, &found), 1);
+	process = owners_process(owners, found->process);
+	ck_assert_str_eq(process->unit, "session-1.scope");
+	ck_assert_str_eq(process->container, "");
+	ck_assert_str_eq(process->container_name, "");
+	ck_assert_str_eq(process->pod_namespace, "");
+	ck_assert_uint_eq(owners_cut(owners).containers, 0);
+}
+END_TEST
+
 /* Every holder of every socket, whatever the inodes' spread. */
 START_TEST(many_holders_in_order)
 {
@@ -339,6 +387,7 @@ Suite *suite(void)
 
 	tcase_add_checked_fixture(c, make_tree, remove_tree);
 	tcase_add_test(c, facts_of_a_process);
+	tcase_add_test(c, names_of_containers);
 	tcase_add_test(c, many_holders_in_order);
 	tcase_add_test(c, limits_are_counted);
 	tcase_add_test(c, reused_number);

@@ -122,6 +122,18 @@ static inline void fixture_process(struct fixture *f, struct process *process, i
 	process->netns = NETNS;
 }
 
+static inline void fixture_container(struct fixture *f, struct process *process, const char *name,
+				     const char *pod, const char *namespace)
+{
+	char title[256];
+
+	process->container_name = snapshot_string(&f->w, name, strlen(name));
+	process->pod = snapshot_string(&f->w, pod, strlen(pod));
+	process->pod_namespace = snapshot_string(&f->w, namespace, strlen(namespace));
+	snprintf(title, sizeof(title), "%s/%s/%s", namespace, pod, name);
+	process->container_title = snapshot_string(&f->w, title, strlen(title));
+}
+
 /* What the collector fills in at publication. */
 static inline void fixture_judge(struct fixture *f)
 {
@@ -157,6 +169,7 @@ static inline void fixture_seal(struct fixture *f)
 	ck_assert_ptr_nonnull(processes);
 	fixture_process(f, &processes[NGINX], 100, "nginx", "nginx.service", "");
 	fixture_process(f, &processes[JAVA], 200, "java", "app.service", "3f9c0a11deadbeef");
+	fixture_container(f, &processes[JAVA], "envoy", "api-7d9f-x2", "payments");
 	fixture_process(f, &processes[GONE], 300, "curl", "user@1000.service", "");
 	fixture_process(f, &processes[QUOTED], 400, "a\"b\\c\n\xff", "", "");
 	holders = snapshot_section(&f->w, SECTION_HOLDERS, f->holder_count, sizeof(*holders));

@@ -222,6 +222,8 @@ static const struct {
 	{ SERVED, "holders.1.fd", "8" },
 	{ SERVED, "holders.1.container", "\"3f9c0a11deadbeef\"" },
 	{ SERVED, "holders.0.container", "null" },
+	{ SERVED, "holders.1.container_name", "\"payments/api-7d9f-x2/envoy\"" },
+	{ SERVED, "holders.0.container_name", "null" },
 	{ SERVED, "creator", "null" },
 	{ SERVED, "unread_seconds", "null" },
 	{ SERVED, "linger", "null" },

@@ -291,10 +291,10 @@ static const struct {
 	const char *key;
 	int groups;
 } keys[] = {
-	{ "state", 7 },		{ "attachment", 6 },	 { "comm", 5 },	       { "pid", 5 },
-	{ "container", 2 },	{ "netns", 2 },		 { "direction", 3 },   { "family", 2 },
-	{ "local.port", 6 },	{ "mapped", 2 },	 { "closes_with", 4 }, { "timer.kind", 3 },
-	{ "local.address", 4 }, { "unread_seconds", 2 },
+	{ "state", 7 },	     { "attachment", 6 },     { "comm", 5 },	       { "pid", 5 },
+	{ "container", 2 },  { "container_name", 2 }, { "netns", 2 },	       { "direction", 3 },
+	{ "family", 2 },     { "local.port", 6 },     { "mapped", 2 },	       { "closes_with", 4 },
+	{ "timer.kind", 3 }, { "local.address", 4 },  { "unread_seconds", 2 },
 };
 
 START_TEST(grouped_by_each)

@@ -1,0 +1,159 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Processes in the control groups of each container engine, and the names that the engines leave on the disk."""
+import contextlib
+import json
+import os
+import pathlib
+import subprocess
+import tempfile
+import unittest
+
+import lib
+import scenes
+
+OPTIONS = ["--interval=250ms", "--sweep-interval=500ms", "--cpu-share=50"]
+SOURCES = {"bpf": [], "proc": ["--no-collector.bpf"]}
+UID = "7b1e0a4c-91d2-4f6e-a1b3-0123456789ab"
+STATIC = "33d556adf3ae8ef21980288cef77ae8b"
+
+
+def number(n):
+    """The id of the nth container."""
+    return f"{n:02x}" * 32
+
+
+# name of the test's process: path below a cgroup of the test, unit, container, the name that people know
+ENGINES = {
+    "docker": (f"docker/{number(1)}", None, number(1), "web-1"),
+    "docker-sd": (f"system.slice/docker-{number(2)}.scope", None, number(2), "shop_db.1"),
+    "containerd": (f"kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod{UID.replace('-', '_')}.slice/"
+                   f"cri-containerd-{number(3)}.scope", None, number(3), "payments/api-7d9f-x2/envoy"),
+    "kubepods": (f"kubepods/besteffort/pod{UID}/{number(4)}", None, number(4), "payments/api-7d9f-x2/api"),
+    "pause": (f"kubepods/besteffort/pod{UID}/{number(5)}", None, number(5), "payments/api-7d9f-x2"),
+    "crio": (f"kubepods.slice/kubepods-pod{STATIC}.slice/crio-{number(6)}.scope/container", None, number(6),
+             "kube-system/etcd-node/etcd"),
+    "podman": (f"machine.slice/libpod-{number(7)}.scope/container", None, number(7), None),
+    "rootless": (f"user.slice/user-1000.slice/user@1000.service/user.slice/libpod-{number(8)}.scope",
+                 "user@1000.service", number(8), None),
+    "quadlet": (f"system.slice/web.service/libpod-payload-{number(9)}", "web.service", number(9), None),
+    "lxc": ("lxc.payload.mail/system.slice/postfix.service", "postfix.service", "mail", "mail"),
+    "nspawn": ("machine.slice/machine-build\\x2d1.scope/payload", None, "build-1", "build-1"),
+    "service": ("system.slice/plain.service", "plain.service", None, None),
+}
+
+HOLDER = """
+with open(sys.argv[2], "w") as group:
+    group.write("0")
+say(listen().getsockname()[1])
+step()
+"""
+
+
+def own_group():
+    """The path of this process in the unified hierarchy."""
+    for line in pathlib.Path("/proc/self/cgroup").read_text().splitlines():
+        if line.startswith("0::"):
+            return line[3:]
+    raise unittest.SkipTest("no unified hierarchy of control groups")
+
+
+def hide(path):
+    """An empty folder in place of one of the machine's, in this mount namespace alone."""
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=755", "hidden", path], check=True)
+
+
+class Containers(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.stack = contextlib.ExitStack()
+        cls.addClassCleanup(cls.stack.close)
+        mounted = cls.stack.enter_context(tempfile.TemporaryDirectory(prefix="tcpdiagd-cgroup-"))
+        if subprocess.run(["mount", "-t", "cgroup2", "cgroup2", mounted], stderr=subprocess.DEVNULL).returncode:
+            raise unittest.SkipTest("no second view of the unified hierarchy of control groups")
+        cls.stack.callback(subprocess.run, ["umount", mounted], check=True)
+        top = pathlib.Path(mounted + own_group()) / f"tcpdiag-test-{os.getpid()}"
+        try:
+            top.mkdir()
+        except OSError as error:
+            raise unittest.SkipTest(f"no control group of its own: {error}") from None
+        cls.stack.callback(cls.remove, top)
+        for path in "/var/log", "/var/lib":
+            hide(path)
+        cls.write_names()
+        cls.actors, cls.ports = {}, {}
+        for name, (path, *_) in ENGINES.items():
+            (top / path).mkdir(parents=True)
+            actor = cls.stack.enter_context(scenes.Actor(name, HOLDER, top / path / "cgroup.procs"))
+            cls.actors[name] = actor
+            cls.ports[name] = int(actor.read()[0])
+
+    @staticmethod
+    def remove(top):
+        """Once the processes are gone."""
+        for path, _, _ in os.walk(top, topdown=False):
+            os.rmdir(path)
+
+    @staticmethod
+    def write_names():
+        logs = pathlib.Path("/var/log/containers")
+        logs.mkdir()
+        for n, (pod, namespace, name) in {3: ("api-7d9f-x2", "payments", "envoy"), 4: ("api-7d9f-x2", "payments", "api"),
+                                          6: ("etcd-node", "kube-system", "etcd")}.items():
+            (logs / f"{pod}_{namespace}_{name}-{number(n)}.log").symlink_to("/nowhere")
+        pathlib.Path(f"/var/log/pods/payments_api-7d9f-x2_{UID}/api").mkdir(parents=True)
+        for n, name in {1: "web-1", 2: "shop_db.1"}.items():
+            folder = pathlib.Path(f"/var/lib/docker/containers/{number(n)}")
+            folder.mkdir(parents=True)
+            (folder / "config.v2.json").write_text(json.dumps(
+                {"Config": {"Env": ['"Name":"/env"'], "Labels": {"Name": "/label"}},
+                 "NetworkSettings": {"Service": {"Name": "service"}}, "Name": f"/{name}"}))
+
+    def holder_of(self, name):
+        holders = lib.get(f"/sockets?local.port={self.ports[name]}&state=listening")["sockets"][0]["holders"]
+        return holders[0] if holders else None
+
+    def check(self, source):
+        with lib.Daemon(*OPTIONS, *SOURCES[source]):
+            for name, (path, unit, container, known_as) in ENGINES.items():
+                with self.subTest(engine=name, source=source):
+                    holder = lib.wait_for(lambda: self.holder_of(name), f"the holder of {name}")
+                    self.assertEqual((holder["pid"], holder["comm"]), (self.actors[name].pid, name))
+                    self.assertEqual(holder["unit"], unit)
+                    self.assertEqual(holder["container"], container)
+                    self.assertEqual(holder["container_name"], known_as)
+                    self.assertTrue(holder["cgroup"].endswith("/" + path), holder["cgroup"])
+            for asked, names in (("web-1", ["docker"]), (number(2)[:12], ["docker-sd"]), (number(2)[:11], []),
+                                 ("api-7d9f-x2", ["containerd", "kubepods", "pause"]),
+                                 ("payments/api-7d9f-x2", ["containerd", "kubepods", "pause"]),
+                                 ("payments/api-7d9f-x2/envoy", ["containerd"]), ("mail", ["lxc"]), ("env", []),
+                                 ("label", [])):
+                with self.subTest(container=asked):
+                    found = lib.get(f"/sockets?container={asked}&limit=0&fields=comm")["sockets"]
+                    self.assertEqual(sorted(row["comm"] for row in found), sorted(names))
+            status = lib.get("/status")
+            self.assertEqual(status["limits"]["containers"], 0)
+
+    def test_with_bpf(self):
+        with lib.Daemon(*OPTIONS):
+            reader = next(s for s in lib.get("/status")["sources"] if s["name"] == "bpf")
+        if reader["state"] in ("off", "failed"):
+            self.skipTest(f"no BPF: {reader['reason']}")
+        self.check("bpf")
+
+    def test_without_bpf(self):
+        self.check("proc")
+
+    def test_at_once(self):
+        """--once has a single pass: names have to be there."""
+        done = subprocess.run([str(lib.TCPDIAGD), "--once", "--format=json"], stdout=subprocess.PIPE, check=True,
+                              timeout=60)
+        named = {holder["comm"]: holder["container_name"] for socket in json.loads(done.stdout)["sockets"]
+                 for holder in socket["holders"]}
+        for name, (*_, known_as) in ENGINES.items():
+            with self.subTest(engine=name):
+                self.assertEqual(named[name], known_as)
+
+
+if __name__ == "__main__":
+    lib.main()
