@@ -117,7 +117,7 @@ struct tally {
 	uint64_t id;
 	uint32_t netns;
 	uint32_t descriptors, descriptor_limit; /* 0: not known */
-	char comm[32], unit[96], who[160];
+	char comm[32], unit[96], who[256];
 	struct watch watch;
 	struct recent recent;
 	struct part parts[TALLY_PARTS];
@@ -271,3 +271,6 @@ void describe_growth(struct sentence *s, const struct part *part);
 void describe_descriptors(struct sentence *s, const struct tally *tally);
 /* " Looked at each 40 s only, so ..." where an age was stretched to two looks. */
 void describe_stretch(struct sentence *s, int64_t threshold_ns, int64_t lane_ns);
+
+/* "nginx (pid 12, nginx.service)", "envoy (pid 12, payments/api-7d9f-x2/envoy)" */
+void sentence_process(const struct round *round, struct sentence *s, const struct process *process);

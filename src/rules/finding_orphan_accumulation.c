@@ -115,7 +115,6 @@ static void describe_creator(const struct round *round, struct sentence *s, stru
 {
 	uint32_t best = 0, i;
 	const struct process *process;
-	const char *unit;
 
 	for (i = 1; i < round->input->process_count; i++)
 		if (round->created[i] > round->created[best])
@@ -125,11 +124,9 @@ static void describe_creator(const struct round *round, struct sentence *s, stru
 	process = &round->input->processes[best];
 	row->process = best;
 	row->unit = process->unit;
-	sentence_add(s, " Created mostly by %s (pid %d",
-		     snapshot_writer_text(round->w, process->comm), process->pid);
-	unit = snapshot_writer_text(round->w, process->unit);
-	sentence_add(s, "%s%s): %.0f %% of ", unit[0] ? ", " : "", unit,
-		     100.0 * round->created[best] / round->orphans_seen);
+	sentence_add(s, " Created mostly by ");
+	sentence_process(round, s, process);
+	sentence_add(s, ": %.0f %% of ", 100.0 * round->created[best] / round->orphans_seen);
 	sentence_count(s, round->orphans_seen, "that was seen.", "that were seen.");
 }
 

@@ -83,9 +83,7 @@ static void identify(const struct round *round, struct tally *tally)
 		if (tally->key.kind == TALLY_UNIT && tally->processes)
 			sentence_add(&who, "%s", tally->unit);
 		else
-			sentence_add(&who, "%s (pid %d%s%s)",
-				     tally->comm[0] ? tally->comm : "a process", process->pid,
-				     tally->unit[0] ? ", " : "", tally->unit);
+			sentence_process(round, &who, process);
 	} else if (tally->key.kind == TALLY_LISTENER && tally->listener != RECORD_NONE) {
 		const struct tcpdiag_socket *sk = &round->records[tally->listener].sk;
 

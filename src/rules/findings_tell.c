@@ -8,6 +8,23 @@
 
 #include "rules/family.h"
 
+void sentence_process(const struct round *round, struct sentence *s, const struct process *process)
+{
+	const char *comm = snapshot_writer_text(round->w, process->comm);
+	const char *unit = snapshot_writer_text(round->w, process->unit);
+	const char *container = snapshot_writer_text(round->w, process->container);
+	const char *title = snapshot_writer_text(round->w, process->container_title);
+
+	sentence_add(s, "%s (pid %d", *comm ? comm : "a process", process->pid);
+	if (*unit)
+		sentence_add(s, ", %s", unit);
+	if (*title)
+		sentence_add(s, ", %s", title);
+	else if (*container)
+		sentence_add(s, ", container %.12s", container);
+	sentence_add(s, ")");
+}
+
 static const struct part *worst_part(const struct tally *tally)
 {
 	const struct part *worst = &tally->parts[0];

@@ -103,6 +103,30 @@ START_TEST(coming_back_within_the_hold_is_the_same_finding)
 }
 END_TEST
 
+/* By a name that people know, where there is one; a container's id as they write it. */
+START_TEST(a_container_is_named)
+{
+	static const struct {
+		const char *unit, *container, *title, *who;
+	} names[] = {
+		{ "", "", "", "envoy (pid 1000) " },
+		{ "", "3f9c0a11deadbeef", "", "envoy (pid 1000, container 3f9c0a11dead) " },
+		{ "", "3f9c0a11deadbeef", "payments/api-7d9f-x2/envoy",
+		  "envoy (pid 1000, payments/api-7d9f-x2/envoy) " },
+		{ "web.service", "3f9c0a11deadbeef", "web-1",
+		  "envoy (pid 1000, web.service, web-1) " },
+	};
+	const char *summary;
+
+	strcpy(world->container[0], names[_i].container);
+	strcpy(world->title[0], names[_i].title);
+	add(TCPDIAG_FIN_WAIT2, world_process(world, "envoy", names[_i].unit, 5, 100000), 1);
+	world_run(world, 130, 5);
+	summary = world_text(world, world_expect(world, FW2)->summary);
+	ck_assert_msg(strstr(summary, names[_i].who), "%s", summary);
+}
+END_TEST
+
 START_TEST(a_vanished_process_is_named_to_the_end)
 {
 	add(TCPDIAG_FIN_WAIT2, world_process(world, "envoy", "envoy.service", 5, 100000), 1);
@@ -540,6 +564,7 @@ static TCase *engine_tests(void)
 	tcase_add_test(tests, cleared_below_70_percent_for_a_minute);
 	tcase_add_test(tests, coming_back_within_the_hold_is_the_same_finding);
 	tcase_add_test(tests, a_vanished_process_is_named_to_the_end);
+	tcase_add_loop_test(tests, a_container_is_named, 0, 4);
 	tcase_add_test(tests, thresholds_come_from_the_caller);
 	tcase_add_test(tests, one_finding_per_process_and_rule);
 	tcase_add_test(tests, a_reused_pid_is_another_process);

@@ -27,6 +27,8 @@ struct world {
 	struct orphans orphans;
 	struct process processes[WORLD_PROCESSES];
 	char comm[WORLD_PROCESSES][16], unit[WORLD_PROCESSES][32];
+	char container[WORLD_PROCESSES][80],
+		title[WORLD_PROCESSES][80]; /* "" unless a test says so */
 	struct holder holders[WORLD_PROCESSES]; /* one each: fd 3 */
 	uint32_t process_count;
 	struct record records[WORLD_SOCKETS];
@@ -193,6 +195,10 @@ static inline void world_round(struct world *world)
 		world->records[i].seen_ns = world_seen(world, world->records[i].sk.state);
 	ck_assert_int_eq(snapshot_copy_records(&world->w, world->records, world->record_count), 0);
 	for (i = 0; i < world->process_count; i++) {
+		world->processes[i].container = snapshot_string(&world->w, world->container[i],
+								strlen(world->container[i]));
+		world->processes[i].container_title = snapshot_string(&world->w, world->title[i],
+								      strlen(world->title[i]));
 		world->processes[i].comm = snapshot_string(&world->w, world->comm[i],
 							   strlen(world->comm[i]));
 		world->processes[i].unit = snapshot_string(&world->w, world->unit[i],
