@@ -222,6 +222,8 @@ struct collector *collector_free(struct collector *c)
 	free(c->fresh);
 	free(c->besides);
 	free(c->concerned);
+	free(c->queued);
+	units_done(&c->units);
 	free(c->flagged);
 	free(c->asked);
 	free(c->reload.error);

@@ -175,6 +175,40 @@ static void know_settings(const struct poll *p, const struct record *records, st
 		settings_inherit(record, &records[record->listener]);
 }
 
+/* The process that a record is counted for: its first holder, else its creator. */
+static uint32_t owner_row(const struct collector *c, const struct record *record)
+{
+	uint32_t count;
+	const struct holder *holders = attach_holders(c->attach, &count);
+
+	if (record->holders && record->holder < count)
+		return holders[record->holder].process;
+	return record->creator;
+}
+
+/* What waits in a queue is the listener's, which may come after it. */
+static int count_unit(struct poll *p, const struct record *record, uint32_t position)
+{
+	struct collector *c = p->c;
+
+	if (record->sk.attachment == TCPDIAG_UNACCEPTED)
+		return push_number(&c->queued, &c->queued_room, &p->queued_count, position);
+	units_add(&c->units, owner_row(c, record), record);
+	return 0;
+}
+
+static void count_queued(struct poll *p, const struct record *records)
+{
+	struct collector *c = p->c;
+
+	for (uint32_t i = 0; i < p->queued_count; i++) {
+		const struct record *record = &records[c->queued[i]];
+
+		if (record->listener != RECORD_NONE)
+			units_add(&c->units, owner_row(c, &records[record->listener]), record);
+	}
+}
+
 static int judge(struct poll *p, struct record *records, uint32_t position, uint32_t count,
 		 bool turned)
 {
@@ -193,6 +227,8 @@ static int judge(struct poll *p, struct record *records, uint32_t position, uint
 		totals_judge(record, &c->environment);
 	record->flags &= (uint8_t) ~(RECORD_JUDGED | RECORD_UNJUDGED);
 	totals_add(&p->totals, record, &c->settings.thresholds, p->now_ns);
+	if (count_unit(p, record, position) < 0)
+		return -ENOMEM;
 	if (p->pass == PASS_SWEEP)
 		port_usage_add(&c->usage, record);
 	if (!findings_concern(record))
@@ -213,11 +249,13 @@ int poll_judge(struct poll *p)
 	    begin_attach(p) == -ENOMEM)
 		return -ENOMEM;
 	c->environment_class = class;
+	units_begin(&c->units);
 	if (p->pass == PASS_SWEEP)
 		port_usage_begin(&c->usage, c->port_range);
 	for (i = 0; i < count; i++)
 		if (judge(p, records, i, count, turned) < 0)
 			return -ENOMEM;
+	count_queued(p, records);
 	if (p->settings_ns)
 		c->settings_ns = p->settings_ns;
 	if (!p->stale)

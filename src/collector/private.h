@@ -17,6 +17,7 @@
 #include "collector/pool.h"
 #include "collector/port_usage.h"
 #include "collector/sources.h"
+#include "collector/units.h"
 #include "kernel/bpf.h"
 #include "kernel/counters.h"
 #include "kernel/owners.h"
@@ -104,9 +105,12 @@ struct collector {
 	uint32_t *fresh; /* records without a record before */
 	uint32_t *besides; /* listeners and records in teardown states that are not in @order */
 	uint32_t *concerned; /* records that findings may be about */
+	uint32_t *queued; /* unaccepted ones */
+	struct units units;
 	uint32_t *flagged; /* records of the newest snapshot that findings are about */
 	uint32_t *asked; /* records whose settings are looked up in this poll */
-	uint32_t order_room, fresh_room, besides_room, concerned_room, flagged_room, asked_room;
+	uint32_t order_room, fresh_room, besides_room, concerned_room, queued_room, flagged_room,
+		asked_room;
 	uint32_t flagged_count;
 	uint32_t look_up_turn; /* where the next poll goes on that cannot look all up */
 
@@ -128,7 +132,8 @@ struct poll {
 	bool lendable;
 	struct snapshot_writer w;
 	struct snapshot before; /* all empty: there was none */
-	uint32_t order_count, fresh_count, besides_count, concerned_count, asked_count;
+	uint32_t order_count, fresh_count, besides_count, concerned_count, queued_count,
+		asked_count;
 	bool look_up; /* sockets can be looked up */
 	int look_up_error; /* -errno where that has failed in this poll */
 	int64_t look_up_ns; /* CPU time that it took */

@@ -365,8 +365,9 @@ int poll_seal(struct poll *p)
 	gauges_rates(&c->gauges, p->now_ns, &rates);
 	processes = attach_processes(c->attach, &p->w, &count);
 	if (put_findings(p, &orphans, &rates, processes, count) < 0 || put_holders(p) < 0 ||
-	    put_processes(p, processes, count) < 0 || put_namespaces(p) < 0 ||
-	    sources_publish(&c->sources, &p->w) < 0)
+	    put_processes(p, processes, count) < 0 ||
+	    units_publish(&c->units, processes, count, p->now_ns, &p->w) < 0 ||
+	    put_namespaces(p) < 0 || sources_publish(&c->sources, &p->w) < 0)
 		return -ENOMEM;
 	put_header(p, &orphans, &rates);
 	return snapshot_seal(&p->w);

@@ -8,6 +8,7 @@
 
 #include "collector/roster.h"
 #include "model/macro.h"
+#include "model/unit_label.h"
 
 #define MISSED_MAX 2U
 
@@ -18,6 +19,9 @@ enum text {
 	TEXT_CONTAINER_NAME,
 	TEXT_POD,
 	TEXT_POD_NAMESPACE,
+	TEXT_READ, /* the others are made of these */
+	TEXT_CONTAINER_TITLE = TEXT_READ,
+	TEXT_UNIT_LABEL,
 	TEXT_MAX
 };
 
@@ -43,13 +47,37 @@ static void texts_of(const struct owner_process *process, const char *ret[static
 	ret[TEXT_POD_NAMESPACE] = process->pod_namespace;
 }
 
+#define TITLE_MAX 640
+
+/* "NAMESPACE/POD/CONTAINER", or less where that is all there is. */
+static void title_of(const char *const texts[static TEXT_MAX], char ret[static TITLE_MAX])
+{
+	const char *name = texts[TEXT_CONTAINER_NAME], *pod = texts[TEXT_POD];
+
+	if (*pod)
+		snprintf(ret, TITLE_MAX, "%s/%s%s%s", texts[TEXT_POD_NAMESPACE], pod,
+			 *name ? "/" : "", name);
+	else
+		snprintf(ret, TITLE_MAX, "%s", name);
+}
+
 static char *texts_dup(const struct owner_process *process)
 {
 	const char *parts[TEXT_MAX];
+	char title[TITLE_MAX], label[UNIT_LABEL_MAX];
 	size_t size = 0, i;
 	char *texts, *end;
 
 	texts_of(process, parts);
+	title_of(parts, title);
+	unit_label(&(struct unit_label_input){ .cgroup = process->cgroup,
+					       .unit = process->unit,
+					       .container = process->container,
+					       .pod = process->pod,
+					       .pod_namespace = process->pod_namespace },
+		   label);
+	parts[TEXT_CONTAINER_TITLE] = title;
+	parts[TEXT_UNIT_LABEL] = label;
 	for (i = 0; i < ARRAY_SIZE(parts); i++)
 		size += strlen(parts[i]) + 1;
 	texts = malloc(size);
@@ -63,7 +91,7 @@ static bool texts_equal(const char *texts, const struct owner_process *process)
 	const char *parts[TEXT_MAX];
 
 	texts_of(process, parts);
-	for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
+	for (size_t i = 0; i < TEXT_READ; i++) {
 		if (strcmp(texts, parts[i]) != 0)
 			return false;
 		texts += strlen(texts) + 1;
@@ -244,29 +272,14 @@ uint32_t roster_size(const struct roster *roster)
 	return roster->count;
 }
 
-/* "NAMESPACE/POD/CONTAINER", or less where that is all there is. */
-static uint32_t print_title(const char *const texts[static TEXT_MAX], struct snapshot_writer *w)
-{
-	const char *name = texts[TEXT_CONTAINER_NAME], *pod = texts[TEXT_POD];
-	char title[640];
-	int len;
-
-	if (!*pod)
-		return snapshot_string(w, name, strlen(name));
-	len = snprintf(title, sizeof(title), "%s/%s%s%s", texts[TEXT_POD_NAMESPACE], pod,
-		       *name ? "/" : "", name);
-	return snapshot_string(w, title, MIN((size_t)MAX(len, 0), sizeof(title) - 1));
-}
-
 void roster_print(const struct roster *roster, uint32_t row, struct snapshot_writer *w,
 		  struct process *ret)
 {
 	const struct roster_entry *entry = &roster->entries[row];
-	const char *texts[TEXT_MAX], *at = entry->texts;
+	const char *at = entry->texts;
 	uint32_t strings[TEXT_MAX];
 
 	for (size_t i = 0; i < TEXT_MAX; i++) {
-		texts[i] = at;
 		strings[i] = snapshot_string(w, at, strlen(at));
 		at += strlen(at) + 1;
 	}
@@ -276,9 +289,10 @@ void roster_print(const struct roster *roster, uint32_t row, struct snapshot_wri
 		.unit = strings[TEXT_UNIT],
 		.container = strings[TEXT_CONTAINER],
 		.container_name = strings[TEXT_CONTAINER_NAME],
-		.container_title = print_title(texts, w),
+		.container_title = strings[TEXT_CONTAINER_TITLE],
 		.pod = strings[TEXT_POD],
 		.pod_namespace = strings[TEXT_POD_NAMESPACE],
+		.unit_label = strings[TEXT_UNIT_LABEL],
 		.cgroup = strings[TEXT_CGROUP],
 		.netns = entry->netns,
 		.descriptors = entry->descriptors,

@@ -54,6 +54,7 @@ struct process {
 	uint32_t container_name; /* in its pod, or on this machine */
 	uint32_t container_title; /* "NAMESPACE/POD/NAME" of Kubernetes, else as container_name */
 	uint32_t pod, pod_namespace; /* of Kubernetes */
+	uint32_t unit_label; /* what it is counted under: model/unit_label.h */
 	uint32_t cgroup;
 	uint32_t netns; /* inode number */
 	uint32_t descriptors; /* open, 0: not known */
@@ -181,6 +182,26 @@ struct totals {
 	double port_range_ratio_max;
 };
 
+/* The states of a unit's sockets that are counted. */
+enum unit_state {
+	UNIT_ESTABLISHED,
+	UNIT_CLOSE_WAIT,
+	UNIT_FIN_WAIT1,
+	UNIT_FIN_WAIT2,
+	UNIT_LAST_ACK,
+	UNIT_STATE_MAX
+};
+
+#define UNIT_PLACES 20
+
+/* By what stays of a unit, a container, a session (model/unit_label.h). */
+struct unit_totals {
+	uint32_t name; /* strings; 0: all that have no row of their own */
+	uint32_t sockets[UNIT_STATE_MAX];
+	uint32_t close_resets; /* close() would send RST */
+	double listener_ratio; /* of its fullest accept queue */
+};
+
 struct orphans {
 	uint64_t count; /* sockstat, whole machine */
 	uint64_t peak; /* maximum of the last 120 s */
@@ -221,6 +242,8 @@ struct snapshot_header {
 	uint16_t port_range[2]; /* ip_local_port_range; 0: not known */
 	struct orphans orphans;
 	struct totals totals;
+	uint32_t unit_count; /* rows of units; 0: not known */
+	struct unit_totals units[UNIT_PLACES + 1]; /* the first without a name */
 	uint32_t findings_blind; /* finding_bit() of each that nothing was judged by */
 	/* How often each was raised since the start; findings only. */
 	uint64_t findings_raised[TCPDIAG_RULE_MAX];

@@ -327,6 +327,55 @@ static void limits(struct scrape *s)
 				(double)s->snapshot->header->limits[limit]);
 }
 
+/* The unit's name, of the first row what stands for all others; NULL where there was no room for it. */
+static const char *unit_name(const struct scrape *s, uint32_t row)
+{
+	const char *name = snapshot_text(s->snapshot, s->snapshot->header->units[row].name);
+
+	if (!row)
+		return "~other";
+	return *name ? name : NULL;
+}
+
+static uint32_t unit_count(const struct scrape *s)
+{
+	return MIN(s->snapshot->header->unit_count, UNIT_PLACES + 1U);
+}
+
+static void unit_sockets(struct scrape *s)
+{
+	static const uint8_t states[UNIT_STATE_MAX] = {
+		[UNIT_ESTABLISHED] = TCPDIAG_ESTABLISHED, [UNIT_CLOSE_WAIT] = TCPDIAG_CLOSE_WAIT,
+		[UNIT_FIN_WAIT1] = TCPDIAG_FIN_WAIT1,	  [UNIT_FIN_WAIT2] = TCPDIAG_FIN_WAIT2,
+		[UNIT_LAST_ACK] = TCPDIAG_LAST_ACK,
+	};
+
+	for (uint32_t row = 0; row < unit_count(s); row++)
+		for (unsigned int i = 0; i < UNIT_STATE_MAX; i++) {
+			const struct label labels[] = {
+				{ "systemd_unit", unit_name(s, row) },
+				{ "state", tcpdiag_state_name((enum tcpdiag_state)states[i]) },
+			};
+
+			scrape_sample(s, labels, ARRAY_SIZE(labels),
+				      s->snapshot->header->units[row].sockets[i]);
+		}
+}
+
+static void unit_close_resets(struct scrape *s)
+{
+	for (uint32_t row = 0; row < unit_count(s); row++)
+		scrape_sample_1(s, "systemd_unit", unit_name(s, row),
+				s->snapshot->header->units[row].close_resets);
+}
+
+static void unit_queue_ratio(struct scrape *s)
+{
+	for (uint32_t row = 0; row < unit_count(s); row++)
+		scrape_sample_1(s, "systemd_unit", unit_name(s, row),
+				s->snapshot->header->units[row].listener_ratio);
+}
+
 static void web_requests(struct scrape *s)
 {
 	static const char *const classes[] = { NULL, NULL, "2xx", "3xx", "4xx", "5xx" };
@@ -412,6 +461,16 @@ static const struct metric metrics[] = {
 	  "Findings that stand now.", NULL, findings },
 	{ "tcpdiag_findings_raised_total", COUNTER, SOURCE_SOCK_DIAG, NULL, "rule",
 	  "Findings raised since the start.", NULL, findings_raised_total },
+	{ "tcpdiag_unit_sockets", GAUGE, SOURCE_PROCESSES, NULL, "systemd_unit,state",
+	  "TCP sockets that processes of a unit hold or have left, and those in its queues; "
+	  "~other: all units "
+	  "without a series of their own.",
+	  NULL, unit_sockets },
+	{ "tcpdiag_unit_close_resets", GAUGE, SOURCE_PROCESSES, NULL, "systemd_unit",
+	  "TCP sockets of a unit whose close() would send a RST now.", NULL, unit_close_resets },
+	{ "tcpdiag_unit_listener_queue_ratio", GAUGE, SOURCE_PROCESSES, NULL, "systemd_unit",
+	  "The fullest accept queue of a unit against its limit; 0 where it does not listen.", NULL,
+	  unit_queue_ratio },
 	{ "tcpdiag_aborts_total", COUNTER, SOURCE_COUNTERS, NULL, "cause",
 	  "Connections that the kernel gave up, by cause (TCPAbortOn..., TCPAbortFailed).", NULL,
 	  aborts },

@@ -7,6 +7,7 @@
 
 #include "kernel/cgroup.h"
 #include "kernel/proc.h"
+#include "model/unit_label.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -14,6 +15,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct cgroup_identity found;
 	struct proc_stat stat;
+	char label[UNIT_LABEL_MAX];
 
 	cgroup_identify((const char *)data, size, &found);
 	if (strnlen(found.path, sizeof(found.path)) == sizeof(found.path) ||
@@ -24,6 +26,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	/* No pod without a container, and no half of its uid. */
 	if (*found.pod_uid &&
 	    (!*found.container || (strlen(found.pod_uid) != 36 && strlen(found.pod_uid) != 32)))
+		abort();
+	unit_label(&(struct unit_label_input){ found.path, found.unit, found.container, "", "" },
+		   label);
+	if (!*label || strnlen(label, sizeof(label)) == sizeof(label))
 		abort();
 	/* The other text of a process: its name is its own choice. */
 	if (proc_parse_stat((const char *)data, size, &stat) == 0 &&

@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 import pathlib
+import socket
 import subprocess
 import tempfile
 import unittest
@@ -28,9 +29,9 @@ ENGINES = {
     "docker": (f"docker/{number(1)}", None, number(1), "web-1"),
     "docker-sd": (f"system.slice/docker-{number(2)}.scope", None, number(2), "shop_db.1"),
     "containerd": (f"kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod{UID.replace('-', '_')}.slice/"
-                   f"cri-containerd-{number(3)}.scope", None, number(3), "payments/api-7d9f-x2/envoy"),
-    "kubepods": (f"kubepods/besteffort/pod{UID}/{number(4)}", None, number(4), "payments/api-7d9f-x2/api"),
-    "pause": (f"kubepods/besteffort/pod{UID}/{number(5)}", None, number(5), "payments/api-7d9f-x2"),
+                   f"cri-containerd-{number(3)}.scope", None, number(3), "payments/api-7d9f8c6b5-xk2vz/envoy"),
+    "kubepods": (f"kubepods/besteffort/pod{UID}/{number(4)}", None, number(4), "payments/api-7d9f8c6b5-xk2vz/api"),
+    "pause": (f"kubepods/besteffort/pod{UID}/{number(5)}", None, number(5), "payments/api-7d9f8c6b5-xk2vz"),
     "crio": (f"kubepods.slice/kubepods-pod{STATIC}.slice/crio-{number(6)}.scope/container", None, number(6),
              "kube-system/etcd-node/etcd"),
     "podman": (f"machine.slice/libpod-{number(7)}.scope/container", None, number(7), None),
@@ -98,10 +99,10 @@ class Containers(unittest.TestCase):
     def write_names():
         logs = pathlib.Path("/var/log/containers")
         logs.mkdir()
-        for n, (pod, namespace, name) in {3: ("api-7d9f-x2", "payments", "envoy"), 4: ("api-7d9f-x2", "payments", "api"),
+        for n, (pod, namespace, name) in {3: ("api-7d9f8c6b5-xk2vz", "payments", "envoy"), 4: ("api-7d9f8c6b5-xk2vz", "payments", "api"),
                                           6: ("etcd-node", "kube-system", "etcd")}.items():
             (logs / f"{pod}_{namespace}_{name}-{number(n)}.log").symlink_to("/nowhere")
-        pathlib.Path(f"/var/log/pods/payments_api-7d9f-x2_{UID}/api").mkdir(parents=True)
+        pathlib.Path(f"/var/log/pods/payments_api-7d9f8c6b5-xk2vz_{UID}/api").mkdir(parents=True)
         for n, name in {1: "web-1", 2: "shop_db.1"}.items():
             folder = pathlib.Path(f"/var/lib/docker/containers/{number(n)}")
             folder.mkdir(parents=True)
@@ -124,15 +125,36 @@ class Containers(unittest.TestCase):
                     self.assertEqual(holder["container_name"], known_as)
                     self.assertTrue(holder["cgroup"].endswith("/" + path), holder["cgroup"])
             for asked, names in (("web-1", ["docker"]), (number(2)[:12], ["docker-sd"]), (number(2)[:11], []),
-                                 ("api-7d9f-x2", ["containerd", "kubepods", "pause"]),
-                                 ("payments/api-7d9f-x2", ["containerd", "kubepods", "pause"]),
-                                 ("payments/api-7d9f-x2/envoy", ["containerd"]), ("mail", ["lxc"]), ("env", []),
+                                 ("api-7d9f8c6b5-xk2vz", ["containerd", "kubepods", "pause"]),
+                                 ("payments/api-7d9f8c6b5-xk2vz", ["containerd", "kubepods", "pause"]),
+                                 ("payments/api-7d9f8c6b5-xk2vz/envoy", ["containerd"]), ("mail", ["lxc"]), ("env", []),
                                  ("label", [])):
                 with self.subTest(container=asked):
                     found = lib.get(f"/sockets?container={asked}&limit=0&fields=comm")["sockets"]
                     self.assertEqual(sorted(row["comm"] for row in found), sorted(names))
             status = lib.get("/status")
             self.assertEqual(status["limits"]["containers"], 0)
+
+    def test_metrics_by_unit(self):
+        """What comes and goes is counted with what stays: no label holds an id."""
+        with lib.Daemon(*OPTIONS, "--no-collector.bpf"), contextlib.ExitStack() as stack:
+            for name in "docker", "docker-sd", "containerd":
+                stack.enter_context(socket.create_connection(("127.0.0.1", self.ports[name]), 10))
+            series = '\ntcpdiag_unit_sockets{{systemd_unit="{}",state="{}"}} {}\n'.format
+            # What waits in a queue belongs to its listener.
+            text = lib.wait_for(lambda: self.scrape_with(series("docker.service", "established", 2)), "two by Docker")
+            self.assertIn(series("payments/api", "established", 1), text)
+            for unit in ("kube-system/etcd-node", "machine.slice", "user@1000.service", "web.service", "plain.service"):
+                self.assertIn(series(unit, "established", 0), text)
+            self.assertIn('tcpdiag_unit_listener_queue_ratio{systemd_unit="payments/api"} 0.0', text)
+            for line in text.splitlines():
+                if "systemd_unit=" in line:
+                    self.assertNotRegex(line, "[0-9a-f]{12}|xk2vz|scope|mail|build")
+
+    @staticmethod
+    def scrape_with(series):
+        text = lib.get("/metrics")
+        return text if series in text else None
 
     def test_with_bpf(self):
         with lib.Daemon(*OPTIONS):
@@ -148,8 +170,8 @@ class Containers(unittest.TestCase):
         """--once has a single pass: names have to be there."""
         done = subprocess.run([str(lib.TCPDIAGD), "--once", "--format=json"], stdout=subprocess.PIPE, check=True,
                               timeout=60)
-        named = {holder["comm"]: holder["container_name"] for socket in json.loads(done.stdout)["sockets"]
-                 for holder in socket["holders"]}
+        named = {holder["comm"]: holder["container_name"] for sock in json.loads(done.stdout)["sockets"]
+                 for holder in sock["holders"]}
         for name, (*_, known_as) in ENGINES.items():
             with self.subTest(engine=name):
                 self.assertEqual(named[name], known_as)

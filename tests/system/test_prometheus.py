@@ -25,6 +25,7 @@ PROMETHEUS_ACCEPT = "application/openmetrics-text;version=1.0.0,application/open
 
 STATES = ["established", "syn-sent", "syn-recv", "fin-wait-1", "fin-wait-2", "time-wait", "closed", "close-wait",
           "last-ack", "listening", "closing", "new-syn-recv", "bound-inactive"]
+UNIT_STATES = ["established", "close-wait", "fin-wait-1", "fin-wait-2", "last-ack"]
 TEARDOWN = ["fin-wait-1", "fin-wait-2", "close-wait", "last-ack", "closing"]
 ATTACHMENTS = ["held", "unaccepted", "orphan", "timewait", "request", "unheld", "unknown"]
 # What sock_diag alone lets be judged, the counters of the machine, and BPF.
@@ -37,6 +38,9 @@ SOURCES = ["sock_diag", "mptcp_diag", "counters", "processes", "bpf"]
 # What only the walk over the processes tells.
 WALKED = {
     "network_namespaces": {"state": ["ok", "failed"]},
+    "unit_sockets": {"systemd_unit": ["~other"], "state": UNIT_STATES},
+    "unit_close_resets": {"systemd_unit": ["~other"]},
+    "unit_listener_queue_ratio": {"systemd_unit": ["~other"]},
 }
 # Family: its labels, each with the values that must be there from the first scrape; None: some value.
 FAMILIES = {
@@ -77,8 +81,7 @@ OF_THE_MACHINE = {
 PROCESS = ["cpu_seconds_total", "resident_memory_bytes", "virtual_memory_bytes", "open_fds", "max_fds",
            "start_time_seconds"]
 # Not of this version: their sources are not there, so they must not be either.
-ABSENT = ["unit_sockets", "unit_close_resets", "unit_listener_queue_ratio", "resets_sent_total",
-          "resets_received_total", "oracle_checks_total", "events_dropped_total"]
+ABSENT = ["resets_sent_total", "resets_received_total", "oracle_checks_total", "events_dropped_total"]
 
 SAMPLE = re.compile(r'([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{((?:[a-zA-Z_]\w*="(?:[^"\\\n]|\\[\\n"])*",?)*)\})? (\S+)$')
 

@@ -219,6 +219,42 @@ START_TEST(values)
 }
 END_TEST
 
+/* As many units as there can be, within what a scrape may hold; absent without the walk. */
+START_TEST(by_unit)
+{
+	char name[64];
+
+	fixture_begin(&f);
+	f.w.header->unit_count = UNIT_PLACES + 1;
+	for (uint32_t i = 0; i <= UNIT_PLACES; i++) {
+		struct unit_totals *unit = &f.w.header->units[i];
+
+		snprintf(name, sizeof(name), "unit-%u.service", i);
+		unit->name = i ? fixture_string(&f, name) : 0;
+		for (unsigned int state = 0; state < UNIT_STATE_MAX; state++)
+			unit->sockets[state] = i * 10 + state;
+		unit->close_resets = i;
+		unit->listener_ratio = i / 8.0;
+	}
+	fixture_seal(&f);
+	scrape(_i);
+	ck_assert_uint_eq(series_of("tcpdiag_unit_sockets"), 21 * 5);
+	ck_assert_uint_eq(series_of("tcpdiag_unit_close_resets"), 21);
+	ck_assert_uint_eq(series_of("tcpdiag_unit_listener_queue_ratio"), 21);
+#define UNIT(i) "systemd_unit=\"unit-" #i ".service\""
+	ck_assert(series("tcpdiag_unit_sockets{systemd_unit=\"~other\",state=\"established\"}") ==
+		  0);
+	ck_assert(series("tcpdiag_unit_sockets{" UNIT(7) ",state=\"established\"}") == 70);
+	ck_assert(series("tcpdiag_unit_sockets{" UNIT(7) ",state=\"close-wait\"}") == 71);
+	ck_assert(series("tcpdiag_unit_sockets{" UNIT(7) ",state=\"fin-wait-1\"}") == 72);
+	ck_assert(series("tcpdiag_unit_sockets{" UNIT(7) ",state=\"fin-wait-2\"}") == 73);
+	ck_assert(series("tcpdiag_unit_sockets{" UNIT(20) ",state=\"last-ack\"}") == 204);
+	ck_assert(series("tcpdiag_unit_close_resets{" UNIT(20) "}") == 20);
+	ck_assert(series("tcpdiag_unit_listener_queue_ratio{" UNIT(4) "}") == 0.5);
+	fixture_done(&f);
+}
+END_TEST
+
 /* Unknown is absent, never 0. */
 START_TEST(unknown)
 {
@@ -517,6 +553,7 @@ Suite *suite(void)
 	TCase *t = tcase_create("metrics");
 
 	tcase_add_loop_test(t, values, 0, 2);
+	tcase_add_loop_test(t, by_unit, 0, 2);
 	tcase_add_test(t, unknown);
 	tcase_add_loop_test(t, failed_source, 0, 3);
 	tcase_add_loop_test(t, rules_not_judged, 0, 3);
