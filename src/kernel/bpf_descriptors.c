@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <sys/stat.h>
 
+#include "kernel/linger_guard.h"
 #include "kernel/settings_rows.h"
 #include "model/macro.h"
 
@@ -147,15 +148,20 @@ int descriptor_pass_begin(struct descriptor_pass *pass, int32_t pid)
 /* Return: 1; 0 at the end; -errno. */
 static int fill(struct descriptor_pass *pass)
 {
+	struct linger_guard guard;
 	ssize_t n;
+	int error;
 
 	if (pass->fd < 0)
 		return 0;
+	linger_guard_begin(&guard);
 	do
 		n = read(pass->fd, pass->buffer, sizeof(pass->buffer));
 	while (n < 0 && (errno == EINTR || errno == EAGAIN));
+	error = errno;
+	linger_guard_end(&guard);
 	if (n < 0)
-		return -errno;
+		return -error;
 	pass->size = n;
 	pass->at = 0;
 	return n > 0;

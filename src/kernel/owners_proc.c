@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <string.h>
 
+#include "kernel/linger_guard.h"
 #include "kernel/owners_walk.h"
 #include "kernel/proc.h"
 #include "model/macro.h"
@@ -145,8 +146,15 @@ static int walk_descriptors(struct owners *owners)
 
 int owners_step_proc(struct owners *owners)
 {
-	if (owners->descriptors)
-		return walk_descriptors(owners);
+	if (owners->descriptors) {
+		struct linger_guard guard;
+		int r;
+
+		linger_guard_begin(&guard);
+		r = walk_descriptors(owners);
+		linger_guard_end(&guard);
+		return r;
+	}
 	if (owners->pid_at == owners->pid_count)
 		return 1;
 	return enter_process(owners, owners->pids[owners->pid_at++]);
