@@ -147,6 +147,11 @@ class NoDisturbance(unittest.TestCase):
         text = pathlib.Path(f"/proc/{pid}/status").read_text()
         return int(re.search(r"VmRSS:\s*(\d+)", text)[1])
 
+    @staticmethod
+    def files():
+        """Open on the whole machine: a pass holds a row for each that is a socket, whoever's it is."""
+        return int(pathlib.Path("/proc/sys/fs/file-nr").read_text().split()[0])
+
     def test_for_200_polls(self):
         """No descriptor and no memory grows, nobody's socket is among ours, and a close() is one at once."""
         with scenes.Scene() as scene:
@@ -159,7 +164,7 @@ class NoDisturbance(unittest.TestCase):
             scenes.needs_bpf()
             scenes.wait_passes("fast", 20)
             began = scenes.lane("fast")["passes"]
-            counts, memory, slowest, closed = [], [], 0.0, 0
+            counts, memory, files, slowest, closed = [], [], [], 0.0, 0
             while scenes.lane("fast")["passes"] < began + self.POLLS:
                 # Linger is on: whoever held its last reference would do the waiting.
                 client = socket.create_connection(listener.getsockname())
@@ -176,13 +181,15 @@ class NoDisturbance(unittest.TestCase):
                 self.assertEqual(mine & set(now.values()), set())
                 counts.append(len(now))
                 memory.append(self.resident(pid))
+                files.append(self.files())
                 time.sleep(0.1)
             self.assertGreater(closed, 50)
             self.assertLess(slowest, 1.0, "a close() had to wait for somebody else")
             # A connection that is being answered and an iterator that is being read come and go.
             self.assertLessEqual(max(counts) - min(counts), 3, counts)
             third = len(memory) // 3
-            self.assertLess(max(memory[-third:]), 1.1 * max(memory[:third]) + 256, memory)
+            others = max(files) - min(files)  # of which each may take half a kilobyte
+            self.assertLess(max(memory[-third:]), 1.1 * max(memory[:third]) + 256 + others / 2, memory)
             # And nothing still refers to what it looked at so many times.
             for sock in keep:
                 row = scenes.wait_row(scenes.tuple_query(sock), lambda r: r["references"] is not None, "read", 30)
