@@ -25,6 +25,8 @@
 
 #define HOLD_ACCURACY_USEC 100000U
 #define WAITING_MAX 64U /* requests that wait; each walks all sockets at each snapshot */
+#define WAIT_SHARE \
+	20 /* asking those that wait again takes at most one part in so many of the time */
 #define DRAIN_MAX 65536U /* bytes of a body that are read and thrown away */
 
 struct exchange {
@@ -173,6 +175,18 @@ void exchanges_wake(struct exchanges *exchanges)
 		stop_waiting(e);
 		MHD_resume_connection(e->connection);
 	}
+}
+
+void exchanges_published(struct exchanges *exchanges)
+{
+	int64_t now_ns = clock_ns(CLOCK_MONOTONIC);
+
+	/* Each walks all sockets. A snapshot that is left out is followed by others. */
+	if (now_ns - exchanges->woken_ns < exchanges->wait_cost_ns * WAIT_SHARE)
+		return;
+	exchanges->woken_ns = now_ns;
+	exchanges->wait_cost_ns = 0;
+	exchanges_wake(exchanges);
 }
 
 static void arm_wait(struct exchanges *all)
@@ -393,6 +407,8 @@ static int produce(struct exchange *e, struct request *request, const char *meth
 	all->refresh(all->context, request->now_ns);
 	request->until_ns = &e->until_ns;
 	r = route->handler(request, ret, problem);
+	if (request->now_ns != e->began_ns)
+		all->wait_cost_ns += clock_ns(CLOCK_MONOTONIC) - request->now_ns;
 	if (r != -EAGAIN || may_wait(e)) {
 		all->statistics->waits += r == -EAGAIN && request->now_ns == e->began_ns;
 		return r;

@@ -42,6 +42,8 @@ struct exchanges {
 	/* Those that wait for another snapshot and hold none; suspended. */
 	struct exchange *waiting;
 	struct sd_event_source *wait_timer; /* owned */
+	int64_t woken_ns; /* when all of them were asked again */
+	int64_t wait_cost_ns; /* what that took */
 	struct reuse reuse;
 	struct sd_event_source *timer; /* owned */
 	bool armed;
@@ -57,7 +59,10 @@ struct exchange_origin {
 int exchanges_init(struct exchanges *exchanges, struct sd_event *event);
 void exchanges_done(struct exchanges *exchanges);
 
-/* A new snapshot is there, or none will come: whoever waits is asked again. */
+/* A new snapshot is there: whoever waits is asked again, unless the last time took too long for that. */
+void exchanges_published(struct exchanges *exchanges);
+
+/* No snapshot will come: whoever waits is let go. */
 void exchanges_wake(struct exchanges *exchanges);
 
 /*

@@ -144,7 +144,10 @@ static void operation(struct emitter *j, const struct route *route)
 		failure(j, "409", "What is expected does not hold; `reasons` says why.");
 	if (route->flags & ROUTE_DATA || route->handler == healthy_route ||
 	    route->handler == ready_route)
-		failure(j, "503", "There is no snapshot yet, or none that is fresh enough.");
+		failure(j, "503",
+			"There is no snapshot yet, none that is fresh enough, or what is asked for "
+			"is "
+			"not known.");
 	failure(j, "default", "Any other reason for which a request is refused.");
 	emit_end(j, '}');
 	emit_end(j, '}');

@@ -60,10 +60,11 @@ static int table_count(const struct snapshot *snapshot, const struct owner_query
 	};
 	int r;
 
-	if (!metrics_source_works(snapshot, SOURCE_PROCESSES))
-		return problem_set(problem, 503, NULL,
-				   "it is not known which process holds which socket: /status says "
-				   "why");
+	if (!metrics_source_works(snapshot, SOURCE_PROCESSES)) {
+		problem_set(problem, 503, NULL,
+			    "it is not known which process holds which socket: /status says why");
+		return -EINVAL;
+	}
 	r = owners_count(snapshot, query, &table.owners);
 	if (r >= 0)
 		*ret = table;

@@ -191,12 +191,14 @@ static void count_pair(struct search *s, const struct candidate *a, const struct
 		exit_add(&alone, &one.record->sk, one.record->direction, env);
 	if (!two.queued)
 		exit_add(&alone, &two.record->sk, two.record->direction, env);
-	exit_pair(&one, &two, env, &pair);
-	exit_pair(&two, &one, env, &reverse);
-	if (a->process != RECORD_NONE && a->process == b->process)
-		pair = a->fd > b->fd ? pair : reverse;
-	else if (memcmp(pair.count, reverse.count, sizeof(pair.count)) != 0)
-		pair.count[EXIT_DOUBT_ORDER]++;
+	if (a->process != RECORD_NONE && a->process == b->process) {
+		exit_pair(a->fd > b->fd ? &one : &two, a->fd > b->fd ? &two : &one, env, &pair);
+	} else {
+		exit_pair(&one, &two, env, &pair);
+		exit_pair(&two, &one, env, &reverse);
+		if (memcmp(pair.count, reverse.count, sizeof(pair.count)) != 0)
+			pair.count[EXIT_DOUBT_ORDER]++;
+	}
 	exit_merge(&owner->exit, &alone, -1);
 	exit_merge(&owner->exit, &pair, 1);
 }

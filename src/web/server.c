@@ -434,7 +434,7 @@ int server_reload(struct server *server)
 
 void server_published(struct server *server)
 {
-	exchanges_wake(&server->exchanges);
+	exchanges_published(&server->exchanges);
 }
 
 struct server *server_free(struct server *server)

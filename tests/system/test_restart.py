@@ -322,6 +322,104 @@ class Restart(unittest.TestCase):
         self.assertIn("Verdict   clean: no; harmless: no", done.stdout)
 
 
+# Two processes of one unit: connections between them, and clients of a listener that both hold.
+UNIT = '''
+group = sys.argv[2]
+open(group + "/cgroup.procs", "w").write(str(os.getpid()))
+listener = listen(64)
+say(listener.getsockname()[1])
+unread = sys.argv[3] == "unread"
+step()
+mine = [connect(listener.getsockname()) for _ in range(10)]
+theirs = [listener.accept()[0] for _ in range(10)]
+outside = listener.accept()[0]
+child = os.fork()
+if child:
+    # The ends of the child alone.
+    for sock in theirs:
+        sock.close()
+    time.sleep(0.2)
+    for sock in mine:
+        if unread:
+            sock.sendall(b"never read")
+    say(child)
+    step()
+else:
+    for sock in mine:
+        sock.close()
+    time.sleep(1000)
+'''
+
+
+class Unit(unittest.TestCase):
+    def setUp(self):
+        folder = "/sys/fs/cgroup/systemd" if os.path.isdir("/sys/fs/cgroup/systemd") else "/sys/fs/cgroup"
+        self.group = f"{folder}/tcpdiag-drain.service"
+        try:
+            os.mkdir(self.group)
+        except OSError as error:
+            self.skipTest(f"no control group can be made: {error}")
+        self.addCleanup(self.remove)
+
+    def remove(self):
+        for pid in open(f"{self.group}/cgroup.procs").read().split():
+            os.kill(int(pid), signal.SIGKILL)
+        lib.wait_for(lambda: not open(f"{self.group}/cgroup.procs").read(), "its processes have ended")
+        os.rmdir(self.group)
+
+    def ask(self, stack, how):
+        actor = stack.enter_context(scenes.Actor("prefork", UNIT, self.group, how))
+        port = int(actor.read()[0])
+        actor.go()
+        time.sleep(0.5)
+        client = stack.enter_context(socket.create_connection(("127.0.0.1", port), 10))
+        child = int(actor.read()[0])
+        waiting = [stack.enter_context(socket.create_connection(("127.0.0.1", port), 10)) for _ in range(5)]
+        stack.enter_context(lib.Daemon(*OPTIONS))
+        scenes.needs_bpf()
+
+        def settled():
+            reply = lib.request("/units/tcpdiag-drain")
+            said = reply.status == 200 and reply.json()
+            return said and sorted(said["pids"]) == sorted([actor.pid, child]) and said["exit"]["pairs"] == 10 \
+                and said["exit"]["listener_resets"] == 5 and said["exit"]["unseen"] == 0 and said
+        return actor, child, [client, *waiting], lib.wait_for(settled, "the unit", 40)
+
+    def test_two_processes(self):
+        """A listener of both ends with the unit, not with one of its processes."""
+        with contextlib.ExitStack() as stack:
+            actor, child, outside, said = self.ask(stack, "quiet")
+            self.assertEqual((said["name"], said["unit"]), ("tcpdiag-drain.service", "tcpdiag-drain.service"))
+            end = said["exit"]
+            self.assertEqual((end["certain"], end["rst"], end["fin"], end["survive"]), (True, 0, 21, 0), end)
+            one = lib.get(f"/processes/{child}")["exit"]
+            self.assertEqual((one["survive"], one["listener_resets"], one["fin"], one["pairs"]), (2, 0, 10, 0), one)
+            self.assertIn("tcpdiag-drain.service", [unit["name"] for unit in lib.get("/units")["units"]])
+            once = subprocess.run([lib.TCPDIAGD, "--once", "--unit=tcpdiag-drain"], capture_output=True, text=True)
+            self.assertEqual(once.returncode, 5, once)
+            self.assertIn("5 connections that wait to be accepted are reset", once.stdout)
+            before = scenes.out_resets()
+            for pid in (actor.pid, child):
+                os.kill(pid, signal.SIGKILL)
+            actor.process.wait()
+            lib.wait_for(lambda: scenes.out_resets() - before >= 5, "resets")
+            time.sleep(0.3)
+            self.assertEqual(scenes.out_resets() - before, end["rst"] + end["listener_resets"])
+            self.assertEqual(outside[0].recv(1), b"")
+            for sock in outside[1:]:
+                self.assertRaises(ConnectionResetError, sock.recv, 1)
+
+    def test_whoever_ends_first(self):
+        """Unread data on one side: 10 resets or 10 resets and 10 FINs, and nobody knows."""
+        with contextlib.ExitStack() as stack:
+            _, _, _, said = self.ask(stack, "unread")
+            end = said["exit"]
+            self.assertEqual((end["certain"], end["clean"], end["harmless"]), (False, None, None), end)
+            self.assertEqual(end["uncertain_because"],
+                             ["10 connections inside end by which of their two processes ends first"])
+            self.assertEqual(lib.request("/units/tcpdiag-drain?expect=harmless").status, 503)
+
+
 # Says who it is; drains when it is told to.
 SERVER = """
 listener = listen()
