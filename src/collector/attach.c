@@ -264,6 +264,9 @@ static void judge_walk(const struct attach *attach, struct record *record, bool 
 		record->sk.attachment = TCPDIAG_HELD;
 	if (!(began_after || found) || !attach->clean || !complete)
 		return;
+	/* Somebody may hold it whom this PID namespace does not show. */
+	if (!record->holders && owners_is_partial(attach->owners))
+		return;
 	record->flags |= RECORD_OWNERS_KNOWN;
 	record->owner_pass = (uint16_t)(attach->pass - 1);
 	if (!record->holders && asked_before && record->sk.attachment == TCPDIAG_HELD)

@@ -99,6 +99,10 @@ static void say_complete(struct collector *c)
 		sources_set(&c->sources, SOURCE_PROCESSES, SOURCE_DEGRADED,
 			    "more processes or descriptors with sockets than limits.processes and "
 			    "limits.sockets allow");
+	else if (owners_is_partial(walk->owners))
+		sources_set(&c->sources, SOURCE_PROCESSES, SOURCE_DEGRADED,
+			    "processes outside of this PID namespace are not seen (a container: "
+			    "run it with the PID namespace of the host)");
 	else if (names)
 		sources_set(&c->sources, SOURCE_PROCESSES, SOURCE_DEGRADED,
 			    "names of containers cannot be read below /var/log/containers and "

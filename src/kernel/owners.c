@@ -4,12 +4,18 @@
  * replaces the result when it is complete.
  */
 #include <errno.h>
+#include <linux/capability.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "kernel/bpf.h"
 #include "kernel/owners_walk.h"
+#include "kernel/proc.h"
 #include "model/macro.h"
+
+#define FIRST_PID_NAMESPACE 0xeffffffc /* PROC_PID_INIT_INO, include/linux/proc_ns.h */
 
 static int64_t clock_ns(void)
 {
@@ -19,10 +25,20 @@ static int64_t clock_ns(void)
 	return ts.tv_sec * NSEC_PER_SEC + ts.tv_nsec;
 }
 
+static bool may_trace(void)
+{
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {};
+
+	return syscall(SYS_capget, &header, data) >= 0 &&
+	       data[CAP_TO_INDEX(CAP_SYS_PTRACE)].effective & CAP_TO_MASK(CAP_SYS_PTRACE);
+}
+
 int owners_new(const char *proc, uint32_t max_processes, uint32_t max_holders,
 	       struct bpf_reader *bpf, struct owners **ret)
 {
 	struct owners *owners = calloc(1, sizeof(*owners));
+	int64_t pid_namespace;
 	int r;
 
 	if (!owners)
@@ -37,6 +53,9 @@ int owners_new(const char *proc, uint32_t max_processes, uint32_t max_holders,
 		free(owners);
 		return r;
 	}
+	owners->may_trace = may_trace();
+	pid_namespace = proc_read_link(dirfd(owners->proc), "self/ns/pid", "pid");
+	owners->partial = pid_namespace > 0 && pid_namespace != FIRST_PID_NAMESPACE;
 	*ret = owners;
 	return 0;
 }
@@ -125,6 +144,11 @@ int64_t owners_result_ns(const struct owners *owners)
 uint32_t owners_unreadable(const struct owners *owners)
 {
 	return owners->result.unreadable;
+}
+
+bool owners_is_partial(const struct owners *owners)
+{
+	return owners->partial;
 }
 
 uint32_t owners_find(const struct owners *owners, uint32_t inode, const struct owner **ret)

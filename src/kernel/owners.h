@@ -88,6 +88,12 @@ int64_t owners_result_ns(const struct owners *owners);
  */
 uint32_t owners_unreadable(const struct owners *owners);
 
+/*
+ * Whether this is a PID namespace below the first one: its processes may share sockets and network
+ * namespaces with others that it does not show, so that nobody seen to hold a socket proves nothing.
+ */
+bool owners_is_partial(const struct owners *owners);
+
 /**
  * owners_find() - the descriptors that refer to a socket
  * @ret: first of a run sorted by pid, then fd; borrowed until the next complete pass

@@ -83,6 +83,7 @@ static int enter_process(struct owners *owners, int32_t pid)
 	if (owners_enter(owners, pid) < 0)
 		return 0;
 	owners->count = 0;
+	owners->refused = false;
 	owners->netns = owners_read_netns(owners);
 	fd = openat(owners->folder, "fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	owners->descriptors = fd < 0 ? NULL : fdopendir(fd);
@@ -94,12 +95,27 @@ static int enter_process(struct owners *owners, int32_t pid)
 	return owners->netns ? owners_pass_add_namespace(&owners->next, owners->netns) : 0;
 }
 
+/*
+ * A folder that can be listed, and its links not be read: root without CAP_SYS_PTRACE. The same error comes of
+ * a process that has just been reaped. Who has the capability is refused by a security module only.
+ */
+static void note_refused(struct owners *owners)
+{
+	struct proc_stat stat;
+	int r = proc_read_stat(owners->folder, &stat);
+
+	owners->refused = true;
+	owners_note_unreadable(owners, r < 0 ? r : -EACCES);
+}
+
 static int add_descriptor(struct owners *owners, const char *name, int32_t fd)
 {
 	int64_t inode = proc_read_link(dirfd(owners->descriptors), name, "socket");
 	struct owner holder = { .inode = (uint32_t)inode, .fd = fd, .settings = UINT32_MAX };
 	int r;
 
+	if (inode == -EACCES && !owners->may_trace && !owners->refused)
+		note_refused(owners);
 	if (inode <= 0 || inode > UINT32_MAX)
 		return 0;
 	if (owners->row == OWNERS_ROW_NONE) {

@@ -25,6 +25,8 @@ struct owners {
 	struct owners_pass result;
 	struct owners_pass next;
 	bool in_pass;
+	bool partial;
+	bool may_trace;
 
 	int folder; /* of the process, O_PATH; -1: none */
 	int32_t pid; /* of the process */
@@ -37,6 +39,7 @@ struct owners {
 	DIR *descriptors;
 	uint32_t netns;
 	uint32_t count; /* descriptors so far */
+	bool refused; /* one of them: counted once */
 };
 
 /* owners_process.c: what belongs to a process, whoever lists its descriptors. */

@@ -317,6 +317,30 @@ START_TEST(hidden_processes)
 }
 END_TEST
 
+/* A container's /proc does not show who else shares its sockets. */
+START_TEST(below_the_first_pid_namespace)
+{
+	static const struct {
+		const char *name;
+		bool partial;
+	} cases[] = { { "pid:[4026531836]", false }, { "pid:[4026532771]", true } };
+	char folder[96], link[96];
+
+	begin(10, 10);
+	ck_assert(!owners_is_partial(owners)); /* not told */
+	snprintf(folder, sizeof(folder), "mkdir -p %s/self/ns", root);
+	ck_assert_int_eq(system(folder), 0);
+	snprintf(link, sizeof(link), "%s/self/ns/pid", root);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		unlink(link);
+		ck_assert_int_eq(symlink(cases[i].name, link), 0);
+		owners = owners_free(owners);
+		begin(10, 10);
+		ck_assert_int_eq(owners_is_partial(owners), cases[i].partial);
+	}
+}
+END_TEST
+
 START_TEST(no_such_proc)
 {
 	ck_assert_int_eq(owners_new("/nonexistent", 1, 1, NULL, &owners), -ENOENT);
@@ -393,6 +417,7 @@ Suite *suite(void)
 	tcase_add_test(c, reused_number);
 	tcase_add_test(c, vanishing_processes);
 	tcase_add_test(c, hidden_processes);
+	tcase_add_test(c, below_the_first_pid_namespace);
 	tcase_add_test(c, no_such_proc);
 	suite_add_tcase(s, c);
 	c = tcase_create("real");
