@@ -278,7 +278,7 @@ const struct tcpdiag_rule_info catalogue_close[TCPDIAG_RULE_MAX] = {
 	[TCPDIAG_RULE_CLOSE_MPTCP_FASTCLOSE] = {
 		.id = "close-mptcp-fastclose",
 		.kind = TCPDIAG_RULE_KIND_OUTCOME,
-		.verified = TCPDIAG_VERIFIED_SOURCE,
+		.verified = TCPDIAG_VERIFIED_KERNEL,
 		.title = "MPTCP: unread data or linger 0 make a fastclose",
 		.condition = "an MPTCP socket with unread data, or SO_LINGER on with 0 seconds; in "
 "syn-sent also shutdown()",
@@ -309,7 +309,7 @@ const struct tcpdiag_rule_info catalogue_close[TCPDIAG_RULE_MAX] = {
 	[TCPDIAG_RULE_CLOSE_MPTCP] = {
 		.id = "close-mptcp",
 		.kind = TCPDIAG_RULE_KIND_OUTCOME,
-		.verified = TCPDIAG_VERIFIED_SOURCE,
+		.verified = TCPDIAG_VERIFIED_KERNEL,
 		.title = "MPTCP: an orderly close",
 		.condition = "an MPTCP socket with nothing unread",
 		.because = "A DATA_FIN ends the MPTCP connection; its subflows end after it.",
@@ -326,7 +326,7 @@ const struct tcpdiag_rule_info catalogue_close[TCPDIAG_RULE_MAX] = {
 	[TCPDIAG_RULE_CLOSE_MPTCP_FALLBACK] = {
 		.id = "close-mptcp-fallback",
 		.kind = TCPDIAG_RULE_KIND_OUTCOME,
-		.verified = TCPDIAG_VERIFIED_SOURCE,
+		.verified = TCPDIAG_VERIFIED_KERNEL,
 		.title = "MPTCP without MPTCP: unread data and yet no reset",
 		.condition =
 			"an MPTCP socket whose peer speaks TCP only (ss -Mi: fallback), with "
