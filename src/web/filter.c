@@ -10,6 +10,7 @@
 #include "web/envelope.h"
 #include "web/field.h"
 #include "web/filter.h"
+#include "web/pieces.h"
 
 typedef bool match_fn(const struct filter *filter, const struct filter_test *test,
 		      const struct record *record);
@@ -153,33 +154,10 @@ static bool process_unit(const struct snapshot *snapshot, const struct process *
 	return !strncmp(unit, text, len) && (!unit[len] || !strcmp(unit + len, ".service"));
 }
 
-static bool is_text(const struct snapshot *snapshot, uint32_t string, const char *text, size_t len)
-{
-	const char *known = snapshot_text(snapshot, string);
-
-	return len && !strncmp(known, text, len) && !known[len];
-}
-
-/* "NAMESPACE/POD" */
-static bool is_pod(const char *title, const char *text, size_t len)
-{
-	return memchr(text, '/', len) && !strncmp(title, text, len) && title[len] == '/';
-}
-
-/* As engines print ids; a shorter beginning could be a name. */
-#define CONTAINER_PREFIX_MIN 12
-
 static bool process_container(const struct snapshot *snapshot, const struct process *process,
 			      const char *text, size_t len)
 {
-	const char *id = snapshot_text(snapshot, process->container);
-
-	if (!strncmp(id, text, len) && (!id[len] || len >= CONTAINER_PREFIX_MIN))
-		return true;
-	return is_text(snapshot, process->container_name, text, len) ||
-	       is_text(snapshot, process->container_title, text, len) ||
-	       is_text(snapshot, process->pod, text, len) ||
-	       is_pod(snapshot_text(snapshot, process->container_title), text, len);
+	return container_matches(snapshot, process, text, len);
 }
 
 /* ---- matching ---- */

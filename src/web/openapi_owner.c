@@ -19,7 +19,8 @@
 	}
 
 #define PIDS_MEMBERS \
-	{ "name", STRING, "Name of the unit, or id of the container.", false }, \
+	{ "name", STRING, "Name of the unit, or id of the container; see container for its name.", \
+	  false }, \
 	{ \
 		"pids", ARRAY(INTEGER), "Its processes that have sockets.", false \
 	}

@@ -30,18 +30,18 @@ static void emit_started(struct emitter *j, const struct owner_table *table, uin
 	buffer_time(j->b, table->wall_ns - table->boot_ns + since_boot);
 }
 
-/* Names of containers are not read yet: only what stands in the path of a control group. */
-static void emit_container(struct emitter *j, const char *id)
+static void emit_container(struct emitter *j, const struct snapshot *snapshot,
+			   const struct process *process)
 {
-	if (!*id) {
+	if (!process || !process->container) {
 		emit_null(j, "container");
 		return;
 	}
 	emit_object(j, "container");
-	emit_string(j, "id", id);
-	emit_null(j, "name");
-	emit_null(j, "pod");
-	emit_null(j, "namespace");
+	emit_string(j, "id", snapshot_text(snapshot, process->container));
+	emit_text(j, "name", snapshot_text(snapshot, process->container_name));
+	emit_text(j, "pod", snapshot_text(snapshot, process->pod));
+	emit_text(j, "namespace", snapshot_text(snapshot, process->pod_namespace));
 	emit_end(j, '}');
 }
 
@@ -166,7 +166,7 @@ void owner_json(struct emitter *j, const struct owner_table *table, uint32_t row
 	}
 	emit_text(j, "comm", process ? snapshot_text(snapshot, process->comm) : NULL);
 	emit_text(j, "unit", process ? snapshot_text(snapshot, process->unit) : NULL);
-	emit_container(j, process ? snapshot_text(snapshot, process->container) : "");
+	emit_container(j, snapshot, process);
 	emit_text(j, "cgroup", process ? snapshot_text(snapshot, process->cgroup) : NULL);
 	emit_started(j, table, first_start(table, row));
 	emit_states(j, owner);
@@ -205,6 +205,8 @@ static void text_head(struct page *page, const struct owner_table *table, const 
 
 	page_begin(page, "", 0);
 	page_text(page, owner_name(table->snapshot, owner), 0);
+	if (table->kind != OWNER_UNIT && process && process->container_title)
+		page_text(page, snapshot_text(table->snapshot, process->container_title), 1);
 	if (table->kind == OWNER_PROCESS && process)
 		page_printf(page, 1, "(pid %" PRId32 ")", process->pid);
 	else
@@ -295,5 +297,10 @@ void owner_row(struct buffer *b, const struct owner_table *table, uint32_t row)
 			buffer_char(b, ' ');
 			plain_text(b, snapshot_text(snapshot, process->unit), SIZE_MAX, SIZE_MAX);
 		}
+	}
+	if (table->kind != OWNER_UNIT && process && process->container_title) {
+		buffer_char(b, ' ');
+		plain_text(b, snapshot_text(snapshot, process->container_title), SIZE_MAX,
+			   SIZE_MAX);
 	}
 }

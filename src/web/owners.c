@@ -53,7 +53,7 @@ static bool wanted(const struct snapshot *snapshot, const struct process *proces
 	if (!query->name)
 		return true;
 	if (query->kind == OWNER_CONTAINER)
-		return !strncmp(name, query->name, strlen(query->name));
+		return container_matches(snapshot, process, query->name, strlen(query->name));
 	return unit_matches(name, query->name);
 }
 

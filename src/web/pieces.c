@@ -8,6 +8,8 @@
 #include "web/envelope.h"
 #include "web/pieces.h"
 
+#define CONTAINER_PREFIX_MIN 12
+
 void socket_id(const struct tcpdiag_socket *sk, char ret[SOCKET_ID_MAX])
 {
 	snprintf(ret, SOCKET_ID_MAX, "%" PRIu32 "-%" PRIx64, sk->netns, sk->cookie);
@@ -118,4 +120,31 @@ bool unit_matches(const char *unit, const char *asked)
 
 	return !strncmp(unit, asked, len) &&
 	       (!unit[len] || (!strcmp(unit + len, ".service") && !memchr(asked, '.', len)));
+}
+
+static bool is_text(const struct snapshot *snapshot, uint32_t string, const char *text, size_t len)
+{
+	const char *known = snapshot_text(snapshot, string);
+
+	return len && !strncmp(known, text, len) && !known[len];
+}
+
+/* "NAMESPACE/POD" */
+static bool is_pod(const char *title, const char *text, size_t len)
+{
+	return memchr(text, '/', len) && !strncmp(title, text, len) && title[len] == '/';
+}
+
+bool container_matches(const struct snapshot *snapshot, const struct process *process,
+		       const char *asked, size_t len)
+{
+	const char *id = snapshot_text(snapshot, process->container);
+
+	/* As engines print ids; a shorter beginning could be a name. */
+	if (len && !strncmp(id, asked, len) && (!id[len] || len >= CONTAINER_PREFIX_MIN))
+		return true;
+	return is_text(snapshot, process->container_name, asked, len) ||
+	       is_text(snapshot, process->container_title, asked, len) ||
+	       is_text(snapshot, process->pod, asked, len) ||
+	       is_pod(snapshot_text(snapshot, process->container_title), asked, len);
 }

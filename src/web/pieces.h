@@ -38,5 +38,12 @@ const char *plain_text(struct buffer *b, const char *text, size_t len, size_t ma
 /* The same of a whole string, with blanks behind it up to @width. */
 void plain_cell(struct buffer *b, const char *text, size_t width);
 
+/*
+ * Whether a process is in the container asked for: by its id or the first twelve digits or more of it, its name,
+ * its pod, NAMESPACE/POD or NAMESPACE/POD/NAME.
+ */
+bool container_matches(const struct snapshot *snapshot, const struct process *process,
+		       const char *asked, size_t len);
+
 /* Whether a unit is the one asked for: "nginx" is "nginx.service". */
 bool unit_matches(const char *unit, const char *asked);

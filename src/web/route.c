@@ -90,7 +90,9 @@ static const struct route table[] = {
 	},
 	{
 		.path = "/containers/{id}",
-		.summary = "One container: its sockets, and what ending it now would do.",
+		.summary = "One container, by id, the first twelve digits of it, or name: its "
+			   "sockets, and what "
+			   "ending it now would do.",
 		.handler = container_route,
 		.parameters = owner_item_parameters,
 		.flags = ROUTE_DATA,

@@ -132,6 +132,13 @@ class Containers(unittest.TestCase):
                 with self.subTest(container=asked):
                     found = lib.get(f"/sockets?container={asked}&limit=0&fields=comm")["sockets"]
                     self.assertEqual(sorted(row["comm"] for row in found), sorted(names))
+            envoy = lib.get("/containers/envoy")
+            self.assertEqual((envoy["name"], envoy["pids"]), (number(3), [self.actors["containerd"].pid]))
+            self.assertEqual(envoy["container"], {"id": number(3), "name": "envoy", "pod": "api-7d9f8c6b5-xk2vz",
+                                                  "namespace": "payments"})
+            podman = lib.get(f"/processes/{self.actors['podman'].pid}")
+            self.assertEqual(podman["container"], {"id": number(7), "name": None, "pod": None, "namespace": None})
+            self.assertIsNone(lib.get(f"/processes/{self.actors['service'].pid}")["container"])
             status = lib.get("/status")
             self.assertEqual(status["limits"]["containers"], 0)
 

@@ -139,6 +139,10 @@ static inline void fixture_processes(struct fixture *f)
 						 .netns = FIXTURE_NETNS,
 						 .descriptors = 12,
 						 .descriptor_limit = 1024 };
+	processes[P_TOOL].container_name = fixture_string(f, "envoy");
+	processes[P_TOOL].container_title = fixture_string(f, "payments/api-7d9f-x2/envoy");
+	processes[P_TOOL].pod = fixture_string(f, "api-7d9f-x2");
+	processes[P_TOOL].pod_namespace = fixture_string(f, "payments");
 	holders = snapshot_section(&f->w, SECTION_HOLDERS, 3, sizeof(*holders));
 	holders[0] = (struct holder){ P_WEB, 6 };
 	holders[1] = (struct holder){ P_WORKER, 6 };

@@ -325,10 +325,18 @@ START_TEST(unit)
 	get("/units/web?expect=clean&within=3", 400);
 	get("/units/web?expect=clean&within=301s", 400);
 	json_decref(get("/units/web?expect=clean&within=300s", 409));
-	json = get("/containers/3f9c", 200);
+	json = get("/containers/3f9c0a11", 200);
 	ck_json_text(json, "name", "3f9c0a11");
+	ck_json_text(json, "container.id", "3f9c0a11");
+	ck_json_text(json, "container.name", "envoy");
+	ck_json_text(json, "container.pod", "api-7d9f-x2");
+	ck_json_text(json, "container.namespace", "payments");
 	ck_json_int(json, "pids.0", 200);
 	json_decref(json);
+	json_decref(get("/containers/envoy", 200));
+	json_decref(get("/containers/api-7d9f-x2", 200));
+	get("/containers/3f9c", 404);
+	get("/containers/env", 404);
 	fixture_done(&f);
 }
 END_TEST
