@@ -234,15 +234,17 @@ static int find_row(const struct owner_table *table, const char *asked, uint32_t
 	}
 	if (exact != RECORD_NONE)
 		*ret = exact;
-	if (!found)
-		return problem_set(problem, 404, NULL,
-				   "no %s %.128s holds a TCP socket in snapshot %" PRIu64
-				   ": it has none, or there is none of that name",
-				   kind_names[table->kind], asked, table->snapshot->header->id);
-	if (found > 1 && exact == RECORD_NONE)
-		return problem_set(problem, 400, NULL, "%.128s stands for %" PRIu32 " %ss", asked,
-				   found, kind_names[table->kind]);
-	return 0;
+	if (found == 1 || exact != RECORD_NONE)
+		return 0;
+	if (found)
+		problem_set(problem, 400, NULL, "%.128s stands for %" PRIu32 " %ss", asked, found,
+			    kind_names[table->kind]);
+	else
+		problem_set(problem, 404, NULL,
+			    "no %s %.128s holds a TCP socket in snapshot %" PRIu64
+			    ": it has none, or there is none of that name",
+			    kind_names[table->kind], asked, table->snapshot->header->id);
+	return -EINVAL;
 }
 
 /* The sentences of a problem, and in an array. */
