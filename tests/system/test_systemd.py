@@ -223,7 +223,7 @@ class Installed(unittest.TestCase):
             self.assertEqual((row["outcomes"]["close"]["rule"], row["outcomes"]["close"]["certain"]),
                              ("close-linger-zero", True))
         document = lib.get("/status")
-        self.assertFalse([m for m in document["missing"] if m.startswith(("processes", "bpf", "sock_diag", "counters"))],
+        self.assertFalse([m for m in document["missing"] if m.startswith(("bpf", "sock_diag", "counters"))],
                          document["missing"])
         # Its own unit is the one that systemd gave it.
         row = lib.wait_for(lambda: [r for r in lib.sockets("local.port=19293&state=listening") if r["holders"]],
