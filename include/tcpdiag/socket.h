@@ -165,7 +165,10 @@ struct tcpdiag_socket {
  */
 bool tcpdiag_fin_unread(const struct tcpdiag_socket *sk);
 
-/* Bytes that the application has not read, without the FIN; 0 for listeners and minisockets. */
+/*
+ * Bytes that the application has not read, without the FIN; 0 for listeners and minisockets. Of a dead
+ * connection (CLOSE) those that can still be read.
+ */
 uint32_t tcpdiag_unread_bytes(const struct tcpdiag_socket *sk);
 
 /* Bytes written but not sent yet, without a SYN or FIN; 0 where notsent_bytes is not known. */

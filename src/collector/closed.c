@@ -96,6 +96,9 @@ int poll_put_closed(struct poll *p)
  */
 bool closed_supersedes(const struct record *row, const struct record *old, uint32_t covered)
 {
+	/* Both have one cookie while the minisocket lives: the dump's row is the one that stays. */
+	if (old->sk.kind != TCPDIAG_KIND_FULL)
+		return false;
 	if ((covered | TCPDIAG_STATE_BIT(TCPDIAG_CLOSE)) & TCPDIAG_STATE_BIT(old->sk.state))
 		return true;
 	return old->sk.state != TCPDIAG_BOUND_INACTIVE && old->seen_ns < row->settings_ns;

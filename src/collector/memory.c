@@ -66,7 +66,7 @@ static int64_t read_since(const struct memory *memory, const struct tcpdiag_sock
 {
 	int64_t arrival = memory->now_ns;
 
-	if (!tcpdiag_unread_bytes(sk))
+	if (!is_connection(sk) || !tcpdiag_unread_bytes(sk))
 		return 0;
 	if (!(sk->known & KNOWS_PROGRESS))
 		return memory->now_ns;

@@ -73,7 +73,8 @@ bool totals_same_verdict(const struct tcpdiag_socket *a, const struct tcpdiag_so
 static void add_close(struct totals *totals, const struct record *record)
 {
 	const struct tcpdiag_socket *sk = &record->sk;
-	bool finished = tcpdiag_peer_finished(sk);
+	/* The peer of a dead connection has gone. */
+	bool finished = tcpdiag_peer_finished(sk) || sk->state == TCPDIAG_CLOSE;
 	/* The queue of an MPTCP socket counts memory, and those of its subflows hold nothing. */
 	uint32_t unread = sk->mptcp || sk->mptcp_subflow ? 0 : tcpdiag_unread_bytes(sk);
 

@@ -31,6 +31,9 @@ bool tcpdiag_fin_unread(const struct tcpdiag_socket *sk)
 
 uint32_t tcpdiag_unread_bytes(const struct tcpdiag_socket *sk)
 {
+	/* A dead connection: what came before its end can still be read, and no FIN is counted. */
+	if (sk->state == TCPDIAG_CLOSE)
+		return sk->remote_port && !sk->mptcp ? sk->rqueue : 0;
 	if (!has_queues(sk) || sk->state == TCPDIAG_SYN_SENT)
 		return 0;
 	return sk->rqueue - tcpdiag_fin_unread(sk);

@@ -24,14 +24,6 @@ static int64_t settles(const struct round *round)
 	return MAX(round->thresholds->dead_info_age, round->sweep_ns);
 }
 
-/* A FIN counts as one byte of the queue; where the end was no RST of the peer's, there may be one. */
-static uint32_t unread(const struct tcpdiag_socket *sk)
-{
-	bool reset = sk->known & TCPDIAG_KNOWS_ERROR && sk->sk_err == ECONNRESET;
-
-	return sk->rqueue - (sk->rqueue && !reset);
-}
-
 static bool concerns(struct round *round, const struct record *record, struct mark *ret)
 {
 	const struct tcpdiag_socket *sk = &record->sk;
@@ -41,7 +33,7 @@ static bool concerns(struct round *round, const struct record *record, struct ma
 	    sk->mptcp_subflow)
 		return false;
 	ret->age_ns = round_age(round, record, record->state_since_ns);
-	ret->bytes = unread(sk);
+	ret->bytes = tcpdiag_unread_bytes(sk);
 	/* In CLOSE-WAIT a RST is told as a broken pipe (net/ipv4/tcp_input.c:tcp_reset()). */
 	if (sk->known & TCPDIAG_KNOWS_ERROR) {
 		if (sk->sk_err == ECONNRESET || sk->sk_err == EPIPE)

@@ -101,13 +101,15 @@ static void describe(const struct round *round, const struct tally *tally, struc
 	evidence(row, EVIDENCE_BLOCKED, part_total(does));
 	evidence(row, EVIDENCE_UNSENT_BYTES, (double)(might->unsent_bytes + does->unsent_bytes));
 	sentence_add(summary, "%s ", tally->who);
-	if (now) {
+	if (now && !part_total(does)) {
+		sentence_add(summary, "waited in close() until a moment ago (SO_LINGER)");
+	} else if (now) {
 		sentence_add(summary, "waits in ");
 		sentence_count(summary, part_total(does), "call of close()", "calls of close()");
 		sentence_add(summary, " for peers that do not acknowledge (SO_LINGER)");
 		describe_oldest(summary, does);
 	}
-	if (might->condition.severity) {
+	if (might->condition.severity && (part_total(might) || !now)) {
 		sentence_add(summary, "%swould wait in close() of ", now ? "; " : "");
 		sentence_count(summary, part_total(might), "connection", "connections");
 		sentence_add(summary, ": SO_LINGER has a time, and the peer does not acknowledge");

@@ -101,12 +101,6 @@ static inline bool is_dead(const struct tcpdiag_socket *sk)
 	return sk->state == TCPDIAG_CLOSE && sk->remote_port;
 }
 
-/* Bytes that the application has not read, dead connections included: what `unread_bytes` shows. */
-static inline uint32_t unread_bytes(const struct tcpdiag_socket *sk)
-{
-	return is_dead(sk) ? sk->rqueue : tcpdiag_unread_bytes(sk);
-}
-
 /* What SO_LINGER makes of a close(), where it is known. */
 enum linger_kind linger_kind(const struct tcpdiag_socket *sk);
 

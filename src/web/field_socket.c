@@ -178,7 +178,7 @@ static GETTER(send_queue_get)
 
 static GETTER(unread_get)
 {
-	ret->number = unread_bytes(&view->record->sk);
+	ret->number = tcpdiag_unread_bytes(&view->record->sk);
 	return has_bytes(view);
 }
 

@@ -347,7 +347,7 @@ static bool match_unread(const struct filter *filter, const struct filter_test *
 	/* Where `unread_bytes` is null there is nothing to compare. */
 	if (sk->state == TCPDIAG_LISTEN || sk->mptcp_subflow || (sk->mptcp && sk->rqueue))
 		return false;
-	return unread_bytes(sk) >= test->values->number;
+	return tcpdiag_unread_bytes(sk) >= test->values->number;
 }
 
 static bool older(const struct filter *filter, const struct filter_test *test, int64_t then_ns)

@@ -157,7 +157,7 @@ static void count_record(struct groups *groups, struct group *group, uint32_t ro
 
 	group->count++;
 	if (!record->sk.mptcp && !record->sk.mptcp_subflow)
-		group->unread_bytes += unread_bytes(&record->sk);
+		group->unread_bytes += tcpdiag_unread_bytes(&record->sk);
 	if (age > group->oldest_ns) {
 		group->oldest_ns = age;
 		group->example = row;

@@ -236,6 +236,13 @@ START_TEST(test_supersedes)
 		ck_assert_msg(closed_supersedes(&row, &old, MEMORY_FAST_STATES) == rows[i].newer,
 			      "%zu", i);
 	}
+	/* One socket, and its minisocket: only one of them can have the id. */
+	ck_assert(!closed_supersedes(
+		&row,
+		&(const struct record){
+			.sk = { .state = TCPDIAG_TIME_WAIT, .kind = TCPDIAG_KIND_TIMEWAIT },
+		},
+		MEMORY_FAST_STATES));
 }
 END_TEST
 

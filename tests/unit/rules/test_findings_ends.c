@@ -232,7 +232,7 @@ START_TEST(dead_information_for_20_after_five_minutes)
 
 	add_dead(process, 12, ECONNRESET, 100);
 	add_dead(process, 5, ETIMEDOUT, 0);
-	add_dead(process, 3, 0, 1);
+	add_dead(process, 3, 0, 0);
 	world_run(world, 299, 1);
 	ck_assert_int_eq(world->count, 0);
 	world_run(world, 1, 1);

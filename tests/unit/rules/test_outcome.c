@@ -185,6 +185,24 @@ START_TEST(test_cell)
 }
 END_TEST
 
+/* Dead, and yet something in it could still be read: close() throws that away without a word. */
+START_TEST(test_dead_with_data)
+{
+	struct tcpdiag_socket sk = held(TCPDIAG_CLOSE);
+	struct tcpdiag_result result;
+
+	sk.rqueue = 5;
+	ck_assert_int_eq(tcpdiag_result(&sk, CLOSE, &host, &result), 0);
+	ck_assert_uint_eq(result.discards_receive, 0); /* never connected */
+	sk.remote_port = 443;
+	ck_assert_int_eq(tcpdiag_result(&sk, CLOSE, &host, &result), 0);
+	ck_assert_int_eq(result.rule, TCPDIAG_RULE_CLOSE_NOTHING);
+	ck_assert_uint_eq(result.discards_receive, 5);
+	ck_assert_uint_eq(result.discards_send, 0);
+	ck_assert_ptr_null(result.counter);
+}
+END_TEST
+
 START_TEST(test_listener_resets_the_living)
 {
 	struct tcpdiag_socket sk = held(TCPDIAG_LISTEN);
@@ -503,6 +521,7 @@ Suite *suite(void)
 	TCase *cases = tcase_create("cells"), *every = tcase_create("every combination");
 
 	tcase_add_loop_test(cases, test_cell, 0, sizeof(cells) / sizeof(cells[0]));
+	tcase_add_test(cases, test_dead_with_data);
 	tcase_add_test(cases, test_listener_resets_the_living);
 	tcase_add_test(cases, test_child);
 	tcase_add_test(cases, test_fin_wait2_cliff);
