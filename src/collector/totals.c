@@ -67,7 +67,8 @@ bool totals_same_verdict(const struct tcpdiag_socket *a, const struct tcpdiag_so
 	       a->rqueue == b->rqueue && a->wqueue == b->wqueue &&
 	       a->notsent_bytes == b->notsent_bytes && a->wmem_queued == b->wmem_queued &&
 	       a->sk_shutdown == b->sk_shutdown && a->mptcp == b->mptcp &&
-	       a->children == b->children && totals_same_settings(a, b);
+	       (!a->mptcp || a->timer == b->timer) && a->children == b->children &&
+	       totals_same_settings(a, b);
 }
 
 static void add_close(struct totals *totals, const struct record *record)

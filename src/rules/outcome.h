@@ -70,6 +70,9 @@ struct tcpdiag_result outcome_orderly(const struct tcpdiag_socket *sk, bool exit
 /* close() of an MPTCP socket sends MP_FASTCLOSE where something is unread: since 6.1. */
 bool outcome_fastcloses(const struct tcpdiag_environment *env, const struct assumption *assume);
 
+/* An MPTCP socket that has no subflow any more: nothing it does is sent. */
+bool outcome_mptcp_severed(const struct tcpdiag_socket *sk);
+
 /* __mptcp_close(). */
 struct tcpdiag_result outcome_mptcp_close(const struct tcpdiag_socket *sk, bool exiting,
 					  const struct tcpdiag_environment *env,

@@ -13,6 +13,10 @@
  * disconnected, with a RST.
  *
  * Which of these a kernel has can be told of 6.1 only, by its counters.
+ *
+ * Where all subflows have ended an established socket waits for new ones, for which its timer runs
+ * (__mptcp_close_ssk(), mptcp_start_tout_timer(), which nothing else starts in that state): nothing that it does
+ * reaches the peer.
  */
 #include "rules/outcome.h"
 
@@ -61,9 +65,15 @@ bool outcome_fastcloses(const struct tcpdiag_environment *env, const struct assu
 	return env->known & TCPDIAG_ENV_FASTCLOSE ? env->mptcp_fastclose : !assume->older;
 }
 
-struct tcpdiag_result outcome_mptcp_close(const struct tcpdiag_socket *sk, bool exiting,
-					  const struct tcpdiag_environment *env,
-					  const struct assumption *assume)
+bool outcome_mptcp_severed(const struct tcpdiag_socket *sk)
+{
+	return sk->mptcp && sk->state == TCPDIAG_ESTABLISHED &&
+	       sk->timer == TCPDIAG_TIMER_KEEPALIVE;
+}
+
+static struct tcpdiag_result close_connected(const struct tcpdiag_socket *sk, bool exiting,
+					     const struct tcpdiag_environment *env,
+					     const struct assumption *assume)
 {
 	bool unread = tcpdiag_unread_bytes(sk) > 0 && !assume->drained;
 	bool zero = assume->linger && !assume->lingertime_ms;
@@ -92,4 +102,17 @@ struct tcpdiag_result outcome_mptcp_close(const struct tcpdiag_socket *sk, bool 
 		return outcome_gone(sk, TCPDIAG_RULE_CLOSE_MPTCP_FASTCLOSE, TCPDIAG_SEGMENT_RST,
 				    "MPFastcloseTx");
 	return orderly(sk, exiting, env, assume);
+}
+
+struct tcpdiag_result outcome_mptcp_close(const struct tcpdiag_socket *sk, bool exiting,
+					  const struct tcpdiag_environment *env,
+					  const struct assumption *assume)
+{
+	struct tcpdiag_result result = close_connected(sk, exiting, env, assume);
+
+	if (outcome_mptcp_severed(sk)) {
+		result.segment = TCPDIAG_SEGMENT_NONE;
+		result.counter = NULL;
+	}
+	return result;
 }

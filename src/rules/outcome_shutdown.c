@@ -37,7 +37,7 @@ static struct tcpdiag_result fin(const struct tcpdiag_socket *sk, enum tcpdiag_s
 {
 	struct tcpdiag_result result = outcome_nothing(sk, rule);
 
-	result.segment = TCPDIAG_SEGMENT_FIN;
+	result.segment = outcome_mptcp_severed(sk) ? TCPDIAG_SEGMENT_NONE : TCPDIAG_SEGMENT_FIN;
 	result.state = (uint8_t)next;
 	return result;
 }

@@ -452,8 +452,10 @@ class Judge:
     def still(self):
         """Whether it is as it was when the question was asked."""
         talk = self.talk
-        if talk.kind != "pair" or talk.sock.fileno() < 0 or self.row["state"] == "closed":
+        if talk.kind != "pair" or self.row["state"] == "closed":
             return True
+        if talk.sock.fileno() < 0:  # a child has it: nobody can ask its kernel
+            return not talk.moves()
         said, came = self.numbers()
         if not talk.moves():
             self.agree("numbers", said, came)
@@ -480,6 +482,9 @@ class Judge:
                                                      self.row["state"] == "syn-recv" or self.talk.kind == "mptcp")
         # The acknowledgement of the FIN is answered with a RST.
         refused = said == "fin" and came == "rst" and (outcome["then"] or {}).get("ends_with") == "rst"
+        # What waits in the peer's queue comes late, and the FIN was out.
+        refused = refused or (said == "fin" and came == "rst" and self.talk.moves() and
+                              any(f & FIN for f in self.segments()))
         if not waits and not refused:
             self.agree("segment", said, came)
         if blind and said not in {blind["segment"], *(o["segment"] for o in blind["otherwise"])}:

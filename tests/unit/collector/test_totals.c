@@ -95,7 +95,9 @@ static void move_on(struct tcpdiag_socket *sk)
 	sk->known ^= draw(2) ? TCPDIAG_KNOWS_MARK : 0;
 	if (sk->references)
 		sk->known ^= draw(2) ? TCPDIAG_KNOWS_REFERENCES : 0;
-	sk->timer = (uint8_t)draw(5);
+	/* That of an MPTCP socket says that it has lost all subflows. */
+	if (!sk->mptcp)
+		sk->timer = (uint8_t)draw(5);
 	sk->retransmits = (uint8_t)draw(16);
 	sk->backoff = (uint8_t)draw(16);
 	sk->probes = (uint8_t)draw(16);

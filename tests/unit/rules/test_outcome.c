@@ -203,6 +203,26 @@ START_TEST(test_dead_with_data)
 }
 END_TEST
 
+/* Its timer runs in ESTABLISHED: all subflows have ended, and nothing reaches the peer. */
+START_TEST(test_mptcp_without_subflows)
+{
+	struct tcpdiag_socket sk = held(TCPDIAG_ESTABLISHED);
+	struct tcpdiag_result result;
+
+	sk.mptcp = true;
+	sk.rqueue = 837;
+	ck_assert_int_eq(tcpdiag_result(&sk, CLOSE, &host, &result), 0);
+	ck_assert_int_eq(result.segment, TCPDIAG_SEGMENT_RST);
+	sk.timer = TCPDIAG_TIMER_KEEPALIVE;
+	ck_assert_int_eq(tcpdiag_result(&sk, CLOSE, &host, &result), 0);
+	ck_assert_int_eq(result.segment, TCPDIAG_SEGMENT_NONE);
+	ck_assert_int_eq(result.state, TCPDIAG_CLOSE);
+	ck_assert_ptr_null(result.counter);
+	ck_assert_int_eq(tcpdiag_result(&sk, WR, &host, &result), 0);
+	ck_assert_int_eq(result.segment, TCPDIAG_SEGMENT_NONE);
+}
+END_TEST
+
 START_TEST(test_listener_resets_the_living)
 {
 	struct tcpdiag_socket sk = held(TCPDIAG_LISTEN);
@@ -522,6 +542,7 @@ Suite *suite(void)
 
 	tcase_add_loop_test(cases, test_cell, 0, sizeof(cells) / sizeof(cells[0]));
 	tcase_add_test(cases, test_dead_with_data);
+	tcase_add_test(cases, test_mptcp_without_subflows);
 	tcase_add_test(cases, test_listener_resets_the_living);
 	tcase_add_test(cases, test_child);
 	tcase_add_test(cases, test_fin_wait2_cliff);
