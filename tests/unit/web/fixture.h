@@ -368,6 +368,19 @@ static inline json_t *fixture_at(json_t *json, const char *path)
 	return json;
 }
 
+/* A query that a route refuses, and the parameter that it names. */
+static inline void fixture_refused(const struct fixture *f, route_fn *handler, const char *query,
+				   unsigned int status, const char *parameter)
+{
+	struct problem problem = { 0 };
+	char *text = fixture_get(f, handler, query, NULL, &problem);
+
+	ck_assert_msg(!text, "%s was answered: %.100s", query, text);
+	ck_assert_uint_eq(problem.status, status);
+	ck_assert_str_eq(problem.parameter, parameter);
+	ck_assert_uint_gt(strlen(problem.detail), 5);
+}
+
 #define ck_json_int(json, path, expected) \
 	ck_assert_int_eq(json_integer_value(fixture_at(json, path)), expected)
 #define ck_json_text(json, path, expected) \
