@@ -89,13 +89,31 @@ const struct process *snapshot_owner(const struct snapshot *snapshot, const stru
 	return snapshot_process(snapshot, count ? holders[0].process : record->creator);
 }
 
+const struct namespace *snapshot_namespace(const struct snapshot *snapshot, uint32_t inode)
+{
+	uint32_t low = 0, high = snapshot->namespace_count;
+
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+
+		if (snapshot->namespaces[middle].inode < inode)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	if (low == snapshot->namespace_count || snapshot->namespaces[low].inode != inode)
+		return NULL;
+	return &snapshot->namespaces[low];
+}
+
 const struct tcpdiag_environment *snapshot_environment(const struct snapshot *snapshot,
 						       const struct record *record)
 {
-	uint32_t i;
+	static const struct tcpdiag_environment unknown;
+	const struct namespace *row = snapshot_namespace(snapshot, record->sk.netns);
 
-	for (i = 0; i < snapshot->namespace_count; i++)
-		if (snapshot->namespaces[i].inode == record->sk.netns)
-			return &snapshot->namespaces[i].environment;
-	return &snapshot->header->environment;
+	if (row)
+		return &row->environment;
+	return record->sk.netns == snapshot->header->netns ? &snapshot->header->environment
+							   : &unknown;
 }

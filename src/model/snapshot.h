@@ -21,7 +21,7 @@
 #include "model/record.h"
 
 #define SNAPSHOT_MAGIC 0x3144474944504354ULL /* "TCPDIGD1" */
-#define SNAPSHOT_LAYOUT 3U
+#define SNAPSHOT_LAYOUT 4U
 
 enum section_id {
 	SECTION_RECORDS = 0,
@@ -93,15 +93,6 @@ struct source {
 	uint64_t failures;
 };
 
-struct namespace
-{
-	uint32_t inode;
-	uint32_t name; /* strings: of /run/netns, or empty */
-	uint32_t state; /* enum source_state */
-	uint32_t sockets;
-	struct tcpdiag_environment environment;
-};
-
 /* TcpExt, Tcp and MPTcpExt counters that are read; their names stand in counter_name(). */
 enum counter {
 	COUNTER_OUT_RSTS = 0,
@@ -130,6 +121,33 @@ enum counter {
 struct counters {
 	uint32_t known; /* bit per enum counter that this kernel has */
 	uint64_t value[COUNTER_MAX];
+};
+
+enum namespace_flag {
+	NAMESPACE_OWN = 1U << 0, /* tcpdiagd's own */
+	NAMESPACE_IDLE = 1U << 1, /* nothing has changed since its last sweep: not asked again */
+	NAMESPACE_OWN_TABLE =
+		1U << 2, /* cheap to dump: it has a hash table of its own, as measured */
+};
+
+/* A network namespace that has a process or a name. */
+struct namespace
+{
+	uint32_t inode;
+	uint32_t name; /* strings: of /run/netns, or empty */
+	uint32_t state; /* enum source_state; FAILED: its sockets are not read; OFF: not wanted */
+	uint32_t reason; /* strings: what is missing and what to do, empty when OK */
+	int32_t pid; /* of a process that lives in it, 0: none */
+	uint32_t flags; /* enum namespace_flag */
+	uint32_t sockets;
+	int64_t sweep_ns; /* when its last complete sweep began, 0: none yet */
+	int64_t fast_ns; /* when its teardown states and listeners were last read */
+	int64_t checked_ns; /* when it was last read, or known to be as it was */
+	int64_t cost_ns; /* CPU time of its last sweep */
+	struct tcpdiag_environment environment;
+	uint16_t port_range[2]; /* ip_local_port_range; 0: not known */
+	struct counters counters; /* of this namespace, when it was last read */
+	struct counters rates; /* change in the last 60 s; known: 0 while warming up */
 };
 
 enum lane { LANE_FAST = 0, LANE_SWEEP, LANE_OWNERS, LANE_MAX };
@@ -382,7 +400,10 @@ const struct holder *snapshot_holders(const struct snapshot *snapshot, const str
 /* The first process that holds the record, else its creator, else NULL. */
 const struct process *snapshot_owner(const struct snapshot *snapshot, const struct record *record);
 
-/* The environment of the record's namespace; the collector's own where it is not listed. */
+/* A namespace by its inode, by which the rows ascend; NULL where it is not listed. */
+const struct namespace *snapshot_namespace(const struct snapshot *snapshot, uint32_t inode);
+
+/* The environment of the record's namespace; one in which nothing is known where it is not listed. */
 const struct tcpdiag_environment *snapshot_environment(const struct snapshot *snapshot,
 						       const struct record *record);
 

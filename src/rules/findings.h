@@ -27,8 +27,11 @@ struct findings_input {
 	uint32_t process_count;
 	const struct holder *holders; /* rows that records point to */
 	uint32_t holder_count;
-	const struct tcpdiag_environment *environment;
-	const struct counters *rates; /* change in 60 s */
+	const struct tcpdiag_environment *environment; /* of @netns, with what is the machine's */
+	const struct counters *rates; /* change in 60 s, of all namespaces together */
+	const struct namespace
+		*namespaces; /* ascending by inode; what a rule asks of each one by itself */
+	uint32_t namespace_count;
 	const struct orphans *orphans;
 	uint32_t netns;
 	/*

@@ -480,19 +480,22 @@ class Judge:
         # Behind data that the peer does not take, or with the last subflow of MPTCP, it comes later.
         waits = said == "fin" and came == "none" and (self.row["unacked_bytes"] or self.row["unsent_bytes"] or
                                                      self.row["state"] == "syn-recv" or self.talk.kind == "mptcp")
-        # The acknowledgement of the FIN is answered with a RST.
-        refused = said == "fin" and came == "rst" and (outcome["then"] or {}).get("ends_with") == "rst"
-        # What waits in the peer's queue comes late, and the FIN was out.
-        refused = refused or (said == "fin" and came == "rst" and self.talk.moves() and
-                              any(f & FIN for f in self.segments()))
-        if not waits and not refused:
+        late = said == "fin" and self.refusable(outcome)
+        if not waits and not (late and came == "rst"):
             self.agree("segment", said, came)
         if blind and said not in {blind["segment"], *(o["segment"] for o in blind["otherwise"])}:
             raise Disagreement(f"without BPF: {blind}")
-        if refused:
+        if late:
             return name
         self.count(outcome, before)
         return name
+
+    def refusable(self, outcome):
+        """Whether a RST may follow the FIN at any moment: it answers the FIN's acknowledgement, or data that came late."""
+        if (outcome["then"] or {}).get("ends_with") == "rst":
+            return True
+        waits = self.row["unacked_bytes"] or self.row["unsent_bytes"]
+        return self.talk.moves() and bool(waits or any(f & FIN for f in self.segments()))
 
     def count(self, outcome, before):
         """Others count, too, now and then: what was foretold is among it, and what was not did not reset this one."""

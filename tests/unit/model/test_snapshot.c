@@ -302,7 +302,11 @@ START_TEST(test_environment)
 	namespaces[0].inode = 5;
 	s = seal();
 	ck_assert_ptr_eq(snapshot_environment(&s, &record), &s.namespaces[0].environment);
+	/* One that is not read has an environment that nobody knows; the own one stands in the header as well. */
 	record.sk.netns = 6;
+	ck_assert_uint_eq(snapshot_environment(&s, &record)->known, 0);
+	ck_assert_ptr_ne(snapshot_environment(&s, &record), &s.header->environment);
+	w.header->netns = 6;
 	ck_assert_ptr_eq(snapshot_environment(&s, &record), &s.header->environment);
 }
 END_TEST
