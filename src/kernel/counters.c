@@ -215,3 +215,20 @@ int counters_read(struct counters_reader *reader, struct counters *ret_counters,
 		ret_port_range[i] = (uint16_t)MIN(all.port_range[i], UINT16_MAX);
 	return missing;
 }
+
+static void counters_freep(struct counters_reader **reader)
+{
+	counters_free(*reader);
+}
+
+int counters_read_here(struct counters *ret_counters, struct tcpdiag_environment *ret_environment,
+		       uint16_t ret_port_range[2])
+{
+	_cleanup_(counters_freep) struct counters_reader *reader = NULL;
+	int r;
+
+	r = counters_open(&reader);
+	if (r < 0)
+		return r;
+	return counters_read(reader, ret_counters, ret_environment, ret_port_range);
+}

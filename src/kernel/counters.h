@@ -40,6 +40,18 @@ struct counters_reader *counters_free(struct counters_reader *reader);
 int counters_read(struct counters_reader *reader, struct counters *ret_counters,
 		  struct tcpdiag_environment *ret_environment, uint16_t ret_port_range[2]);
 
+/**
+ * counters_read_here() - all of them now, of the calling thread's network namespace, which is entered
+ *
+ * As counters_read(), but nothing stays open that would keep the namespace alive. In a namespace that is not the
+ * machine's first, tcp_max_orphans and tcp_mem are not there: their bits stay clear, and the caller fills in what its
+ * own reader said.
+ *
+ * Return: as counters_read(); -ENOMEM; -errno where not even sockstat can be opened.
+ */
+int counters_read_here(struct counters *ret_counters, struct tcpdiag_environment *ret_environment,
+		       uint16_t ret_port_range[2]);
+
 /*
  * Pure parsers of the files' text, for tests and fuzzers. Unknown lines are skipped, a last line without its
  * newline has been cut and counts for nothing. counters_parse_netstat() reads snmp too; the bits

@@ -6,82 +6,18 @@
 #include <string.h>
 
 #include "kernel/counters.h"
+#include "kernel/text.h"
 #include "model/macro.h"
 
-struct span {
-	const char *at;
-	size_t len;
-};
-
-/* The text up to the next newline, which is taken off; a last line without one has been cut. */
-static bool next_line(struct span *text, struct span *ret)
-{
-	const char *end = text->len ? memchr(text->at, '\n', text->len) : NULL;
-
-	if (!end)
-		return false;
-	*ret = (struct span){ text->at, end - text->at };
-	text->len -= ret->len + 1;
-	text->at = end + 1;
-	return true;
-}
-
-static bool next_word(struct span *line, struct span *ret)
-{
-	const char *end;
-
-	while (line->len && *line->at == ' ') {
-		line->at++;
-		line->len--;
-	}
-	if (!line->len)
-		return false;
-	end = memchr(line->at, ' ', line->len);
-	*ret = (struct span){ line->at, end ? (size_t)(end - line->at) : line->len };
-	line->at += ret->len;
-	line->len -= ret->len;
-	return true;
-}
-
-static bool is_word(struct span word, const char *text)
-{
-	return word.len == strlen(text) && !memcmp(word.at, text, word.len);
-}
-
-static bool parse_number(struct span word, uint64_t *ret)
-{
-	uint64_t value = 0;
-
-	if (!word.len)
-		return false;
-	for (size_t i = 0; i < word.len; i++) {
-		uint8_t digit = word.at[i] - '0';
-
-		if (digit > 9 || __builtin_mul_overflow(value, 10, &value) ||
-		    __builtin_add_overflow(value, digit, &value))
-			return false;
-	}
-	*ret = value;
-	return true;
-}
-
-/* "TcpExt:" */
-static bool is_group(struct span word, const char *group)
-{
-	size_t len = strlen(group);
-
-	return word.len == len + 1 && !memcmp(word.at, group, len) && word.at[len] == ':';
-}
-
-static void take_counter(struct span group, struct span name, struct span number,
+static void take_counter(struct text_span group, struct text_span name, struct text_span number,
 			 struct counters *counters)
 {
 	uint64_t value;
 
 	for (enum counter i = 0; i < COUNTER_MAX; i++) {
-		if (!is_word(name, counter_name(i)) || !is_group(group, counter_group(i)))
+		if (!text_is_word(name, counter_name(i)) || !text_is_group(group, counter_group(i)))
 			continue;
-		if (!parse_number(number, &value))
+		if (!text_parse_number(number, &value))
 			return;
 		counters->value[i] = value;
 		counters->known |= 1U << i;
@@ -91,16 +27,16 @@ static void take_counter(struct span group, struct span name, struct span number
 
 void counters_parse_netstat(const char *text, size_t len, struct counters *counters)
 {
-	struct span rest = { text, len };
-	struct span names, numbers;
+	struct text_span rest = { text, len };
+	struct text_span names, numbers;
 
-	while (next_line(&rest, &names) && next_line(&rest, &numbers)) {
-		struct span group, again, name, number;
+	while (text_next_line(&rest, &names) && text_next_line(&rest, &numbers)) {
+		struct text_span group, again, name, number;
 
-		if (!next_word(&names, &group) || !next_word(&numbers, &again) ||
+		if (!text_next_word(&names, &group) || !text_next_word(&numbers, &again) ||
 		    group.len != again.len || memcmp(group.at, again.at, group.len) != 0)
 			continue;
-		while (next_word(&names, &name) && next_word(&numbers, &number))
+		while (text_next_word(&names, &name) && text_next_word(&numbers, &number))
 			take_counter(group, name, number, counters);
 	}
 }
@@ -126,27 +62,28 @@ static const struct {
 	[SIGN_ECR] = { "TcpExt", "TSEcrRejected" },
 };
 
-static uint32_t find_signs(struct span names)
+static uint32_t find_signs(struct text_span names)
 {
-	struct span group, name;
+	struct text_span group, name;
 	uint32_t found = 0;
 
-	if (!next_word(&names, &group))
+	if (!text_next_word(&names, &group))
 		return 0;
-	while (next_word(&names, &name))
+	while (text_next_word(&names, &name))
 		for (enum sign i = 0; i < SIGN_MAX; i++)
-			if (is_group(group, signs[i].group) && is_word(name, signs[i].name))
+			if (text_is_group(group, signs[i].group) &&
+			    text_is_word(name, signs[i].name))
 				found |= 1U << i;
 	return found;
 }
 
 void counters_parse_features(const char *text, size_t len, struct tcpdiag_environment *environment)
 {
-	struct span rest = { text, len };
-	struct span names, numbers;
+	struct text_span rest = { text, len };
+	struct text_span names, numbers;
 	uint32_t found = 0;
 
-	while (next_line(&rest, &names) && next_line(&rest, &numbers))
+	while (text_next_line(&rest, &names) && text_next_line(&rest, &numbers))
 		found |= find_signs(names);
 	/* close() sends it since 6.1, which no counter tells from 5.18. */
 	if (found & 1U << SIGN_ADDRESSES ||
@@ -174,15 +111,16 @@ void counters_parse_sockstat(const char *text, size_t len, struct tcpdiag_enviro
 		{ "mem", &environment->memory_pages,
 		  TCPDIAG_ENV_MEMORY | TCPDIAG_ENV_MEMORY_PAGES },
 	};
-	struct span rest = { text, len };
-	struct span line, word, number;
+	struct text_span rest = { text, len };
+	struct text_span line, word, number;
 
-	while (next_line(&rest, &line)) {
-		if (!next_word(&line, &word) || !is_group(word, "TCP"))
+	while (text_next_line(&rest, &line)) {
+		if (!text_next_word(&line, &word) || !text_is_group(word, "TCP"))
 			continue;
-		while (next_word(&line, &word) && next_word(&line, &number))
+		while (text_next_word(&line, &word) && text_next_word(&line, &number))
 			for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
-				if (is_word(word, rows[i].name) && parse_number(number, rows[i].to))
+				if (text_is_word(word, rows[i].name) &&
+				    text_parse_number(number, rows[i].to))
 					environment->known |= rows[i].known;
 	}
 }
