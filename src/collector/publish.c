@@ -182,7 +182,11 @@ static int put_namespaces(struct poll *p)
 	row->inode = c->self.netns;
 	row->state = c->sources.text[SOURCE_SOCK_DIAG].row.state;
 	row->sockets = p->totals.sockets;
+	row->flags = NAMESPACE_OWN;
+	row->sweep_ns = c->sweep_ns;
+	row->fast_ns = row->checked_ns = c->fast_ns;
 	row->environment = c->environment;
+	memcpy(row->port_range, c->port_range, sizeof(row->port_range));
 	return 0;
 }
 

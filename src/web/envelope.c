@@ -66,6 +66,35 @@ static int64_t age_at(const struct snapshot *snapshot, int64_t then_ns, int64_t 
 	return MAX(age, (int64_t)0);
 }
 
+/* How many namespaces the answer covers, and how old the oldest part of it can be. */
+static void print_namespaces(struct buffer *b, const struct snapshot *snapshot, int64_t now_ns)
+{
+	int64_t oldest_ns = INT64_MAX;
+	uint32_t read = 0, i;
+
+	for (i = 0; i < snapshot->namespace_count; i++) {
+		const struct namespace *row = &snapshot->namespaces[i];
+
+		if (!row->sweep_ns)
+			continue;
+		read++;
+		oldest_ns = MIN(oldest_ns, MAX(row->sweep_ns, row->checked_ns));
+	}
+	buffer_literal(b, ",\"namespaces\":{\"read\":");
+	buffer_u64(b, read);
+	buffer_literal(b, ",\"not_read\":");
+	if (snapshot->header->other_namespaces >= 0)
+		buffer_u64(b, (uint64_t)snapshot->header->other_namespaces);
+	else
+		buffer_literal(b, "null");
+	buffer_literal(b, ",\"oldest_seconds\":");
+	if (read)
+		buffer_seconds(b, age_at(snapshot, oldest_ns, now_ns));
+	else
+		buffer_literal(b, "null");
+	buffer_char(b, '}');
+}
+
 void envelope_print(struct buffer *b, const struct snapshot *snapshot, int64_t now_ns)
 {
 	const struct snapshot_header *header = snapshot->header;
@@ -83,6 +112,7 @@ void envelope_print(struct buffer *b, const struct snapshot *snapshot, int64_t n
 		buffer_seconds(b, age_at(snapshot, sweep_ns, now_ns));
 	else
 		buffer_literal(b, "null");
+	print_namespaces(b, snapshot, now_ns);
 	buffer_text(b, *missing ? ",\"complete\":false,\"missing\":" : ",\"complete\":true");
 	if (*missing)
 		print_lines(b, missing);

@@ -13,7 +13,7 @@
 #include "web/buffer.h"
 
 /**
- * envelope_print() - appends "snapshot":{"id","time","age_seconds","sweep_age_seconds","complete"[,"missing"]}
+ * envelope_print() - appends "snapshot":{"id","time","age_seconds","sweep_age_seconds","namespaces","complete"[,"missing"]}
  * @now_ns: CLOCK_MONOTONIC at the answer
  *
  * No braces around it and no comma behind.

@@ -125,15 +125,22 @@ static void poll_interval(struct scrape *s)
 
 static void network_namespaces(struct scrape *s)
 {
-	uint32_t count[SOURCE_STATE_MAX] = { 0 }, i;
+	int64_t others = s->snapshot->header->other_namespaces;
+	uint32_t count[SOURCE_STATE_MAX] = { 0 }, listed = 0, i;
 
 	/* Containers that nobody has looked for are not none. */
-	if (!s->snapshot->namespace_count || s->snapshot->header->other_namespaces < 0)
+	if (!s->snapshot->namespace_count || others < 0)
 		return;
-	count[SOURCE_OFF] = (uint32_t)s->snapshot->header->other_namespaces;
-	for (i = 0; i < s->snapshot->namespace_count; i++)
-		if (s->snapshot->namespaces[i].state < SOURCE_STATE_MAX)
-			count[s->snapshot->namespaces[i].state]++;
+	for (i = 0; i < s->snapshot->namespace_count; i++) {
+		const struct namespace *row = &s->snapshot->namespaces[i];
+
+		if (row->state < SOURCE_STATE_MAX)
+			count[row->state]++;
+		listed += !row->sweep_ns && !(row->flags & NAMESPACE_OWN);
+	}
+	/* Known to be there, and that is all. */
+	if (others > listed)
+		count[SOURCE_OFF] += (uint32_t)others - listed;
 	for (i = 0; i < SOURCE_STATE_MAX; i++)
 		scrape_sample_1(s, "state", source_state_name(i), count[i]);
 }

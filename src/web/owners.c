@@ -69,14 +69,11 @@ static int compare_keys(const void *a, const void *b)
 /* A namespace whose sockets are not in the snapshot. */
 static bool unread(const struct snapshot *snapshot, uint32_t netns)
 {
-	uint32_t i;
+	const struct namespace *row = snapshot_namespace(snapshot, netns);
 
 	if (!netns || netns == snapshot->header->netns)
 		return false;
-	for (i = 0; i < snapshot->namespace_count; i++)
-		if (snapshot->namespaces[i].inode == netns)
-			return snapshot->namespaces[i].state != SOURCE_OK;
-	return true;
+	return !row || !row->sweep_ns || row->state == SOURCE_FAILED;
 }
 
 static int map_processes(struct walk *walk, const struct owner_query *query)

@@ -96,6 +96,17 @@ static void lane_age(struct page *page, const struct snapshot_header *h, enum la
 			    seconds_text((double)state->interval_ns / 1e9, interval));
 }
 
+static void print_namespaces(struct page *page, const struct snapshot *snapshot)
+{
+	uint32_t read = 0, i;
+	char text[NUMBER_MAX];
+
+	for (i = 0; i < snapshot->namespace_count; i++)
+		read += snapshot->namespaces[i].sweep_ns != 0;
+	if (read > 1)
+		page_printf(page, 1, "in %s namespaces", number_text(read, text));
+}
+
 static void print_header(struct report *report)
 {
 	const struct snapshot *snapshot = report->snapshot;
@@ -116,9 +127,7 @@ static void print_header(struct report *report)
 	if (report->sockets_known) {
 		page_printf(page, 0, "%s %s", number_text(snapshot->record_count, text),
 			    snapshot->record_count == 1 ? "socket" : "sockets");
-		if (snapshot->namespace_count > 1)
-			page_printf(page, 1, "in %s namespaces",
-				    number_text(snapshot->namespace_count, text));
+		print_namespaces(page, snapshot);
 		lane_age(page, h, LANE_SWEEP, "all", 3);
 		lane_age(page, h, LANE_FAST, "teardown", 3);
 	} else {

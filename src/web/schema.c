@@ -20,6 +20,12 @@ static const char snapshot_schema[] =
 	"\"sweep_age_seconds\":{\"type\":[\"number\",\"null\"],\"description\":\"Since every "
 	"socket "
 	"was last asked for; null before the first time.\"},"
+	"\"namespaces\":{\"type\":\"object\",\"description\":\"Network namespaces whose "
+	"sockets are shown, others that there are (null: not known), and how old the oldest part "
+	"is that is not known to be as it was.\",\"required\":[\"read\",\"not_read\","
+	"\"oldest_seconds\"],\"properties\":{\"read\":{\"type\":\"integer\"},"
+	"\"not_read\":{\"type\":[\"integer\",\"null\"]},"
+	"\"oldest_seconds\":{\"type\":[\"number\",\"null\"]}}},"
 	"\"complete\":{\"type\":\"boolean\",\"description\":\"No source failed, no limit cut.\"},"
 	"\"missing\":{\"type\":\"array\",\"items\":{\"type\":\"string\"},\"description\":\"What is "
 	"not complete, and why; left out when nothing is missing.\"}}}";

@@ -10,6 +10,7 @@
 #include "web/envelope.h"
 #include "web/pieces.h"
 #include "web/route.h"
+#include "web/sysctls.h"
 
 #define API_VERSION "1"
 /* Rules about growth need so much history before their silence means anything. */
@@ -82,19 +83,60 @@ static void limits(struct emitter *j, const struct snapshot_header *h)
 	emit_end(j, '}');
 }
 
-static void namespaces(struct emitter *j, const struct snapshot *snapshot)
+/* Whoever lives there, by name: an inode says nothing to a person. */
+static const struct process *inhabitant(const struct snapshot *snapshot,
+					const struct namespace *row)
+{
+	const struct process *found = NULL;
+	uint32_t i;
+
+	for (i = 0; i < snapshot->process_count; i++) {
+		const struct process *process = &snapshot->processes[i];
+
+		if (process->netns != row->inode)
+			continue;
+		if (process->container)
+			return process;
+		if (!found || process->pid == row->pid)
+			found = process;
+	}
+	return found;
+}
+
+static void namespace(struct emitter *j, const struct snapshot *snapshot,
+		      const struct namespace *row, int64_t now_ns)
+{
+	const struct process *process = inhabitant(snapshot, row);
+	bool read = row->sweep_ns;
+
+	emit_object(j, NULL);
+	emit_u64(j, "inode", row->inode);
+	emit_text(j, "name", snapshot_text(snapshot, row->name));
+	emit_text(j, "state", source_state_name(row->state));
+	emit_text(j, "reason", snapshot_text(snapshot, row->reason));
+	emit_bool(j, "own", row->flags & NAMESPACE_OWN);
+	emit_u64_known(j, "pid", row->pid > 0, (uint64_t)row->pid);
+	emit_text(j, "comm", process ? snapshot_text(snapshot, process->comm) : NULL);
+	emit_text(j, "container",
+		  process ? snapshot_text(snapshot, process->container_title) : NULL);
+	emit_u64_known(j, "sockets", read, row->sockets);
+	emit_bool(j, "idle", row->flags & NAMESPACE_IDLE);
+	emit_bool(j, "own_table", row->flags & NAMESPACE_OWN_TABLE);
+	emit_age(j, "sweep_age_seconds", row->sweep_ns, now_ns);
+	emit_age(j, "fast_age_seconds", row->fast_ns, now_ns);
+	emit_age(j, "checked_age_seconds", row->checked_ns, now_ns);
+	emit_number_known(j, "cost_seconds", read, (double)row->cost_ns / 1e9);
+	emit_sysctls(j, "sysctls", &row->environment, row->port_range);
+	emit_end(j, '}');
+}
+
+static void namespaces(struct emitter *j, const struct snapshot *snapshot, int64_t now_ns)
 {
 	uint32_t i;
 
 	emit_array(j, "namespaces");
-	for (i = 0; i < snapshot->namespace_count; i++) {
-		emit_object(j, NULL);
-		emit_u64(j, "inode", snapshot->namespaces[i].inode);
-		emit_text(j, "name", snapshot_text(snapshot, snapshot->namespaces[i].name));
-		emit_text(j, "state", source_state_name(snapshot->namespaces[i].state));
-		emit_u64(j, "sockets", snapshot->namespaces[i].sockets);
-		emit_end(j, '}');
-	}
+	for (i = 0; i < snapshot->namespace_count; i++)
+	namespace(j, snapshot, &snapshot->namespaces[i], now_ns);
 	emit_end(j, ']');
 }
 
@@ -128,7 +170,7 @@ static void collector(struct emitter *j, const struct snapshot *snapshot, int64_
 	sources(j, snapshot, now_ns);
 	lanes(j, h, now_ns);
 	limits(j, h);
-	namespaces(j, snapshot);
+	namespaces(j, snapshot, now_ns);
 	reload(j, snapshot);
 	emit_u64(j, "web_restarts", h->web_restarts);
 	emit_object(j, "collector");

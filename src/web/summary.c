@@ -10,6 +10,7 @@
 #include "web/metrics.h"
 #include "web/owners.h"
 #include "web/pieces.h"
+#include "web/sysctls.h"
 
 #define CREATORS_MAX 10
 
@@ -203,40 +204,6 @@ static void counters(struct emitter *j, const char *name, const struct counters 
 	emit_end(j, '}');
 }
 
-static void sysctls(struct emitter *j, const struct snapshot_header *h)
-{
-	const struct tcpdiag_environment *e = &h->environment;
-	int i;
-
-	emit_object(j, "sysctls");
-	emit_u64_known(j, "tcp_fin_timeout", e->known & TCPDIAG_ENV_FIN_TIMEOUT,
-		       e->tcp_fin_timeout);
-	emit_u64_known(j, "tcp_orphan_retries", e->known & TCPDIAG_ENV_ORPHAN_RETRIES,
-		       e->tcp_orphan_retries);
-	emit_u64_known(j, "tcp_rto_max_ms", e->known & TCPDIAG_ENV_RTO_MAX, e->tcp_rto_max_ms);
-	emit_u64_known(j, "tcp_max_orphans", e->known & TCPDIAG_ENV_ORPHANS, e->tcp_max_orphans);
-	emit_u64_known(j, "tcp_max_tw_buckets", e->known & TCPDIAG_ENV_TIMEWAITS,
-		       e->tcp_max_tw_buckets);
-	emit_u64_known(j, "tcp_migrate_req", e->known & TCPDIAG_ENV_MIGRATE, e->tcp_migrate_req);
-	if (e->known & TCPDIAG_ENV_MEMORY) {
-		emit_array(j, "tcp_mem");
-		for (i = 0; i < 3; i++)
-			emit_u64(j, NULL, e->tcp_mem[i]);
-		emit_end(j, ']');
-	} else {
-		emit_null(j, "tcp_mem");
-	}
-	if (h->port_range[1]) {
-		emit_array(j, "ip_local_port_range");
-		emit_u64(j, NULL, h->port_range[0]);
-		emit_u64(j, NULL, h->port_range[1]);
-		emit_end(j, ']');
-	} else {
-		emit_null(j, "ip_local_port_range");
-	}
-	emit_end(j, '}');
-}
-
 static void findings(struct emitter *j, const struct snapshot *snapshot)
 {
 	uint32_t severities[SEVERITY_MAX] = { 0 }, rules[TCPDIAG_RULE_MAX] = { 0 }, i;
@@ -285,7 +252,7 @@ int summary_route(const struct request *request, struct document **ret,
 	memory(&j, &h->environment);
 	counters(&j, "counters", &h->counters);
 	counters(&j, "counters_last_minute", &h->rates);
-	sysctls(&j, h);
+	emit_sysctls(&j, "sysctls", &h->environment, h->port_range);
 	findings(&j, snapshot);
 	emit_end(&j, '}');
 	buffer_char(&b, '\n');

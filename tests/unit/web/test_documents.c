@@ -221,6 +221,59 @@ START_TEST(status)
 }
 END_TEST
 
+/* Each namespace by itself, and what the answer covers at its head. */
+START_TEST(status_of_namespaces)
+{
+	struct namespace *rows;
+	json_t *json;
+
+	fixture_begin(&f);
+	rows = snapshot_section(&f.w, SECTION_NAMESPACES, 3, sizeof(*rows));
+	ck_assert_ptr_nonnull(rows);
+	rows[0] = (struct namespace){ .inode = FIXTURE_NETNS,
+				      .state = SOURCE_OK,
+				      .flags = NAMESPACE_OWN,
+				      .sockets = 6,
+				      .sweep_ns = FIXTURE_NOW,
+				      .fast_ns = FIXTURE_NOW,
+				      .checked_ns = FIXTURE_NOW };
+	rows[1] = (struct namespace){ .inode = FIXTURE_NETNS + 1,
+				      .state = SOURCE_OK,
+				      .flags = NAMESPACE_IDLE | NAMESPACE_OWN_TABLE,
+				      .pid = 77,
+				      .sweep_ns = FIXTURE_NOW - 50 * NSEC_PER_SEC,
+				      .checked_ns = FIXTURE_NOW - 3 * NSEC_PER_SEC,
+				      .cost_ns = 2 * NSEC_PER_MSEC,
+				      .environment = { .known = TCPDIAG_ENV_FIN_TIMEOUT,
+						       .tcp_fin_timeout = 30 } };
+	rows[2] = (struct namespace){ .inode = FIXTURE_NETNS + 2, .state = SOURCE_FAILED };
+	rows[1].name = fixture_string(&f, "blue");
+	rows[2].reason = fixture_string(&f, "CAP_SYS_ADMIN is needed");
+	f.w.header->other_namespaces = 1;
+	fixture_seal(&f);
+	json = fixture_get_json(&f, status_route, "");
+	ck_json_int(json, "snapshot.namespaces.read", 2);
+	ck_json_int(json, "snapshot.namespaces.not_read", 1);
+	ck_assert(json_number_value(fixture_at(json, "snapshot.namespaces.oldest_seconds")) == 3.5);
+	ck_assert(json_is_true(fixture_at(json, "namespaces.0.own")));
+	ck_json_int(json, "namespaces.0.sockets", 6);
+	ck_json_text(json, "namespaces.0.container", "payments/api-7d9f-x2/envoy");
+	ck_json_text(json, "namespaces.1.name", "blue");
+	ck_json_int(json, "namespaces.1.pid", 77);
+	ck_assert(json_is_true(fixture_at(json, "namespaces.1.idle")));
+	ck_assert(json_is_true(fixture_at(json, "namespaces.1.own_table")));
+	ck_assert(json_number_value(fixture_at(json, "namespaces.1.sweep_age_seconds")) == 50.5);
+	ck_json_null(json, "namespaces.1.fast_age_seconds");
+	ck_json_int(json, "namespaces.1.sysctls.tcp_fin_timeout", 30);
+	ck_json_text(json, "namespaces.2.state", "failed");
+	ck_json_text(json, "namespaces.2.reason", "CAP_SYS_ADMIN is needed");
+	ck_json_null(json, "namespaces.2.sockets");
+	ck_json_null(json, "namespaces.2.checked_age_seconds");
+	json_decref(json);
+	fixture_done(&f);
+}
+END_TEST
+
 START_TEST(status_of_a_failed_reload)
 {
 	json_t *json;
@@ -264,6 +317,7 @@ Suite *suite(void)
 	tcase_add_test(t, summary_unknown);
 	tcase_add_test(t, creators_by_unit);
 	tcase_add_test(t, status);
+	tcase_add_test(t, status_of_namespaces);
 	tcase_add_test(t, status_of_a_failed_reload);
 	tcase_add_test(t, status_before_the_first_snapshot);
 	suite_add_tcase(s, t);

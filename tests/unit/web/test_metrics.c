@@ -282,6 +282,7 @@ START_TEST(failed_source)
 					    "tcpdiag_findings",
 					    "tcpdiag_unread_bytes",
 					    "tcpdiag_findings_raised_total" };
+	struct namespace *rows;
 	size_t i;
 
 	fixture_begin(&f);
@@ -306,12 +307,17 @@ START_TEST(failed_source)
 
 	/* Containers are counted as what they are, and not as none while nobody has looked for them. */
 	fixture_begin(&f);
-	ck_assert_ptr_nonnull(
-		snapshot_section(&f.w, SECTION_NAMESPACES, 1, sizeof(struct namespace)));
-	f.w.header->other_namespaces = 7;
+	rows = snapshot_section(&f.w, SECTION_NAMESPACES, 3, sizeof(*rows));
+	ck_assert_ptr_nonnull(rows);
+	rows[0] = (struct namespace){ .inode = 1, .state = SOURCE_OK, .sweep_ns = 1 };
+	rows[1] = (struct namespace){ .inode = 2, .state = SOURCE_FAILED };
+	rows[2] = (struct namespace){ .inode = 3, .state = SOURCE_OK, .flags = NAMESPACE_OWN };
+	f.w.header->other_namespaces = 7; /* the second row among them */
 	fixture_seal(&f);
 	scrape(true);
-	ck_assert(series("tcpdiag_network_namespaces{state=\"off\"}") == 1 + 7);
+	ck_assert(series("tcpdiag_network_namespaces{state=\"ok\"}") == 2);
+	ck_assert(series("tcpdiag_network_namespaces{state=\"failed\"}") == 1);
+	ck_assert(series("tcpdiag_network_namespaces{state=\"off\"}") == 6);
 	fixture_done(&f);
 	fixture_begin(&f);
 	ck_assert_ptr_nonnull(
