@@ -72,7 +72,7 @@ struct finding {
 	uint32_t summary; /* in SECTION_STRINGS: one sentence naming who and what */
 	uint32_t cause; /* in SECTION_STRINGS */
 	uint32_t remedy; /* in SECTION_STRINGS */
-	uint32_t shown; /* bit per enum evidence that is set */
+	uint64_t shown; /* bit per enum evidence that is set */
 	double evidence[EVIDENCE_MAX];
 };
 

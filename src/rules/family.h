@@ -255,7 +255,7 @@ uint32_t part_total(const struct part *part);
 static inline void evidence(struct finding *row, enum evidence which, double value)
 {
 	row->evidence[which] = value;
-	row->shown |= 1U << which;
+	row->shown |= UINT64_C(1) << which;
 }
 
 static inline double seconds(int64_t ns)

@@ -103,7 +103,7 @@ static void describe_setting(const struct round *round, struct finding *row,
 				 ? (double)round->input->environment->tcp_fin_timeout
 				 : 0;
 
-	row->shown &= ~(1U << EVIDENCE_COUNT);
+	row->shown &= ~(UINT64_C(1) << EVIDENCE_COUNT);
 	sentence_add(summary, "net.ipv4.tcp_fin_timeout in network namespace %u ", row->netns);
 	if (timeout > 60 && timeout < 120) {
 		sentence_add(summary, "is ");
@@ -120,7 +120,7 @@ static void describe_sockets(const struct round *round, const struct tally *tall
 {
 	const struct part *part = &tally->parts[0];
 
-	row->shown &= ~(1U << EVIDENCE_OLDEST_SECONDS);
+	row->shown &= ~(UINT64_C(1) << EVIDENCE_OLDEST_SECONDS);
 	evidence(row, EVIDENCE_LISTENERS, part->flagged[MARK_LISTENS]);
 	sentence_add(summary, "%s has TCP_LINGER2 between 61 and 119 s on ", tally->who);
 	sentence_count(summary, row->count, "socket", "sockets");

@@ -104,7 +104,7 @@ static void describe(const struct round *round, const struct tally *tally, struc
 	evidence(row, EVIDENCE_LISTENERS, listeners);
 	evidence(row, EVIDENCE_INHERITED, part->flagged[MARK_INHERITED]);
 	evidence(row, EVIDENCE_UNSENT_BYTES, (double)part->unsent_bytes);
-	row->shown &= ~(1U << EVIDENCE_OLDEST_SECONDS);
+	row->shown &= ~(UINT64_C(1) << EVIDENCE_OLDEST_SECONDS);
 	sentence_add(summary, "%s has SO_LINGER on with 0 seconds on ", tally->who);
 	if (connections || !listeners)
 		sentence_count(summary, connections, "connection", "connections");

@@ -10,6 +10,7 @@
  */
 #include "rules/findings.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 
@@ -24,6 +25,7 @@ static const struct family *const families[] = {
 
 #define AHEAD 16 /* records: by when the memory has answered */
 #define FAMILIES ARRAY_SIZE(families)
+static_assert(FAMILIES <= 32, "a bit each in struct asked");
 #define FINDING_RULES (TCPDIAG_RULE_MAX - TCPDIAG_RULE_FINDING_FIRST)
 #define FORGET_NS (TREND_SPAN_NS + TREND_STEP_NS)
 
@@ -334,8 +336,8 @@ static int consider(struct round *round, const struct family *family, uint32_t r
 
 /* Bits of families: who asks for a state, and who of these only for some settings. */
 struct asked {
-	uint16_t state[TCPDIAG_STATE_MAX];
-	uint16_t settings;
+	uint32_t state[TCPDIAG_STATE_MAX];
+	uint32_t settings;
 };
 
 static void ask(const struct round *round, struct asked *ret)
@@ -348,9 +350,9 @@ static void ask(const struct round *round, struct asked *ret)
 			continue;
 		for (state = 0; state < TCPDIAG_STATE_MAX; state++)
 			if (families[f]->states & TCPDIAG_STATE_BIT(state))
-				ret->state[state] |= (uint16_t)(1U << f);
+				ret->state[state] |= 1U << f;
 		if (families[f]->settings)
-			ret->settings |= (uint16_t)(1U << f);
+			ret->settings |= 1U << f;
 	}
 }
 
@@ -367,7 +369,7 @@ static int look(struct round *round, const struct asked *asked, uint32_t row)
 		return 0;
 	left = asked->state[record->sk.state];
 	if (!findings_settings(&record->sk))
-		left &= ~(uint32_t)asked->settings;
+		left &= ~asked->settings;
 	for (; left; left &= left - 1) {
 		r = consider(round, families[__builtin_ctz(left)], row);
 		if (r < 0)

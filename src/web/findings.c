@@ -87,7 +87,7 @@ static void finding_json(struct emitter *j, const struct snapshot *snapshot, uin
 	emit_text(j, "summary", snapshot_text(snapshot, finding->summary));
 	emit_object(j, "evidence");
 	for (e = 0; e < EVIDENCE_MAX; e++)
-		if (finding->shown & 1U << e)
+		if (finding->shown & UINT64_C(1) << e)
 			emit_number(j, evidence_name(e), finding->evidence[e]);
 	emit_end(j, '}');
 	emit_text(j, "cause", snapshot_text(snapshot, finding->cause));

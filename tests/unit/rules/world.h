@@ -279,5 +279,5 @@ static inline uint32_t world_bits(const struct world *world, enum tcpdiag_rule r
 
 static inline bool shown(const struct finding *finding, enum evidence which)
 {
-	return finding->shown & (1U << which);
+	return finding->shown & (UINT64_C(1) << which);
 }
