@@ -53,6 +53,8 @@ enum evidence {
 	EVIDENCE_RECENT, /* in the time that the threshold asks for */
 	EVIDENCE_RESET, /* ended by a RST of the peer */
 	EVIDENCE_TIMED_OUT, /* given up by the kernel */
+	EVIDENCE_CREATOR_UNKNOWN, /* orphans that nobody is known to have created */
+	EVIDENCE_CREATOR_RATIO, /* the part of the one who has created most */
 	EVIDENCE_MAX
 };
 

@@ -68,6 +68,8 @@ const char *evidence_name(enum evidence evidence)
 		[EVIDENCE_RECENT] = "recent",
 		[EVIDENCE_RESET] = "reset",
 		[EVIDENCE_TIMED_OUT] = "timed_out",
+		[EVIDENCE_CREATOR_UNKNOWN] = "creator_unknown",
+		[EVIDENCE_CREATOR_RATIO] = "creator_ratio",
 	};
 
 	return NAME(names, evidence);

@@ -196,4 +196,25 @@ const struct tcpdiag_rule_info catalogue_finding[TCPDIAG_RULE_MAX] = {
 		.remedy = "close() when poll() reports POLLHUP or recv() returns 0 or an error; let pools test "
 			"or evict idle connections.",
 	},
+	[TCPDIAG_RULE_ORPHAN_STALLED] = {
+		.id = "orphan-stalled",
+		.kind = TCPDIAG_RULE_KIND_FINDING,
+		.title = "Orphans that nobody answers",
+		.condition = "fin-wait-1, closing or last-ack without a process, and nothing acknowledged for a "
+			"while; many of tcp_max_orphans, or most from one creator",
+		.because = "The process has closed and the peer does not acknowledge: the kernel sends again "
+			"until tcp_orphan_retries are spent, then drops the socket without a word.",
+		.function = "tcp_write_timeout(), tcp_probe_timer()",
+		.file = "net/ipv4/tcp_timer.c",
+		.rfc = "RFC 1122, 4.2.3.5",
+		.counter = "TCPAbortOnTimeout",
+		.example = "$ ss -tano state fin-wait-1 state closing state last-ack   # no process, timer:(on,...,6)\n"
+			"Recv-Q Send-Q Local Address:Port  Peer Address:Port\n"
+			"0      14481  10.0.0.1:443        198.51.100.7:50112  timer:(on,21sec,8)\n"
+			"$ curl -s 'localhost:19293/sockets?finding=orphan-stalled&group=creator.unit'\n",
+		.older = "tcp_rto_max_ms (newer than Linux 6.12) shortens the last retries, TCP_USER_TIMEOUT bounds an orphan "
+			"on all kernels; tcp_retries2 does not apply to orphans.",
+		.remedy = "Look at the way to the remote addresses: firewalls and NATs that have forgotten the "
+			"connection, clients that vanish. A lower net.ipv4.tcp_orphan_retries frees them sooner.",
+	},
 };

@@ -9,6 +9,7 @@
  */
 #pragma once
 
+#include "rules/creators.h"
 #include "rules/findings.h"
 #include "rules/sentence.h"
 #include "rules/trend.h"
@@ -166,11 +167,11 @@ struct round {
 	int64_t now_ns;
 	int64_t listeners_ns, fast_ns,
 		sweep_ns; /* two intervals of each lane: no younger age can be told */
-	uint32_t *created; /* orphans by row of their creator */
+	struct created *created; /* orphans by row of their creator; one more for those without */
+	struct creator_group *groups; /* as many rows, for creators_settle() */
+	struct creators creators[CREATORS_MAX];
 	uint64_t *unit_hashes; /* by row of a process; 0: not asked for yet */
 	uint32_t had; /* bits of the findings that the record being looked at had before */
-	uint32_t orphan_state[TCPDIAG_STATE_MAX];
-	uint32_t orphans_seen;
 	uint64_t drops; /* at accept queues, in the last minute */
 	int64_t drops_for_ns; /* each last minute had some for so long; -1: not now */
 	bool drops_blamed; /* on a listener */
@@ -215,7 +216,7 @@ struct family {
 extern const struct family finding_rst_on_close, finding_fin_wait2_stuck, finding_close_wait_leak,
 	finding_orphan_accumulation, finding_listener_queue, finding_linger_zero,
 	finding_linger_blocks, finding_fin_timeout_cliff, finding_late_data,
-	finding_dead_descriptor;
+	finding_dead_descriptor, finding_orphan_stalled;
 
 /* The row of a rule; NULL where it is none of a finding's. */
 const struct family *family_of(enum tcpdiag_rule rule);

@@ -68,12 +68,14 @@ static bool concerns(struct round *round, const struct record *record, struct ma
 {
 	if (record->sk.attachment != TCPDIAG_ORPHAN || record->sk.kind != TCPDIAG_KIND_FULL)
 		return false;
-	round->orphans_seen++;
-	round->orphan_state[record->sk.state]++;
-	if (record->creator < round->input->process_count)
-		round->created[record->creator]++;
+	creators_add(round, CREATORS_ALL, record);
 	ret->age_ns = round_age(round, record, record->state_since_ns);
 	return true;
+}
+
+static void end(struct round *round)
+{
+	creators_settle(round, CREATORS_ALL);
 }
 
 /* A quarter of the limit is reached within @horizon_ns; the ratio of the warning says what a quarter is. */
@@ -110,42 +112,6 @@ static enum severity judge(const struct round *round, const struct tally *tally,
 	return lasts ? SEVERITY_INFO : SEVERITY_NONE;
 }
 
-/* "; created by haproxy (pid 12, haproxy.service): 99 % of 70,112 seen" */
-static void describe_creator(const struct round *round, struct sentence *s, struct finding *row)
-{
-	uint32_t best = 0, i;
-	const struct process *process;
-
-	for (i = 1; i < round->input->process_count; i++)
-		if (round->created[i] > round->created[best])
-			best = i;
-	if (!round->input->process_count || !round->created[best] || !round->orphans_seen)
-		return;
-	process = &round->input->processes[best];
-	row->process = best;
-	row->unit = process->unit;
-	sentence_add(s, " Created mostly by ");
-	sentence_process(round, s, process);
-	sentence_add(s, ": %.0f %% of ", 100.0 * round->created[best] / round->orphans_seen);
-	sentence_count(s, round->orphans_seen, "that was seen.", "that were seen.");
-}
-
-static void describe_states(const struct round *round, struct sentence *s)
-{
-	const char *separator = " (";
-	unsigned int i;
-
-	for (i = 0; i < TCPDIAG_STATE_MAX; i++) {
-		if (!round->orphan_state[i])
-			continue;
-		sentence_add(s, "%s%s ", separator, tcpdiag_state_column((enum tcpdiag_state)i));
-		sentence_number(s, round->orphan_state[i]);
-		separator = ", ";
-	}
-	if (separator[0] == ',')
-		sentence_add(s, ")");
-}
-
 static void describe(const struct round *round, const struct tally *tally, struct finding *row,
 		     struct sentence *summary, struct sentence *cause, struct sentence *remedy)
 {
@@ -167,7 +133,7 @@ static void describe(const struct round *round, const struct tally *tally, struc
 		sentence_number(summary, (uint64_t)s.limit);
 		sentence_add(summary, " (%.0f %%)", 100 * s.count / s.limit);
 	}
-	describe_states(round, summary);
+	creators_states(summary, round->creators[CREATORS_ALL].count);
 	if (s.growth_known)
 		evidence(row, EVIDENCE_GROWTH_PER_SECOND, s.growth);
 	if (s.growth_known && s.growth > 0) {
@@ -180,12 +146,14 @@ static void describe(const struct round *round, const struct tally *tally, struc
 			sentence_duration(summary, (s.limit - s.count) / s.growth);
 		}
 	}
+	creators_describe(round, CREATORS_ALL, cause);
 	sentence_add(cause,
-		     "Their processes have closed them and the peers do not acknowledge. Past a "
+		     "%sTheir processes have closed them and the peers do not acknowledge. Past a "
 		     "quarter of tcp_max_orphans the kernel kills those whose peer is "
 		     "unreachable, past a half the stalled ones, at the limit each close() is "
-		     "followed by a RST (kernel log: \"TCP: too many orphaned sockets\").");
-	describe_creator(round, cause, row);
+		     "followed by a RST (kernel log: \"TCP: too many orphaned sockets\").",
+		     cause->len ? " " : "");
+	creators_evidence(round, CREATORS_ALL, row);
 	if (s.killing) {
 		sentence_add(cause, " Killed for memory in the last minute: ");
 		sentence_number(cause, s.killed);
@@ -208,6 +176,7 @@ const struct family finding_orphan_accumulation = {
 	.parts = 1,
 	.blind = blind,
 	.begin = begin,
+	.end = end,
 	.concerns = concerns,
 	.judge = judge,
 	.describe = describe,

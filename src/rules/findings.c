@@ -20,7 +20,7 @@ static const struct family *const families[] = {
 	&finding_rst_on_close,	      &finding_fin_wait2_stuck,	  &finding_close_wait_leak,
 	&finding_orphan_accumulation, &finding_listener_queue,	  &finding_linger_zero,
 	&finding_linger_blocks,	      &finding_fin_timeout_cliff, &finding_late_data,
-	&finding_dead_descriptor,
+	&finding_dead_descriptor,     &finding_orphan_stalled,
 };
 
 #define AHEAD 16 /* records: by when the memory has answered */
@@ -33,9 +33,10 @@ struct findings {
 	struct tallies tallies;
 	struct marked *marks;
 	uint32_t mark_count, mark_size;
-	uint32_t *created;
+	struct created *created;
+	struct creator_group *groups;
 	uint64_t *unit_hashes;
-	uint32_t process_room; /* of both */
+	uint32_t process_room; /* of all three */
 	int64_t last_ns; /* newest round; 0: none */
 	int64_t known_since_ns; /* what was not tallied since then was not there */
 	struct tally_key refused; /* the newest for which there was no room */
@@ -62,6 +63,7 @@ struct findings *findings_free(struct findings *findings)
 		tallies_done(&findings->tallies);
 		free(findings->marks);
 		free(findings->created);
+		free(findings->groups);
 		free(findings->unit_hashes);
 		free(findings);
 	}
@@ -424,23 +426,29 @@ static void set_bits(const struct round *round)
 	}
 }
 
-/* What is kept for each row of a process. */
+/* What is kept for each row of a process; one more for what nobody is known to have created. */
 static int make_room(struct findings *findings, uint32_t processes)
 {
+	uint32_t room = processes + 1;
+	struct creator_group *groups;
+	struct created *created;
 	uint64_t *hashes;
-	uint32_t *created;
 
-	if (processes <= findings->process_room)
+	if (room <= findings->process_room)
 		return 0;
-	created = realloc(findings->created, processes * sizeof(*created));
+	created = reallocarray(findings->created, room, sizeof(*created));
 	if (!created)
 		return -ENOMEM;
 	findings->created = created;
-	hashes = realloc(findings->unit_hashes, processes * sizeof(*hashes));
+	groups = reallocarray(findings->groups, room, sizeof(*groups));
+	if (!groups)
+		return -ENOMEM;
+	findings->groups = groups;
+	hashes = reallocarray(findings->unit_hashes, room, sizeof(*hashes));
 	if (!hashes)
 		return -ENOMEM;
 	findings->unit_hashes = hashes;
-	findings->process_room = processes;
+	findings->process_room = room;
 	return 0;
 }
 
@@ -455,11 +463,10 @@ static int begin(struct round *round)
 	r = make_room(findings, processes);
 	if (r < 0)
 		return r;
-	if (processes) {
-		memset(findings->created, 0, processes * sizeof(*findings->created));
-		memset(findings->unit_hashes, 0, processes * sizeof(*findings->unit_hashes));
-	}
+	memset(findings->created, 0, (processes + 1) * sizeof(*findings->created));
+	memset(findings->unit_hashes, 0, (processes + 1) * sizeof(*findings->unit_hashes));
 	round->created = findings->created;
+	round->groups = findings->groups;
 	round->unit_hashes = findings->unit_hashes;
 
 	dropped = tallies_expire(&findings->tallies, round->now_ns - FORGET_NS, findings->last_ns,

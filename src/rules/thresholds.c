@@ -34,6 +34,14 @@
 		.max = (high), .text = (text_) \
 	}
 
+/* A part of something so large that less than 1 % of it counts. */
+#define SHARE(name_, member, percent, text_) \
+	{ \
+		.name = "rules." name_, .type = THRESHOLD_PERCENT, \
+		.offset = offsetof(struct thresholds, member), .value = (percent), .min = 0.1, \
+		.max = 100, .text = (text_) \
+	}
+
 #define NAMES(name_, member, text_) \
 	{ \
 		.name = "rules." name_, .type = THRESHOLD_NAMES, \
@@ -178,6 +186,21 @@ static const struct threshold_info table[] = {
 		"So much of the process's limit of descriptors."),
 	PERCENT("dead-descriptor.critical-descriptors", dead_critical_descriptors, 50, 100,
 		"So much of the process's limit of descriptors."),
+
+	AGE("orphan-stalled.info-age", stalled_info_age, 60,
+	    "An orphan in FIN-WAIT-1, CLOSING or LAST-ACK whose peer has acknowledged nothing for "
+	    "so "
+	    "long."),
+	COUNT("orphan-stalled.info-count", stalled_info_count, 100,
+	      "So many of them, and as much as info-ratio."),
+	SHARE("orphan-stalled.info-ratio", stalled_info_ratio, 0.5,
+	      "So much of tcp_max_orphans, where that is known."),
+	COUNT("orphan-stalled.warning-count", stalled_warning_count, 1000,
+	      "So many of them, and as much as warning-ratio or warning-creator."),
+	SHARE("orphan-stalled.warning-ratio", stalled_warning_ratio, 5,
+	      "So much of tcp_max_orphans, where that is known."),
+	PERCENT("orphan-stalled.warning-creator", stalled_warning_creator, 80, 100,
+		"One unit, container or process has created so much of them."),
 
 	DURATION("rate-window", rate_window, 300, 60, 1800,
 		 "The window of growth per second, the median slope of what was seen in it."),

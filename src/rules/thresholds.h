@@ -61,6 +61,9 @@ struct thresholds {
 	/* dead-descriptor */
 	int64_t dead_info_count, dead_info_age, dead_warning_growth_min, dead_warning_window;
 	double dead_warning_growth, dead_warning_descriptors, dead_critical_descriptors;
+	/* orphan-stalled */
+	int64_t stalled_info_age, stalled_info_count, stalled_warning_count;
+	double stalled_info_ratio, stalled_warning_ratio, stalled_warning_creator;
 	/* of all */
 	int64_t rate_window;
 	double clear_ratio;

@@ -108,12 +108,15 @@ START_TEST(orphan_sentences)
 			 "70,112 orphaned sockets of 131,072 (53 %) (FIN-WAIT-1 90, LAST-ACK 10); "
 			 "growing 160/s, at the limit in 381 s");
 	ck_assert_ptr_nonnull(strstr(world_text(world, finding->cause),
-				     "haproxy (pid 1001, haproxy.service): 95 % of 100"));
+				     "Created by haproxy.service 95 % (FIN-WAIT-1 90, LAST-ACK 5), "
+				     "nginx.service 5 % (LAST-ACK 5)."));
 	ck_assert_ptr_nonnull(
 		strstr(world_text(world, finding->cause), "TCP: too many orphaned sockets"));
 	ck_assert_double_eq_tol(finding->evidence[EVIDENCE_SECONDS_TO_LIMIT], 381, 0.01);
 	ck_assert_double_eq(finding->evidence[EVIDENCE_LIMIT], 131072);
 	ck_assert_double_eq_tol(finding->evidence[EVIDENCE_RATIO], 0.5349, 0.0001);
+	ck_assert_double_eq_tol(finding->evidence[EVIDENCE_CREATOR_RATIO], 0.95, 0.0001);
+	ck_assert_double_eq(finding->evidence[EVIDENCE_CREATOR_UNKNOWN], 0);
 	ck_assert_uint_eq(world_bits(world, ORPHANS), 100);
 }
 END_TEST
