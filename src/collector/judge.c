@@ -13,6 +13,7 @@
 #include "model/macro.h"
 
 #define AHEAD 6U
+#define ADDRESSES_KEPT_NS (600 * NSEC_PER_SEC)
 
 /* What the last pass has read of it: all records once, and those that a pass before its time has seen. */
 static void join_pass(const struct poll *p, struct record *record)
@@ -62,6 +63,16 @@ static int gather_listeners(struct poll *p, struct record *records, uint32_t cou
 	return r;
 }
 
+/* Whoever is not among the records is not on this machine. */
+static bool sees_all(const struct poll *p)
+{
+	const struct collector *c = p->c;
+
+	return !c->replay && c->sweep_ns && !c->sweep_cut && c->walk.owners &&
+	       owners_result_ns(c->walk.owners) &&
+	       !owners_other_namespaces(c->walk.owners, c->self.netns);
+}
+
 static int want_peer(struct poll *p, const struct record *records, uint32_t position)
 {
 	if (!(TCPDIAG_STATES_TEARDOWN & TCPDIAG_STATE_BIT(records[position].sk.state)))
@@ -76,7 +87,7 @@ static int gather_peers(struct poll *p, const struct record *records, uint32_t c
 	uint32_t i;
 	int r = 0;
 
-	peers_begin(&c->peers);
+	peers_begin(&c->peers, sees_all(p));
 	if (p->stale)
 		return 0;
 	for (i = 0; i < p->order_count && r == 0; i++)
@@ -87,7 +98,7 @@ static int gather_peers(struct poll *p, const struct record *records, uint32_t c
 			r = want_peer(p, records, c->besides[i]);
 	for (i = p->appended; i < count && r == 0; i++)
 		r = want_peer(p, records, i);
-	return r < 0 ? r : peers_index(&c->peers, records);
+	return r < 0 ? r : peers_index(&c->peers);
 }
 
 /* Records of a poll without a dump stand where they stood, and so do their peers. */
@@ -95,7 +106,9 @@ static void meet(struct poll *p, struct record *records, uint32_t position)
 {
 	if (p->stale)
 		return;
-	records[position].peer = RECORD_NONE;
+	peers_clear(&records[position]);
+	if (p->pass == PASS_SWEEP || records[position].seen_ns == p->now_ns)
+		addresses_add(&p->c->peers.addresses, records[position].sk.local, p->now_ns);
 	if (peers_maybe(&p->c->peers, &records[position].sk))
 		peers_meet(&p->c->peers, records, position);
 }
@@ -260,6 +273,8 @@ int poll_judge(struct poll *p)
 		c->settings_ns = p->settings_ns;
 	if (!p->stale)
 		peers_settle(&c->peers, records);
+	if (p->pass == PASS_SWEEP)
+		addresses_expire(&c->peers.addresses, p->now_ns - ADDRESSES_KEPT_NS);
 	if (p->pass == PASS_SWEEP) {
 		know_children(p, records, count);
 		p->totals.port_range_ratio_max = port_usage_ratio(&c->usage);

@@ -1,71 +1,40 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * A small hash over the ends that are wanted. Addresses are 16 bytes whatever the family, so the IPv4 end
- * and the v4-mapped end of one connection are swapped images of each other.
+ * A small hash over the ends that are wanted.
  *
- * An MPTCP socket shows the ends of its first subflow: it is no end of a TCP connection. Two sockets with
- * the same ends (one in a queue that another took over, a new connection while the old one is in
- * TIME-WAIT) cannot both be the peer, so none is.
+ * Of a group of sockets that share their ends, from either side, each one that fits is counted: a wish
+ * counts whom it finds; who has the ends of a wish himself and none of his own (a rival) is asked
+ * afterwards whether he fits as well. Two wishes that find the same socket are known by that.
  */
 #include <errno.h>
 #include <string.h>
 
 #include "collector/peers.h"
+#include "model/ends.h"
 #include "model/macro.h"
 
 #define HEADS_MIN 64U
 #define AMBIGUOUS (RECORD_NONE - 1)
 
-/* An end of a TCP connection that both ends may know of. */
-static bool is_end(const struct tcpdiag_socket *sk)
+/* Of the connection, as its other end names the ends. */
+static uint32_t tag_of(uint64_t hash)
 {
-	return !sk->mptcp && sk->remote_port && sk->local_port && sk->state != TCPDIAG_CLOSE &&
-	       sk->state != TCPDIAG_LISTEN && sk->kind != TCPDIAG_KIND_REQUEST;
+	return (uint32_t)(hash >> 16);
 }
 
-static uint64_t mix(uint64_t hash, uint64_t value)
-{
-	hash = (hash ^ value) * 0x9e3779b97f4a7c15ULL;
-	return hash ^ hash >> 29;
-}
-
-/* Of the connection that goes from one end to the other. */
-static uint32_t hash(uint32_t netns, const uint8_t from[static 16], uint16_t from_port,
-		     const uint8_t to[static 16], uint16_t to_port)
-{
-	uint64_t words[4], h = netns;
-
-	memcpy(words, from, 16);
-	memcpy(words + 2, to, 16);
-	h = mix(mix(mix(mix(h, words[0]), words[1]), words[2]), words[3]);
-	return (uint32_t)(mix(h, (uint64_t)from_port << 16 | to_port) >> 16);
-}
-
-static bool is_swapped(const struct tcpdiag_socket *a, const struct tcpdiag_socket *b)
-{
-	return a->netns == b->netns && a->local_port == b->remote_port &&
-	       a->remote_port == b->local_port && !memcmp(a->local, b->remote, 16) &&
-	       !memcmp(a->remote, b->local, 16);
-}
-
-static bool is_same(const struct tcpdiag_socket *a, const struct tcpdiag_socket *b)
-{
-	return a->netns == b->netns && a->local_port == b->local_port &&
-	       a->remote_port == b->remote_port && !memcmp(a->local, b->local, 16) &&
-	       !memcmp(a->remote, b->remote, 16);
-}
-
-void peers_begin(struct peers *peers)
+void peers_begin(struct peers *peers, bool complete)
 {
 	peers->count = 0;
 	peers->filter_bits = 0;
+	peers->rival_count = 0;
+	peers->complete = complete;
 }
 
 int peers_want(struct peers *peers, const struct record *records, uint32_t position)
 {
 	const struct tcpdiag_socket *sk = &records[position].sk;
 
-	if (!is_end(sk))
+	if (!ends_known(sk))
 		return 0;
 	if (peers->count == peers->room) {
 		uint32_t room = MAX(peers->room * 2, 64U);
@@ -79,26 +48,19 @@ int peers_want(struct peers *peers, const struct record *records, uint32_t posit
 	/* Found by whoever is at the other end, in whose words the ends are swapped. */
 	peers->wishes[peers->count++] = (struct peer_wish){
 		.position = position,
-		.tag = hash(sk->netns, sk->remote, sk->remote_port, sk->local, sk->local_port),
+		.tag = tag_of(ends_hash_swapped(sk)),
 		.filter_bit = peers_filter_bit(sk->remote_port, sk->local_port),
+		.rival_bit = peers_rival_bit(sk->local_port, sk->remote_port),
 		.found = RECORD_NONE,
 	};
 	return 0;
 }
 
-static void insert(struct peers *peers, const struct record *records, uint32_t number)
+static void insert(struct peers *peers, uint32_t number)
 {
 	struct peer_wish *wish = &peers->wishes[number];
-	const struct tcpdiag_socket *sk = &records[wish->position].sk;
 	uint32_t *head = &peers->heads[wish->tag & (peers->head_count - 1)];
-	uint32_t at;
 
-	for (at = *head; at; at = peers->wishes[at - 1].next) {
-		struct peer_wish *other = &peers->wishes[at - 1];
-
-		if (other->tag == wish->tag && is_same(&records[other->position].sk, sk))
-			wish->many = other->many = true;
-	}
 	wish->next = *head;
 	*head = number + 1;
 }
@@ -126,7 +88,7 @@ static int make_filter(struct peers *peers)
 {
 	uint32_t bits = PEERS_FILTER, i;
 
-	while (bits / 16 < peers->count && bits < 1U << 31)
+	while (bits / 32 < peers->count && bits < 1U << 31)
 		bits *= 2;
 	if (bits > peers->filter_room || bits < peers->filter_room / 8) {
 		uint64_t *filter = reallocarray(peers->filter, bits / 64, sizeof(*filter));
@@ -139,14 +101,16 @@ static int make_filter(struct peers *peers)
 	memset(peers->filter, 0, bits / 8);
 	for (i = 0; i < peers->count; i++) {
 		uint32_t bit = peers->wishes[i].filter_bit & (bits - 1);
+		uint32_t rival = peers->wishes[i].rival_bit & (bits - 1);
 
 		peers->filter[bit / 64] |= 1ULL << bit % 64;
+		peers->filter[rival / 64] |= 1ULL << rival % 64;
 	}
 	peers->filter_bits = bits;
 	return 0;
 }
 
-int peers_index(struct peers *peers, const struct record *records)
+int peers_index(struct peers *peers)
 {
 	uint32_t i;
 
@@ -155,8 +119,40 @@ int peers_index(struct peers *peers, const struct record *records)
 	if (make_table(peers) < 0 || make_filter(peers) < 0)
 		return -ENOMEM;
 	for (i = 0; i < peers->count; i++)
-		insert(peers, records, i);
+		insert(peers, i);
 	return 0;
+}
+
+/* Without memory to remember it by, nobody can tell who fits. */
+static void add_rival(struct peers *peers, uint32_t position, uint32_t number)
+{
+	if (peers->rival_count == peers->rival_room) {
+		uint32_t room = MAX(peers->rival_room * 2, 64U);
+		struct peer_rival *rivals = reallocarray(peers->rivals, room, sizeof(*rivals));
+
+		if (!rivals) {
+			peers->wishes[number].many = true;
+			return;
+		}
+		peers->rivals = rivals;
+		peers->rival_room = room;
+	}
+	peers->rivals[peers->rival_count++] = (struct peer_rival){ .position = position,
+								   .wish = number };
+}
+
+static void find_rivals(struct peers *peers, const struct record *records, uint32_t position)
+{
+	const struct tcpdiag_socket *sk = &records[position].sk;
+	uint32_t tag = tag_of(ends_hash_swapped(sk)), at;
+
+	for (at = peers->heads[tag & (peers->head_count - 1)]; at;
+	     at = peers->wishes[at - 1].next) {
+		const struct peer_wish *wish = &peers->wishes[at - 1];
+
+		if (wish->tag == tag && ends_same(&records[wish->position].sk, sk))
+			add_rival(peers, position, at - 1);
+	}
 }
 
 void peers_meet(struct peers *peers, const struct record *records, uint32_t position)
@@ -164,24 +160,42 @@ void peers_meet(struct peers *peers, const struct record *records, uint32_t posi
 	const struct tcpdiag_socket *sk = &records[position].sk;
 	uint32_t at, tag;
 
-	if (!peers->count || !is_end(sk))
+	if (!peers->count || !ends_known(sk))
 		return;
-	tag = hash(sk->netns, sk->local, sk->local_port, sk->remote, sk->remote_port);
+	tag = tag_of(ends_hash(sk));
 	for (at = peers->heads[tag & (peers->head_count - 1)]; at;
 	     at = peers->wishes[at - 1].next) {
 		struct peer_wish *wish = &peers->wishes[at - 1];
 
 		/* One that is connected to itself has no other end. */
 		if (wish->tag != tag || wish->position == position ||
-		    !is_swapped(&records[wish->position].sk, sk))
+		    !ends_swapped(&records[wish->position].sk, sk) ||
+		    !ends_possible(&records[wish->position], &records[position]))
 			continue;
 		if (wish->found != RECORD_NONE)
 			wish->many = true;
 		wish->found = position;
 	}
+	if (!(TCPDIAG_STATES_TEARDOWN & TCPDIAG_STATE_BIT(sk->state)))
+		find_rivals(peers, records, position);
 }
 
-void peers_settle(const struct peers *peers, struct record *records)
+static void ask_rivals(struct peers *peers, const struct record *records)
+{
+	uint32_t i;
+
+	for (i = 0; i < peers->rival_count; i++) {
+		const struct peer_rival *rival = &peers->rivals[i];
+		struct peer_wish *wish = &peers->wishes[rival->wish];
+
+		if (wish->found != RECORD_NONE &&
+		    ends_possible(&records[rival->position], &records[wish->found]))
+			wish->many = true;
+	}
+}
+
+/* Who is found says by whom, in the place of its peer; two of them leave it ambiguous. */
+static void claim(const struct peers *peers, struct record *records)
 {
 	uint32_t i;
 
@@ -190,16 +204,59 @@ void peers_settle(const struct peers *peers, struct record *records)
 			records[peers->wishes[i].position].peer = AMBIGUOUS;
 	for (i = 0; i < peers->count; i++) {
 		const struct peer_wish *wish = &peers->wishes[i];
+		struct record *found;
 
-		if (wish->many || wish->found == RECORD_NONE ||
-		    records[wish->found].peer == AMBIGUOUS)
+		if (wish->many || wish->found == RECORD_NONE)
 			continue;
-		records[wish->position].peer = wish->found;
-		records[wish->found].peer = wish->position;
+		found = &records[wish->found];
+		found->peer = found->peer == RECORD_NONE ? wish->position : AMBIGUOUS;
 	}
-	for (i = 0; i < peers->count; i++)
-		if (peers->wishes[i].many)
-			records[peers->wishes[i].position].peer = RECORD_NONE;
+}
+
+static enum peer_unknown why_not(const struct peers *peers, const struct peer_wish *wish,
+				 const struct tcpdiag_socket *sk)
+{
+	if (wish->many || wish->found != RECORD_NONE)
+		return PEER_SEVERAL;
+	if (ends_stay(sk) || addresses_has(&peers->addresses, sk->remote))
+		return PEER_NOT_FOUND;
+	return peers->complete ? PEER_NOT_HERE : PEER_NOT_SEEN;
+}
+
+void peers_settle(struct peers *peers, struct record *records)
+{
+	uint32_t i;
+
+	ask_rivals(peers, records);
+	claim(peers, records);
+	for (i = 0; i < peers->count; i++) {
+		struct peer_wish *wish = &peers->wishes[i];
+		uint32_t own = records[wish->position].peer;
+
+		wish->mutual = !wish->many && wish->found != RECORD_NONE &&
+			       records[wish->found].peer == wish->position &&
+			       (own == RECORD_NONE || own == wish->found);
+	}
+	for (i = 0; i < peers->count; i++) {
+		const struct peer_wish *wish = &peers->wishes[i];
+
+		records[wish->position].peer = RECORD_NONE;
+		if (wish->found != RECORD_NONE)
+			records[wish->found].peer = RECORD_NONE;
+	}
+	for (i = 0; i < peers->count; i++) {
+		const struct peer_wish *wish = &peers->wishes[i];
+		struct record *record = &records[wish->position];
+
+		if (!wish->mutual) {
+			record->peer_unknown = (uint8_t)why_not(peers, wish, &record->sk);
+			continue;
+		}
+		record->peer = wish->found;
+		record->peer_unknown = PEER_UNKNOWN_NONE;
+		records[wish->found].peer = wish->position;
+		records[wish->found].peer_unknown = PEER_UNKNOWN_NONE;
+	}
 }
 
 void peers_done(struct peers *peers)
@@ -207,5 +264,7 @@ void peers_done(struct peers *peers)
 	free(peers->wishes);
 	free(peers->heads);
 	free(peers->filter);
+	free(peers->rivals);
+	addresses_done(&peers->addresses);
 	*peers = (struct peers){};
 }

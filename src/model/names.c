@@ -18,6 +18,19 @@ const char *direction_name(enum direction direction)
 	return NAME(names, direction);
 }
 
+const char *peer_unknown_name(enum peer_unknown why)
+{
+	static const char *const names[] = {
+		[PEER_NOT_LOOKED_FOR] = "not-looked-for",
+		[PEER_NOT_HERE] = "not-here",
+		[PEER_NOT_FOUND] = "not-found",
+		[PEER_NOT_SEEN] = "not-seen",
+		[PEER_SEVERAL] = "several",
+	};
+
+	return NAME(names, why);
+}
+
 const char *severity_name(enum severity severity)
 {
 	static const char *const names[] = {

@@ -28,6 +28,17 @@ enum record_flag {
 	RECORD_OWNERS_KNOWN = 1U << 2, /* its holders have been looked for, completely */
 };
 
+/* Why a record with a remote end shows no peer. */
+enum peer_unknown {
+	PEER_UNKNOWN_NONE = 0, /* it does, or there is no other end */
+	PEER_NOT_LOOKED_FOR, /* neither end is being torn down */
+	PEER_NOT_HERE, /* no socket of this machine has the same ends, swapped */
+	PEER_NOT_FOUND, /* the same, though its address is one that sockets of this machine use */
+	PEER_NOT_SEEN, /* the same, and not all sockets of this machine are seen */
+	PEER_SEVERAL, /* more than one fits: which one it is nobody can tell */
+	PEER_UNKNOWN_MAX
+};
+
 struct record {
 	struct tcpdiag_socket sk;
 
@@ -43,8 +54,7 @@ struct record {
 	uint32_t creator; /* row in SECTION_PROCESSES: last known holder; for what has no holder */
 	uint32_t
 		listener; /* record of the listener in whose queue it waits, or that owns its port */
-	uint32_t
-		peer; /* record of the other end, on this machine; RECORD_NONE: not here, or not looked for */
+	uint32_t peer; /* record of the other end, on this machine; RECORD_NONE: see peer_unknown */
 	uint32_t
 		findings; /* bit (rule - TCPDIAG_RULE_FINDING_FIRST) of each finding it belongs to */
 	uint16_t holders; /* how many */
@@ -53,10 +63,14 @@ struct record {
 	uint8_t close_rule; /* enum tcpdiag_rule of close(): NONE where nobody can close it */
 	uint8_t close_segment; /* enum tcpdiag_segment of close() */
 	uint16_t owner_pass; /* the walk over the owners that had begun when the inode came */
+	uint8_t peer_unknown; /* enum peer_unknown */
 };
 
 /* "inbound", "outbound", "unknown" */
 const char *direction_name(enum direction direction);
+
+/* "not-here", "several"...; NULL out of range or NONE. */
+const char *peer_unknown_name(enum peer_unknown why);
 
 /*
  * Bytes the application has taken: stands still while a reader sleeps. Needs TCPDIAG_KNOWS_BYTES. The

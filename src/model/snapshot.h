@@ -21,7 +21,7 @@
 #include "model/record.h"
 
 #define SNAPSHOT_MAGIC 0x3144474944504354ULL /* "TCPDIGD1" */
-#define SNAPSHOT_LAYOUT 4U
+#define SNAPSHOT_LAYOUT 5U
 
 enum section_id {
 	SECTION_RECORDS = 0,

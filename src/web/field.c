@@ -211,12 +211,14 @@ int field_path_find(const char *path, size_t len, struct field_path *ret)
 
 bool field_path_get(const struct field_path *path, struct view *view, struct value *ret)
 {
+	const struct record *record = view->record;
+	bool found = true;
 	size_t i;
 
-	for (i = 0; i < path->depth; i++)
-		if (!path->steps[i]->get(view, path->steps[i], ret))
-			return false;
-	return true;
+	for (i = 0; i < path->depth && found; i++)
+		found = path->steps[i]->get(view, path->steps[i], ret);
+	view_set(view, record);
+	return found;
 }
 
 static const char *schema_type(const struct field *field)

@@ -38,6 +38,8 @@ enum field_flag {
 	 * several, all of them or none: no comma is due behind what is left out.
 	 */
 	FIELD_OMITTED = 1U << 3,
+	/* Object: get() turns the view to another record, which its children are about (view_turn()). */
+	FIELD_TURNS = 1U << 4,
 };
 
 struct value {
@@ -50,6 +52,7 @@ struct value {
 struct view {
 	const struct snapshot *snapshot;
 	const struct record *record;
+	const struct record *turned; /* the one before view_turn() */
 	const struct tcpdiag_environment *environment; /* of the namespace below */
 	uint32_t environment_netns;
 	const struct process *process; /* of the holder or creator at hand, may be NULL */
@@ -121,6 +124,18 @@ static inline void view_set(struct view *view, const struct record *record)
 {
 	view->record = record;
 }
+/* To another record, within an object of it, and back. */
+static inline void view_turn(struct view *view, const struct record *record)
+{
+	view->turned = view->record;
+	view->record = record;
+}
+
+static inline void view_turn_back(struct view *view)
+{
+	view->record = view->turned;
+}
+
 /* The settings around the record. */
 const struct tcpdiag_environment *view_environment(struct view *view);
 

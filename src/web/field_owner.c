@@ -70,6 +70,23 @@ GETTER(creator_get)
 	return view->process;
 }
 
+/* Of what waits in a queue the process that listens: it has no descriptor of this socket yet. */
+GETTER(first_holder_get)
+{
+	const struct record *record = view->record;
+	uint32_t count;
+	const struct holder *holders;
+
+	if (record->sk.attachment == TCPDIAG_UNACCEPTED &&
+	    record->listener < view->snapshot->record_count)
+		record = &view->snapshot->records[record->listener];
+	holders = snapshot_holders(view->snapshot, record, &count);
+	view->process = snapshot_process(view->snapshot,
+					 count ? holders[0].process : record->creator);
+	view->fd = count && record == view->record ? holders[0].fd : -1;
+	return view->process;
+}
+
 const struct field holder_fields[] = {
 	FIELD("pid", FIELD_INTEGER, BOTH_NULL, pid_get, "Process id in the daemon's namespace."),
 	FIELD("fd", FIELD_INTEGER, BOTH_NULL, fd_get,

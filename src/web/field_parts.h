@@ -70,7 +70,7 @@ enum process_text {
 
 /* field_owner.c */
 extern const struct field holder_fields[];
-field_get owner_text_get, owner_pid_get, creator_get;
+field_get owner_text_get, owner_pid_get, creator_get, first_holder_get;
 
 /* field_fate.c */
 extern const struct field outcomes_fields[], fate_fields[];
@@ -83,5 +83,10 @@ field_get repair_get, user_timeout_get, out_of_order_get, soft_error_get, siblin
 
 /* field_tcp.c */
 extern const struct field memory_fields[], tcp_fields[];
-field_get memory_get, tcp_get;
-field_print listener_print, peer_print;
+field_get memory_get, tcp_get, send_window_get, receive_window_get;
+field_print listener_print;
+
+/* field_peer.c */
+extern const struct vocabulary peer_unknown_words;
+field_get peer_unknown_get, peer_socket_get;
+field_print peer_print;

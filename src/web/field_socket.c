@@ -350,6 +350,40 @@ static const struct field timer_fields[] = {
 	{},
 };
 
+static const struct field peer_socket_fields[] = {
+	{ .name = "id",
+	  .type = FIELD_OTHER,
+	  .flags = BOTH,
+	  .print = id_print,
+	  .schema = "\"type\":\"string\"",
+	  .text = "The same as peer." },
+	FIELD("netns", FIELD_INTEGER, BOTH_NULL, netns_get, "Its network namespace."),
+	FIELD_WORDS("state", BOTH_NULL, state_get, &state_words, "Its state."),
+	FIELD_WORDS("attachment", BOTH_NULL, attachment_get, &attachment_words, "Who has it."),
+	FIELD("state_since", FIELD_TIME, BOTH_NULL, state_since_get,
+	      "In this state at least since then."),
+	FIELD("state_seconds", FIELD_SECONDS, BOTH_NULL, state_seconds_get,
+	      "For how long, at snapshot.time."),
+	FIELD("state_exact", FIELD_BOOL, BOTH, state_exact_get,
+	      "Whether it entered the state then."),
+	FIELD("seen_seconds", FIELD_SECONDS, BOTH_NULL, seen_get,
+	      "How old what is shown of it was at snapshot.time."),
+	FIELD("receive_queue", FIELD_INTEGER, BOTH, receive_queue_get, "Recv-Q."),
+	FIELD("send_queue", FIELD_INTEGER, BOTH, send_queue_get, "Send-Q."),
+	FIELD("unread_bytes", FIELD_INTEGER, BOTH_NULL, unread_get,
+	      "Data its application has not read, without the FIN."),
+	FIELD("unread_seconds", FIELD_SECONDS, BOTH_NULL, unread_seconds_get,
+	      "Since its application last took a byte while some were waiting."),
+	FIELD("fin_unread", FIELD_BOOL, BOTH_NULL, fin_unread_get,
+	      "Its application has not read the FIN of this end."),
+	FIELD("receive_window_bytes", FIELD_INTEGER, BOTH_NULL, receive_window_get,
+	      "What it lets this end send; null where the kernel does not tell."),
+	FIELD_CHILDREN("holder", FIELD_OBJECT, BOTH_NULL, first_holder_get, holder_fields,
+		       "Who holds it, the first of them; else its creator, or the process in whose "
+		       "queue it waits; null where nobody is known."),
+	{},
+};
+
 const struct field socket_fields[] = {
 	{ .name = "id",
 	  .type = FIELD_OTHER,
@@ -464,7 +498,18 @@ const struct field socket_fields[] = {
 	  .flags = BOTH_NULL,
 	  .print = peer_print,
 	  .schema = "\"type\":[\"string\",\"null\"]",
-	  .text = "Id of the other end when it is on this machine; null where that is not known." },
+	  .text = "Id of the other end when it is on this machine, in any namespace; null where "
+		  "that is not known." },
+	FIELD_WORDS(
+		"peer_unknown", BOTH_NULL, peer_unknown_get, &peer_unknown_words,
+		"Why peer is null; null where it is not, or there is no other end. Looked for "
+		"are the other ends of connections that are being torn down. several: more than "
+		"one socket fits, as where networks of containers use the same addresses; "
+		"not-found: the address is one that sockets of this machine use, yet none fits "
+		"(NAT, or it is gone); not-seen: none fits, and not all sockets of this machine "
+		"are seen."),
+	FIELD_CHILDREN("peer_socket", FIELD_OBJECT, DETAIL_NULL | FIELD_TURNS, peer_socket_get,
+		       peer_socket_fields, "What is known of the other end; null as peer."),
 	{ .name = "listener",
 	  .type = FIELD_OTHER,
 	  .flags = DETAIL_NULL,

@@ -5,22 +5,9 @@
 #include "web/field_parts.h"
 #include "web/sockets.h"
 
-static void record_print(struct view *view, uint32_t row, struct buffer *b)
-{
-	if (row < view->snapshot->record_count)
-		sockets_print_id(b, &view->snapshot->records[row]);
-	else
-		buffer_literal(b, "null");
-}
-
 void listener_print(struct view *view, struct buffer *b)
 {
-	record_print(view, view->record->listener, b);
-}
-
-void peer_print(struct view *view, struct buffer *b)
-{
-	record_print(view, view->record->peer, b);
+	sockets_print_row_id(b, view->snapshot, view->record->listener);
 }
 
 GETTER(memory_get)
@@ -70,13 +57,13 @@ static GETTER(unacked_segments_get)
 	return true;
 }
 
-static GETTER(send_window_get)
+GETTER(send_window_get)
 {
 	ret->number = view->record->sk.snd_wnd;
 	return knows(view, TCPDIAG_KNOWS_SND_WND);
 }
 
-static GETTER(receive_window_get)
+GETTER(receive_window_get)
 {
 	ret->number = view->record->sk.rcv_wnd;
 	return knows(view, TCPDIAG_KNOWS_RCV_WND);

@@ -305,6 +305,8 @@ static void print_steps(const struct plan *plan, size_t i, size_t end, struct vi
 			i = step->jump;
 			break;
 		case PLAN_END:
+			if (field->flags & FIELD_TURNS)
+				view_turn_back(view);
 			buffer_char(b, '}');
 			break;
 		}

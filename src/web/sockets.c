@@ -61,6 +61,14 @@ void sockets_print_id(struct buffer *b, const struct record *record)
 	buffer_char(b, '"');
 }
 
+void sockets_print_row_id(struct buffer *b, const struct snapshot *snapshot, uint32_t row)
+{
+	if (row < snapshot->record_count)
+		sockets_print_id(b, &snapshot->records[row]);
+	else
+		buffer_literal(b, "null");
+}
+
 static const struct record *find_record(const struct snapshot *snapshot, uint32_t netns,
 					uint64_t cookie)
 {

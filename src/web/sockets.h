@@ -33,3 +33,6 @@ void sockets_schemas(struct buffer *b);
 
 /* Appends the id of a socket in quotes: "4026531840-1f". */
 void sockets_print_id(struct buffer *b, const struct record *record);
+
+/* The same of a row of the snapshot; null where there is none such. */
+void sockets_print_row_id(struct buffer *b, const struct snapshot *snapshot, uint32_t row);

@@ -327,6 +327,7 @@ END_TEST
 START_TEST(test_words)
 {
 	COMPLETE(direction_name, 0, DIRECTION_MAX);
+	COMPLETE(peer_unknown_name, 1, PEER_UNKNOWN_MAX);
 	COMPLETE(severity_name, SEVERITY_INFO, SEVERITY_MAX);
 	COMPLETE(scope_name, 0, SCOPE_MAX);
 	COMPLETE(evidence_name, 0, EVIDENCE_MAX);
