@@ -3,6 +3,7 @@
  * A build without BPF: what sock_diag does not tell stays unknown.
  */
 #include "kernel/bpf.h"
+#include "kernel/events.h"
 
 #include <errno.h>
 #include <stddef.h>
@@ -61,4 +62,39 @@ int settings_look_up(struct bpf_reader *reader, const struct tcpdiag_socket *con
 	(void)count;
 	(void)ret;
 	return -EOPNOTSUPP;
+}
+
+int events_open(size_t bytes, uint32_t hz, struct event_reader **ret)
+{
+	(void)bytes;
+	(void)hz;
+	(void)ret;
+	return -EOPNOTSUPP;
+}
+
+struct event_reader *events_free(struct event_reader *reader)
+{
+	(void)reader;
+	return NULL;
+}
+
+int events_drain(struct event_reader *reader,
+		 int (*take)(const struct socket_event *event, void *context), void *context)
+{
+	(void)reader;
+	(void)take;
+	(void)context;
+	return -EOPNOTSUPP;
+}
+
+uint64_t events_dropped(const struct event_reader *reader)
+{
+	(void)reader;
+	return 0;
+}
+
+bool events_have_reasons(const struct event_reader *reader)
+{
+	(void)reader;
+	return false;
 }

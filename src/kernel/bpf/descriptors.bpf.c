@@ -6,6 +6,7 @@
  * The kernel calls this for each open descriptor (kernel/bpf/task_iter.c), holding a reference to its file,
  * in the context of the process that reads. Threads are visited only where they have a table of their own.
  */
+#include "ends.h"
 #include "settings.h"
 
 /* The reader is in a PID namespace of its own, where a process has another number. */
@@ -120,47 +121,6 @@ static __always_inline bool is_asked_for(const struct sock *sk)
 	       (protocol == IPPROTO_TCP || protocol == IPPROTO_MPTCP);
 }
 
-static __always_inline void copy_v4(__u8 *to, __be32 address)
-{
-	to[10] = 0xff;
-	to[11] = 0xff;
-	__builtin_memcpy(to + 12, &address, sizeof(address));
-}
-
-static __always_inline void copy_v6(__u8 *to, const struct in6_addr *address)
-{
-	for (int i = 0; i < 4; i++) {
-		const __be32 word = address->in6_u.u6_addr32[i];
-
-		__builtin_memcpy(to + 4 * i, &word, sizeof(word));
-	}
-}
-
-/* The upper 96 bits of ::ffff:a.b.c.d. */
-static __always_inline bool is_mapped(const struct in6_addr *address)
-{
-	return !address->in6_u.u6_addr32[0] && !address->in6_u.u6_addr32[1] &&
-	       address->in6_u.u6_addr32[2] == bpf_htonl(0xffff);
-}
-
-static __always_inline void read_addresses(const struct sock *sk, struct descriptor_row *row,
-					   struct closed_row *closed)
-{
-	const struct sock_common *common = &sk->__sk_common;
-
-	if (common->skc_family == AF_INET6) {
-		copy_v6(closed->local, &common->skc_v6_rcv_saddr);
-		copy_v6(closed->remote, &common->skc_v6_daddr);
-		if (is_mapped(&common->skc_v6_rcv_saddr))
-			row->settings.flags |= ROW_MAPPED;
-		if (BPF_CORE_READ_BITFIELD(common, skc_ipv6only))
-			row->settings.flags |= ROW_V6ONLY;
-	} else {
-		copy_v4(closed->local, common->skc_rcv_saddr);
-		copy_v4(closed->remote, common->skc_daddr);
-	}
-}
-
 /* inet_num goes when the connection dies, inet_sport stays: net/ipv4/inet_diag.c shows that one, too. */
 static __always_inline void read_closed(const struct sock *sk, const struct tcp_sock *tp,
 					struct descriptor_row *row, struct closed_row *closed)
@@ -168,7 +128,7 @@ static __always_inline void read_closed(const struct sock *sk, const struct tcp_
 	const unsigned long done = 1UL << bpf_core_enum_value(enum sock_flags, SOCK_DONE);
 	const struct inet_sock *inet = (const void *)tp;
 
-	read_addresses(sk, row, closed);
+	row->settings.flags |= read_ends(&sk->__sk_common, closed->local, closed->remote);
 	closed->remote_port = bpf_ntohs(sk->__sk_common.skc_dport);
 	closed->uid = sk->sk_uid.val;
 	closed->mark = sk->sk_mark;

@@ -115,6 +115,9 @@ struct inet_sock {
 
 struct inet_connection_sock {
 	__u32 icsk_user_timeout;
+	struct {
+		__u32 lrcvtime;
+	} icsk_ack;
 };
 
 struct rb_root {
@@ -127,6 +130,11 @@ struct tcp_sock {
 	__u32 rcv_nxt;
 	__u32 write_seq;
 	__u32 snd_una;
+	__u32 snd_nxt;
+	__u32 lsndtime;
+	__u64 bytes_received;
+	__u64 bytes_acked;
+	__u64 bytes_sent;
 	int linger2;
 	bool is_mptcp;
 	struct rb_root out_of_order_queue;
@@ -154,7 +162,27 @@ struct files_struct {
 	struct fdtable *fdt;
 };
 
+struct net_device {
+	int ifindex;
+	possible_net_t nd_net;
+};
+
+struct sk_buff {
+	struct net_device *dev;
+	char cb[48];
+	__u16 transport_header;
+	__u16 network_header;
+	unsigned char *head;
+};
+
+/* include/net/tcp.h; in sk_buff.cb. */
+struct tcp_skb_cb {
+	__u32 seq;
+	__u32 end_seq;
+};
+
 struct task_struct {
+	unsigned int flags;
 	struct files_struct *files;
 	int tgid;
 	struct task_struct *group_leader;
@@ -174,8 +202,14 @@ struct bpf_iter__task_file {
 
 /* Only their names count; the numbers come from the kernel. */
 enum sock_flags {
+	SOCK_DEAD = 0,
 	SOCK_DONE = 1,
 	SOCK_LINGER = 4,
+};
+
+/* include/net/rstreason.h, Linux 6.10. */
+enum sk_rst_reason {
+	SK_RST_REASON_NOT_SPECIFIED = 0,
 };
 
 #pragma clang attribute pop
@@ -186,5 +220,10 @@ enum sock_flags {
 #define SOCK_STREAM 1
 #define IPPROTO_TCP 6
 #define IPPROTO_MPTCP 262
+#define TCP_ESTABLISHED 1
+#define TCP_SYN_SENT 2
+#define TCP_SYN_RECV 3
+#define TCP_TIME_WAIT 6
 #define TCP_CLOSE 7
 #define TCP_LISTEN 10
+#define TCP_NEW_SYN_RECV 12

@@ -1,0 +1,435 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Events of connections that a test ends in each way: what came, in which order, and whose doing it was.
+ */
+#include <stdlib.h>
+#include <sys/wait.h>
+
+#include "../harness.h"
+#include "kernel/event_rows.h"
+#include "scene.h"
+
+#define EVENTS_MAX 256
+#define HZ 250
+
+static struct event_reader *reader;
+static uint32_t own_netns;
+static struct socket_event seen[EVENTS_MAX];
+static int seen_count;
+
+/* Other tests run on this machine at the same time. */
+static int keep(const struct socket_event *event, void *context)
+{
+	(void)context;
+	if (event->sk.netns == own_netns && seen_count < EVENTS_MAX)
+		seen[seen_count++] = *event;
+	return 0;
+}
+
+static void setup(void)
+{
+	struct stat st;
+	int r;
+
+	scene_begin();
+	ck_assert_int_eq(stat("/proc/self/ns/net", &st), 0);
+	own_netns = (uint32_t)st.st_ino;
+	r = events_open(1U << 20, HZ, &reader);
+	if (r == -EPERM || r == -EOPNOTSUPP)
+		scene_skip("no events: BPF or its tracepoints are missing");
+	ck_assert_int_eq(r, 0);
+	seen_count = 0;
+}
+
+static void teardown(void)
+{
+	ck_assert_uint_eq(events_dropped(reader), 0);
+	reader = events_free(reader);
+}
+
+static void drain(void)
+{
+	scene_nap(50);
+	ck_assert_int_ge(events_drain(reader, keep, NULL), 0);
+}
+
+static bool matches(const struct socket_event *event, int kind, uint16_t local, int old_state,
+		    int state)
+{
+	return event->kind == kind && event->sk.local_port == local &&
+	       (old_state < 0 || event->old_state == old_state) &&
+	       (state < 0 || event->sk.state == state);
+}
+
+/* The only one of that kind at that local port; NULL where there is none. */
+static const struct socket_event *find(int kind, uint16_t local, int old_state, int state)
+{
+	const struct socket_event *found = NULL;
+
+	for (int i = 0; i < seen_count; i++) {
+		if (!matches(&seen[i], kind, local, old_state, state))
+			continue;
+		ck_assert_msg(!found, "twice: kind %d, port %u", kind, local);
+		found = &seen[i];
+	}
+	return found;
+}
+
+static const struct socket_event *state_change(uint16_t local, int old_state, int state)
+{
+	const struct socket_event *event = find(SOCKET_EVENT_STATE, local, old_state, state);
+
+	ck_assert_msg(event, "no change from %s to %s",
+		      tcpdiag_state_name((enum tcpdiag_state)old_state),
+		      tcpdiag_state_name((enum tcpdiag_state)state));
+	return event;
+}
+
+static void ck_reason(const struct socket_event *event, const char *reason)
+{
+	if (events_have_reasons(reader))
+		ck_assert_str_eq(reset_reason_name(event->reason), reason);
+	else
+		ck_assert_int_eq(event->reason, RESET_REASON_NONE);
+}
+
+/* The whole life of two ends that part in peace. */
+START_TEST(orderly)
+{
+	struct scene_pair p = scene_pair();
+	uint64_t cookie = scene_cookie(p.client);
+	const struct socket_event *event;
+
+	ck_assert_int_eq(write(p.client, "hello", 5), 5);
+	scene_nap(20);
+	close(p.client);
+	drain();
+	event = state_change(p.client_port, TCPDIAG_ESTABLISHED, TCPDIAG_FIN_WAIT1);
+	ck_assert(event->has_socket && event->released && !event->orphaned && !event->exiting);
+	ck_assert_int_eq(event->pid, getpid());
+	ck_assert_uint_eq(event->sk.cookie, cookie);
+	ck_assert_uint_eq(event->sk.remote_port, p.server_port);
+	ck_assert_uint_eq(event->sk.bytes_sent, 5);
+	ck_assert_uint_eq(event->sk.bytes_acked, 6); /* the SYN counts */
+	ck_assert(event->sk.known & TCPDIAG_KNOWS_LINGER && !event->sk.linger);
+	ck_assert_int_ge(event->idle_ms, 8);
+	ck_assert_int_lt(event->idle_ms, 5000);
+	ck_assert_uint_eq(
+		state_change(p.client_port, TCPDIAG_FIN_WAIT1, TCPDIAG_FIN_WAIT2)->orphaned, 1);
+	event = state_change(p.server_port, TCPDIAG_ESTABLISHED, TCPDIAG_CLOSE_WAIT);
+	ck_assert(!event->released && !event->orphaned);
+	ck_assert_uint_eq(event->sk.bytes_received, 6); /* the FIN counts */
+	close(p.server);
+	drain();
+	/* What nobody has read makes it a reset. */
+	state_change(p.server_port, TCPDIAG_CLOSE_WAIT, TCPDIAG_CLOSE);
+	ck_assert_ptr_nonnull(find(SOCKET_EVENT_RESET_SENT, p.server_port, -1, -1));
+}
+END_TEST
+
+START_TEST(read_first)
+{
+	struct scene_pair p = scene_pair();
+	char buffer[8];
+
+	ck_assert_int_eq(write(p.client, "hello", 5), 5);
+	ck_assert_int_eq(read(p.server, buffer, sizeof(buffer)), 5);
+	close(p.client);
+	scene_nap(20);
+	ck_assert_int_eq(read(p.server, buffer, sizeof(buffer)), 0);
+	close(p.server);
+	drain();
+	state_change(p.server_port, TCPDIAG_CLOSE_WAIT, TCPDIAG_LAST_ACK);
+	state_change(p.server_port, TCPDIAG_LAST_ACK, TCPDIAG_CLOSE);
+	ck_assert_ptr_nonnull(find(SOCKET_EVENT_DESTROYED, p.server_port, -1, -1));
+	ck_assert_ptr_null(find(SOCKET_EVENT_RESET_SENT, p.server_port, -1, -1));
+	ck_assert_ptr_null(find(SOCKET_EVENT_RESET_RECEIVED, p.client_port, -1, -1));
+}
+END_TEST
+
+/* close() with unread data: what was lost, and who did it. */
+START_TEST(unread)
+{
+	struct scene_pair p = scene_pair();
+	const struct socket_event *event;
+
+	ck_assert_int_eq(write(p.client, "hello", 5), 5);
+	scene_nap(20);
+	close(p.server);
+	drain();
+	event = find(SOCKET_EVENT_RESET_SENT, p.server_port, -1, -1);
+	ck_assert_ptr_nonnull(event);
+	ck_assert(!event->passive && event->released);
+	ck_reason(event, "tcp-abort-on-close");
+	ck_assert_uint_eq(event->sk.rqueue, 5);
+	ck_assert_int_eq(event->pid, getpid());
+	event = find(SOCKET_EVENT_RESET_RECEIVED, p.client_port, -1, -1);
+	ck_assert_ptr_nonnull(event);
+	ck_assert_int_eq(event->sk.state, TCPDIAG_ESTABLISHED);
+}
+END_TEST
+
+START_TEST(linger_zero)
+{
+	const struct linger linger = { .l_onoff = 1, .l_linger = 0 };
+	struct scene_pair p = scene_pair();
+	const struct socket_event *event;
+
+	ck_assert_int_eq(setsockopt(p.client, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)), 0);
+	close(p.client);
+	drain();
+	event = find(SOCKET_EVENT_RESET_SENT, p.client_port, -1, -1);
+	ck_assert_ptr_nonnull(event);
+	ck_reason(event, "tcp-state");
+	ck_assert(event->sk.linger && event->sk.sk_lingertime_ms == 0 && !event->passive);
+}
+END_TEST
+
+/* The end of a process: its own doing, too. */
+START_TEST(killed)
+{
+	struct scene_pair p = scene_pair();
+	const struct socket_event *event;
+	pid_t pid = fork();
+
+	if (!pid) {
+		for (;;)
+			pause();
+	}
+	close(p.client);
+	drain();
+	ck_assert_ptr_null(find(SOCKET_EVENT_STATE, p.client_port, -1, -1));
+	kill(pid, SIGKILL);
+	ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
+	drain();
+	event = state_change(p.client_port, TCPDIAG_ESTABLISHED, TCPDIAG_FIN_WAIT1);
+	ck_assert(event->exiting && event->released);
+	ck_assert_int_eq(event->pid, pid);
+}
+END_TEST
+
+/* shutdown() lets go of nothing. */
+START_TEST(shut_down)
+{
+	struct scene_pair p = scene_pair();
+	const struct socket_event *event;
+
+	ck_assert_int_eq(shutdown(p.client, SHUT_WR), 0);
+	drain();
+	event = state_change(p.client_port, TCPDIAG_ESTABLISHED, TCPDIAG_FIN_WAIT1);
+	ck_assert(!event->released && !event->orphaned);
+	ck_assert_uint_eq(event->sk.sk_shutdown, TCPDIAG_SEND_SHUTDOWN);
+	close(p.client);
+	drain();
+	/* Only a change to itself marks the close(). */
+	event = state_change(p.client_port, TCPDIAG_FIN_WAIT2, TCPDIAG_FIN_WAIT2);
+	ck_assert(event->released && !event->orphaned);
+}
+END_TEST
+
+/* A SYN that nobody listens for. */
+START_TEST(refused)
+{
+	static const struct {
+		int family;
+		const char *address;
+	} cases[] = { { AF_INET, "127.0.0.1" }, { AF_INET6, "::1" } };
+	socklen_t size;
+	struct sockaddr_in6 to = scene_address(cases[_i].family, cases[_i].address, 9, &size);
+	int fd = socket(cases[_i].family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	const struct socket_event *event;
+
+	ck_assert_int_lt(connect(fd, (struct sockaddr *)&to, size), 0);
+	drain();
+	event = find(SOCKET_EVENT_RESET_SENT, 9, -1, -1);
+	ck_assert_ptr_nonnull(event);
+	ck_assert(!event->has_socket && event->passive && event->segment_flags & TH_SYN);
+	ck_assert_uint_eq(event->sk.cookie, 0);
+	ck_assert_uint_eq(event->payload, 0);
+	ck_assert_uint_eq(event->sk.family, cases[_i].family);
+	ck_assert_mem_eq(event->sk.local, event->sk.remote, 16);
+	ck_reason(event, "no-socket-syn");
+	close(fd);
+}
+END_TEST
+
+/* What comes too late meets a minisocket. */
+START_TEST(late_data)
+{
+	struct scene_pair p = scene_pair();
+	const struct socket_event *event;
+
+	close(p.client);
+	scene_nap(20);
+	ck_assert_int_eq(write(p.server, "late", 4), 4);
+	drain();
+	event = find(SOCKET_EVENT_RESET_SENT, p.client_port, -1, -1);
+	ck_assert_ptr_nonnull(event);
+	ck_assert(event->has_socket && event->passive);
+	ck_assert_uint_eq(event->payload, 4);
+	ck_assert_int_eq(event->sk.kind, TCPDIAG_KIND_TIMEWAIT);
+	ck_reason(event, "tcp-timewait-socket");
+	ck_assert_ptr_nonnull(find(SOCKET_EVENT_RESET_RECEIVED, p.server_port, -1, -1));
+}
+END_TEST
+
+/* A full ring loses events, and says how many. */
+START_TEST(full_ring)
+{
+	struct event_reader *small = NULL;
+	uint64_t lost;
+	int taken;
+
+	ck_assert_int_eq(events_open(1, HZ, &small), 0);
+	for (int i = 0; i < 300; i++) {
+		struct scene_pair p = scene_pair();
+
+		close(p.client);
+		close(p.server);
+		close(p.listener);
+	}
+	lost = events_dropped(small);
+	ck_assert_uint_gt(lost, 0);
+	taken = events_drain(small, keep, NULL);
+	ck_assert_int_gt(taken, 200);
+	/* Room again. */
+	ck_assert_int_ge(events_drain(small, keep, NULL), 0);
+	events_free(small);
+	ck_assert_int_ge(events_drain(reader, keep, NULL), 0);
+}
+END_TEST
+
+static int stop_early(const struct socket_event *event, void *context)
+{
+	int *left = context;
+
+	(void)event;
+	return (*left)-- ? 0 : -EINTR;
+}
+
+START_TEST(broken_off)
+{
+	int left = 1, taken = 0;
+
+	for (int i = 0; i < 3; i++) {
+		struct scene_pair p = scene_pair();
+
+		close(p.client);
+	}
+	scene_nap(20);
+	ck_assert_int_eq(events_drain(reader, stop_early, &left), -EINTR);
+	taken = events_drain(reader, keep, NULL);
+	ck_assert_int_gt(taken, 3);
+}
+END_TEST
+
+/* ---- rows ---- */
+
+static const uint8_t reasons[EVENT_REASONS_MAX] = { [3] = RESET_REASON_NO_SOCKET };
+
+static struct event_row good(void)
+{
+	return (struct event_row){
+		.settings.cookie = 7,
+		.settings.linger = 5 * HZ,
+		.settings.flags = ROW_LINGER,
+		.when_ns = 1000,
+		.local = { [10] = 0xff, [11] = 0xff, [12] = 10 },
+		.local_port = 443,
+		.remote_port = 50000,
+		.netns = 5,
+		.rqueue = 9,
+		.received_ago = 2 * HZ,
+		.sent_ago = 3 * HZ,
+		.pid = 77,
+		.reason = 3,
+		.flags = EVENT_ROW_FULL | EVENT_ROW_DEAD,
+		.comm = "0123456789abcdef",
+		.family = AF_INET,
+		.kind = EVENT_ROW_STATE,
+		.old_state = TCPDIAG_ESTABLISHED,
+		.state = TCPDIAG_FIN_WAIT1,
+	};
+}
+
+START_TEST(a_row)
+{
+	struct event_row row = good();
+	struct socket_event event;
+
+	ck_assert_int_eq(event_from_row(&row, sizeof(row), HZ, reasons, &event), 0);
+	ck_assert_int_eq(event.kind, SOCKET_EVENT_STATE);
+	ck_assert_str_eq(event.comm, "0123456789abcde");
+	ck_assert(event.released && event.orphaned && event.has_socket && !event.passive);
+	ck_assert_int_eq(event.reason, RESET_REASON_NONE);
+	ck_assert_int_eq(event.idle_ms, 2000);
+	ck_assert_int_eq(event.sk.sk_lingertime_ms, 5000);
+	ck_assert_uint_eq(event.sk.rqueue, 9);
+	/* Nobody knows how long a jiffy is. */
+	ck_assert_int_eq(event_from_row(&row, sizeof(row), 0, reasons, &event), 0);
+	ck_assert_int_eq(event.idle_ms, -1);
+	ck_assert(!(event.sk.known & TCPDIAG_KNOWS_LINGER));
+	row.kind = EVENT_ROW_RESET_SENT;
+	row.flags = EVENT_ROW_MINI | EVENT_ROW_REASON | EVENT_ROW_PASSIVE;
+	row.state = TCPDIAG_NEW_SYN_RECV;
+	ck_assert_int_eq(event_from_row(&row, sizeof(row), HZ, reasons, &event), 0);
+	ck_assert_int_eq(event.sk.kind, TCPDIAG_KIND_REQUEST);
+	ck_assert_int_eq(event.reason, RESET_REASON_NO_SOCKET);
+	row.segment_flags = TH_SYN;
+	ck_assert_int_eq(event_from_row(&row, sizeof(row), HZ, reasons, &event), 0);
+	ck_assert_int_eq(event.reason, RESET_REASON_NO_SOCKET_SYN);
+	row.reason = UINT32_MAX;
+	ck_assert_int_eq(event_from_row(&row, sizeof(row), HZ, reasons, &event), 0);
+	ck_assert_int_eq(event.reason, RESET_REASON_OTHER);
+	ck_assert_int_eq(event.idle_ms, -1);
+	ck_assert(!(event.sk.known & TCPDIAG_KNOWS_BYTES));
+}
+END_TEST
+
+START_TEST(wrong_rows)
+{
+	static const struct {
+		size_t offset;
+		uint8_t value;
+	} wrong[] = {
+		{ offsetof(struct event_row, kind), EVENT_ROW_KINDS },
+		{ offsetof(struct event_row, state), TCPDIAG_STATE_MAX },
+		{ offsetof(struct event_row, state), 0 },
+		{ offsetof(struct event_row, old_state), 255 },
+		{ offsetof(struct event_row, family), 1 },
+		{ offsetof(struct event_row, flags), 0 }, /* a change of no socket */
+		{ offsetof(struct event_row, pid) + 3, 0x80 },
+	};
+	struct event_row row = good();
+	struct socket_event event;
+
+	((uint8_t *)&row)[wrong[_i].offset] = wrong[_i].value;
+	ck_assert_int_eq(event_from_row(&row, sizeof(row), HZ, reasons, &event), -EBADMSG);
+	row = good();
+	ck_assert_int_eq(event_from_row(&row, sizeof(row) - 1, HZ, reasons, &event), -EBADMSG);
+}
+END_TEST
+
+Suite *suite(void)
+{
+	Suite *s = suite_create("events");
+	TCase *live = tcase_create("live"), *rows = tcase_create("rows");
+
+	tcase_add_checked_fixture(live, setup, teardown);
+	tcase_set_timeout(live, 30);
+	tcase_add_test(live, orderly);
+	tcase_add_test(live, read_first);
+	tcase_add_test(live, unread);
+	tcase_add_test(live, linger_zero);
+	tcase_add_test(live, killed);
+	tcase_add_test(live, shut_down);
+	tcase_add_loop_test(live, refused, 0, 2);
+	tcase_add_test(live, late_data);
+	tcase_add_test(live, full_ring);
+	tcase_add_test(live, broken_off);
+	suite_add_tcase(s, live);
+	tcase_add_test(rows, a_row);
+	tcase_add_loop_test(rows, wrong_rows, 0, 7);
+	suite_add_tcase(s, rows);
+	return s;
+}
