@@ -32,6 +32,7 @@ struct attach {
 	bool clean, renewed;
 	bool blank; /* cleared, and no result since */
 	uint64_t cut_holders;
+	struct history *history; /* borrowed, may be NULL */
 };
 
 int attach_new(struct attach **ret)
@@ -57,6 +58,11 @@ struct attach *attach_free(struct attach *attach)
 	return NULL;
 }
 
+void attach_remember(struct attach *attach, struct history *history)
+{
+	attach->history = history;
+}
+
 static uint32_t renumbered(const struct attach *attach, uint32_t row)
 {
 	if (!attach->renumber)
@@ -72,6 +78,10 @@ static void renumber_gone(const struct attach *attach, struct gone *gone)
 	while ((record = gone_next(gone, &cursor)))
 		if (record->creator != RECORD_NONE)
 			record->creator = renumbered(attach, record->creator);
+	cursor = 0;
+	while (attach->history && (record = history_next_ended(attach->history, &cursor)))
+		if (record->creator != RECORD_NONE)
+			record->creator = renumbered(attach, record->creator);
 }
 
 static void refer_gone(struct attach *attach, struct gone *gone)
@@ -80,6 +90,9 @@ static void refer_gone(struct attach *attach, struct gone *gone)
 	uint32_t cursor = 0;
 
 	while ((record = gone_next(gone, &cursor)))
+		roster_refer(&attach->roster, record->creator);
+	cursor = 0;
+	while (attach->history && (record = history_next_ended(attach->history, &cursor)))
 		roster_refer(&attach->roster, record->creator);
 }
 
@@ -94,6 +107,9 @@ void attach_clear(struct attach *attach, struct gone *gone)
 	attach->renewed = false;
 	attach->blank = true;
 	while ((record = gone_next(gone, &cursor)))
+		record->creator = RECORD_NONE;
+	cursor = 0;
+	while (attach->history && (record = history_next_ended(attach->history, &cursor)))
 		record->creator = RECORD_NONE;
 }
 
@@ -273,6 +289,18 @@ static void judge_walk(const struct attach *attach, struct record *record, bool 
 		record->sk.attachment = TCPDIAG_UNHELD;
 }
 
+/* Another process has it now. @last: row of the one that had it. */
+static void note_holder(const struct attach *attach, struct record *record, uint32_t last)
+{
+	struct history_name name;
+
+	if (!attach->history || last == RECORD_NONE || !record->holders ||
+	    attach->holders[record->holder].process == last)
+		return;
+	if (roster_name(&attach->roster, last, &name))
+		history_holder(attach->history, record, &name);
+}
+
 static void ask(struct attach *attach, struct record *record)
 {
 	uint32_t last = last_holder(attach, record);
@@ -291,6 +319,7 @@ static void ask(struct attach *attach, struct record *record)
 	if (!ended)
 		record->flags &= (uint8_t)~RECORD_OWNERS_KNOWN;
 	complete = look_up(attach, record);
+	note_holder(attach, record, last);
 	record->creator = record->holders ? RECORD_NONE : last;
 	if (attach->renewed)
 		judge_walk(attach, record, complete);

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "collector/history.h"
 #include "collector/memory.h"
 #include "kernel/owners.h"
 #include "model/snapshot.h"
@@ -26,6 +27,9 @@ struct attach_limits {
 int attach_new(struct attach **ret);
 /* Accepts NULL; returns NULL. */
 struct attach *attach_free(struct attach *attach);
+
+/* Changes of the first holder are noted there, and creators of the ended renumbered. Borrowed; may be NULL. */
+void attach_remember(struct attach *attach, struct history *history);
 
 /* The owners' walk is switched off: nothing is known of holders any more. */
 void attach_clear(struct attach *attach, struct gone *gone);

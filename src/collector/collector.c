@@ -165,10 +165,17 @@ static int open_parts(struct collector *c)
 	r = gone_new(&c->gone);
 	if (r < 0)
 		return r;
+	r = history_new(c->settings.max_history, c->settings.max_ended, &c->history);
+	if (r < 0)
+		return r;
 	r = listeners_new(&c->listeners);
 	if (r < 0)
 		return r;
-	return attach_new(&c->attach);
+	r = attach_new(&c->attach);
+	if (r < 0)
+		return r;
+	attach_remember(c->attach, c->history);
+	return 0;
 }
 
 int collector_new(const struct collector_settings *settings, struct collector **ret)
@@ -213,6 +220,7 @@ struct collector *collector_free(struct collector *c)
 	pool_free(c->pool);
 	findings_free(c->findings);
 	gone_free(c->gone);
+	history_free(c->history);
 	listeners_free(c->listeners);
 	attach_free(c->attach);
 	join_done(&c->join);
@@ -222,6 +230,7 @@ struct collector *collector_free(struct collector *c)
 	free(c->fresh);
 	free(c->besides);
 	free(c->concerned);
+	free(c->had);
 	free(c->queued);
 	units_done(&c->units);
 	free(c->flagged);
@@ -327,6 +336,7 @@ static int begin(struct poll *p)
 		.sweep_reach_ns = 2 * c->lanes.passes[PASS_SWEEP].interval_ns,
 		.owner_pass = c->walk.begun,
 	};
+	history_begin(c->history, p->now_ns, p->memory.sweep_reach_ns);
 	return r;
 }
 

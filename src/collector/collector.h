@@ -29,6 +29,9 @@ struct collector_settings {
 	uint32_t max_strings; /* bytes */
 	uint32_t max_findings;
 	uint32_t max_processes;
+	uint32_t
+		max_history; /* entries; 0: no history is kept; not changed by collector_configure() */
+	uint32_t max_ended; /* sockets; the same */
 	bool processes; /* the owners' walk */
 	bool bpf; /* what sock_diag does not tell */
 	const char *replay; /* NULL, or a file of `ss -D` instead of the kernel */

@@ -227,6 +227,7 @@ static int judge(struct poll *p, struct record *records, uint32_t position, uint
 {
 	struct collector *c = p->c;
 	struct record *record = &records[position];
+	uint8_t attachment = record->sk.attachment;
 
 	if (position + AHEAD < count)
 		record_prefetch(&records[position + AHEAD]);
@@ -235,6 +236,7 @@ static int judge(struct poll *p, struct record *records, uint32_t position, uint
 	count_child(p, records, record);
 	know_settings(p, records, record);
 	attach_record(c->attach, record);
+	history_attachment(c->history, record, attachment);
 	if (turned || record->flags & RECORD_UNJUDGED ||
 	    (record->seen_ns == p->now_ns && !(record->flags & RECORD_JUDGED)))
 		totals_judge(record, &c->environment);
@@ -246,6 +248,8 @@ static int judge(struct poll *p, struct record *records, uint32_t position, uint
 		port_usage_add(&c->usage, record);
 	if (!findings_concern(record))
 		return 0;
+	if (push_number(&c->had, &c->had_room, &p->had_count, record->findings) < 0)
+		return -ENOMEM;
 	return push_number(&c->concerned, &c->concerned_room, &p->concerned_count, position);
 }
 

@@ -9,6 +9,7 @@
 #include "collector/attach.h"
 #include "collector/collector.h"
 #include "collector/gauges.h"
+#include "collector/history.h"
 #include "collector/join.h"
 #include "collector/lanes.h"
 #include "collector/listeners.h"
@@ -77,6 +78,7 @@ struct collector {
 	struct pool *pool;
 	struct findings *findings;
 	struct gone *gone;
+	struct history *history;
 	struct listeners *listeners;
 	struct attach *attach;
 	struct join join;
@@ -105,12 +107,13 @@ struct collector {
 	uint32_t *fresh; /* records without a record before */
 	uint32_t *besides; /* listeners and records in teardown states that are not in @order */
 	uint32_t *concerned; /* records that findings may be about */
+	uint32_t *had; /* bits of findings that each of these had before */
 	uint32_t *queued; /* unaccepted ones */
 	struct units units;
 	uint32_t *flagged; /* records of the newest snapshot that findings are about */
 	uint32_t *asked; /* records whose settings are looked up in this poll */
-	uint32_t order_room, fresh_room, besides_room, concerned_room, queued_room, flagged_room,
-		asked_room;
+	uint32_t order_room, fresh_room, besides_room, concerned_room, had_room, queued_room,
+		flagged_room, asked_room;
 	uint32_t flagged_count;
 	uint32_t look_up_turn; /* where the next poll goes on that cannot look all up */
 
@@ -132,7 +135,7 @@ struct poll {
 	bool lendable;
 	struct snapshot_writer w;
 	struct snapshot before; /* all empty: there was none */
-	uint32_t order_count, fresh_count, besides_count, concerned_count, queued_count,
+	uint32_t order_count, fresh_count, besides_count, concerned_count, had_count, queued_count,
 		asked_count;
 	bool look_up; /* sockets can be looked up */
 	int look_up_error; /* -errno where that has failed in this poll */

@@ -216,16 +216,20 @@ static int64_t owners_asked(const struct poll *p)
 static int list_flagged(struct poll *p)
 {
 	struct collector *c = p->c;
-	const struct record *records;
+	struct record *records;
 	uint32_t count, i;
 	int r = 0;
 
 	c->flagged_count = 0;
 	records = snapshot_writer_records(&p->w, &count);
-	for (i = 0; i < p->concerned_count && r == 0; i++)
-		if (records[c->concerned[i]].findings)
+	for (i = 0; i < p->concerned_count && r == 0; i++) {
+		struct record *record = &records[c->concerned[i]];
+
+		history_findings(c->history, record, c->had[i]);
+		if (record->findings)
 			r = push_number(&c->flagged, &c->flagged_room, &c->flagged_count,
 					c->concerned[i]);
+	}
 	return r;
 }
 
@@ -374,5 +378,7 @@ int poll_seal(struct poll *p)
 	    put_namespaces(p) < 0 || sources_publish(&c->sources, &p->w) < 0)
 		return -ENOMEM;
 	put_header(p, &orphans, &rates);
+	if (history_publish(c->history, &p->w) < 0)
+		return -ENOMEM;
 	return snapshot_seal(&p->w);
 }

@@ -302,6 +302,33 @@ void roster_print(const struct roster *roster, uint32_t row, struct snapshot_wri
 	memcpy(ret->sockets, entry->sockets, sizeof(ret->sockets));
 }
 
+static const char *text_of(const struct roster_entry *entry, enum text which)
+{
+	const char *at = entry->texts;
+	int i;
+
+	for (i = 0; i < (int)which; i++)
+		at += strlen(at) + 1;
+	return at;
+}
+
+bool roster_name(const struct roster *roster, uint32_t row, struct history_name *ret)
+{
+	const struct roster_entry *entry;
+
+	if (row >= roster->count)
+		return false;
+	entry = &roster->entries[row];
+	/* It is written out as it stands: no byte of the stack in it. */
+	memset(ret, 0, sizeof(*ret));
+	ret->pid = entry->pid;
+	ret->start_time = entry->start_time;
+	memcpy(ret->comm, entry->comm, sizeof(ret->comm));
+	snprintf(ret->unit, sizeof(ret->unit), "%s", text_of(entry, TEXT_UNIT));
+	snprintf(ret->container, sizeof(ret->container), "%s", text_of(entry, TEXT_CONTAINER));
+	return true;
+}
+
 void roster_done(struct roster *roster)
 {
 	uint32_t i;

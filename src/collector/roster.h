@@ -49,4 +49,7 @@ uint32_t roster_size(const struct roster *roster);
 void roster_print(const struct roster *roster, uint32_t row, struct snapshot_writer *w,
 		  struct process *ret);
 
+/* The process of a row, for what outlives the row; false where there is none. */
+bool roster_name(const struct roster *roster, uint32_t row, struct history_name *ret);
+
 void roster_done(struct roster *roster);

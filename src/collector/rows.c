@@ -43,6 +43,7 @@ static bool is_teardown(const struct tcpdiag_socket *sk)
 static void carry(const struct poll *p, struct record *record, const struct record *old)
 {
 	memory_carry(&p->memory, record, old);
+	history_carry(p->c->history, record, old);
 	/* What is known from the MPTCP socket above it: the TCP row does not tell. */
 	if (!(record->sk.known & TCPDIAG_KNOWS_ULP) && record->sk.kind == old->sk.kind &&
 	    record->sk.state != TCPDIAG_CLOSE)
@@ -148,6 +149,7 @@ static void forget(struct poll *p, uint32_t position)
 		p->c->walk.early = true;
 	attach_forget(p->c->attach, &record);
 	gone_put(p->c->gone, &record, p->now_ns);
+	history_end(p->c->history, &record);
 }
 
 /* Records without a row before: back from the gone, or new. @records: of the new snapshot. */
@@ -163,10 +165,13 @@ static void settle_fresh(struct poll *p)
 		struct record *record = &records[c->fresh[i]];
 		const struct record *old = gone_find(c->gone, &record->sk, oldest);
 
-		if (old)
+		if (old) {
 			memory_carry(&p->memory, record, old);
-		else
+			history_revive(c->history, &old->sk);
+			history_carry(c->history, record, old);
+		} else {
 			memory_first(&p->memory, record);
+		}
 		/* Whose it is, and what a look-up does not find, a pass tells. */
 		if (record->sk.inode && record->sk.state != TCPDIAG_CLOSE)
 			c->walk.early = true;

@@ -95,6 +95,14 @@ static const struct option_info table[] = {
 	  .text = "Findings at the same time." },
 	{ "limits.processes", "N", OPTION_COUNT, AT(max_processes), "50000", 100, 1000000,
 	  .text = "Processes with sockets that are told apart." },
+	{ "limits.history", "N", OPTION_COUNT, AT(max_history), "32768", 256, 1 << 20,
+	  .flags = OPTION_RESTART,
+	  .text = "Changes of sockets that are remembered, rounded up to a power of two: 32 bytes "
+		  "each. The oldest make room." },
+	{ "limits.ended", "N", OPTION_COUNT, AT(max_ended), "4096", 16, 1 << 16,
+	  .flags = OPTION_RESTART,
+	  .text = "Sockets that are remembered after their end. The oldest make room; half of the "
+		  "places are for those that lived for a minute or that a finding was about." },
 
 	{ "log.level", "LEVEL", OPTION_CHOICE, AT(log_level), "info", .choices = levels,
 	  .text = "The least important messages to log." },

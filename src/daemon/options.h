@@ -84,7 +84,7 @@ struct options {
 	int64_t max_uri_bytes, max_header_bytes;
 	int64_t idle_timeout_ns, hold_ns, stale_ns;
 
-	int64_t max_sockets, max_strings, max_findings, max_processes;
+	int64_t max_sockets, max_strings, max_findings, max_processes, max_history, max_ended;
 
 	int log_level; /* index into the choices of log.level */
 	int log_format; /* enum option_log_format */

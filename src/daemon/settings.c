@@ -27,6 +27,8 @@ void settings_collector(const struct options *options, struct collector_settings
 		.max_strings = (uint32_t)options->max_strings,
 		.max_findings = (uint32_t)options->max_findings,
 		.max_processes = (uint32_t)options->max_processes,
+		.max_history = (uint32_t)options->max_history,
+		.max_ended = (uint32_t)options->max_ended,
 		.processes = options->processes,
 		.bpf = options->bpf,
 		.replay = options->replay,

@@ -169,6 +169,8 @@ const char *limit_name(enum limit limit)
 		[LIMIT_DUPLICATES] = "duplicates",
 		[LIMIT_OUT_OF_MEMORY] = "out_of_memory",
 		[LIMIT_SNAPSHOTS_SKIPPED] = "snapshots_skipped",
+		[LIMIT_HISTORY] = "history",
+		[LIMIT_ENDED] = "ended",
 	};
 
 	return NAME(names, limit);

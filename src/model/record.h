@@ -57,6 +57,7 @@ struct record {
 	uint32_t peer; /* record of the other end, on this machine; RECORD_NONE: see peer_unknown */
 	uint32_t
 		findings; /* bit (rule - TCPDIAG_RULE_FINDING_FIRST) of each finding it belongs to */
+	uint32_t history; /* number of its newest entry in SECTION_HISTORY; 0: none */
 	uint16_t holders; /* how many */
 	uint8_t direction; /* enum direction */
 	uint8_t flags; /* enum record_flag */

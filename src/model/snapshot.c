@@ -14,6 +14,9 @@ static const size_t strides[SECTION_MAX] = {
 	[SECTION_FINDINGS] = sizeof(struct finding),
 	[SECTION_SOURCES] = sizeof(struct source),
 	[SECTION_NAMESPACES] = sizeof(struct namespace),
+	[SECTION_HISTORY] = sizeof(struct history_entry),
+	[SECTION_ENDED] = sizeof(struct ended),
+	[SECTION_NAMES] = sizeof(struct history_name),
 	[SECTION_STRINGS] = 1,
 };
 
@@ -51,6 +54,9 @@ int snapshot_open(const void *data, size_t size, struct snapshot *ret)
 	    !rows(header, SECTION_FINDINGS, (const void **)&s.findings, &s.finding_count) ||
 	    !rows(header, SECTION_SOURCES, (const void **)&s.sources, &s.source_count) ||
 	    !rows(header, SECTION_NAMESPACES, (const void **)&s.namespaces, &s.namespace_count) ||
+	    !rows(header, SECTION_HISTORY, (const void **)&s.history, &s.history_count) ||
+	    !rows(header, SECTION_ENDED, (const void **)&s.ended, &s.ended_count) ||
+	    !rows(header, SECTION_NAMES, (const void **)&s.names, &s.name_count) ||
 	    !rows(header, SECTION_STRINGS, (const void **)&s.strings, &s.strings_size))
 		return -EBADMSG;
 	if (s.strings_size && (s.strings[0] || s.strings[s.strings_size - 1]))

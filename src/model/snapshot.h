@@ -2,7 +2,8 @@
 /*
  * A snapshot: everything one answer needs, in one position-independent block.
  *
- *   header | records | holders | processes | findings | sources | namespaces | strings
+ *   header | records | holders | processes | findings | sources | namespaces | history | ended | names |
+ *   strings
  *
  * Records come first since their number is known only when the dump has ended; the other sections
  * follow when the poll is complete. The writer works in an arena that the collector keeps mapped; the
@@ -18,6 +19,7 @@
 #include <tcpdiag/outcome.h>
 
 #include "model/finding.h"
+#include "model/history.h"
 #include "model/record.h"
 
 #define SNAPSHOT_MAGIC 0x3144474944504354ULL /* "TCPDIGD1" */
@@ -30,6 +32,9 @@ enum section_id {
 	SECTION_FINDINGS,
 	SECTION_SOURCES,
 	SECTION_NAMESPACES,
+	SECTION_HISTORY,
+	SECTION_ENDED,
+	SECTION_NAMES,
 	SECTION_STRINGS,
 	SECTION_MAX
 };
@@ -175,6 +180,8 @@ enum limit {
 	LIMIT_DUPLICATES, /* sockets that one dump showed twice */
 	LIMIT_OUT_OF_MEMORY, /* polls lost */
 	LIMIT_SNAPSHOTS_SKIPPED, /* publications without a free buffer */
+	LIMIT_HISTORY, /* entries that found no room in their poll */
+	LIMIT_ENDED, /* sockets that have ended and found none */
 	LIMIT_MAX
 };
 
@@ -265,6 +272,7 @@ struct snapshot_header {
 	uint32_t findings_blind; /* finding_bit() of each that nothing was judged by */
 	/* How often each was raised since the start; findings only. */
 	uint64_t findings_raised[TCPDIAG_RULE_MAX];
+	struct history_header history;
 
 	/* The collector's own cost, for process_* metrics. */
 	double cpu_seconds;
@@ -344,6 +352,10 @@ const char *snapshot_writer_text(const struct snapshot_writer *w, uint32_t offse
 void *snapshot_section(struct snapshot_writer *w, enum section_id id, uint32_t count,
 		       size_t stride);
 
+/* The same, not zeroed: the caller writes every byte. */
+void *snapshot_section_raw(struct snapshot_writer *w, enum section_id id, uint32_t count,
+			   size_t stride);
+
 /**
  * snapshot_seal() - writes the strings and the header's table: the block is complete
  *
@@ -373,6 +385,12 @@ struct snapshot {
 	uint32_t source_count;
 	const struct namespace *namespaces;
 	uint32_t namespace_count;
+	const struct history_entry *history;
+	uint32_t history_count;
+	const struct ended *ended;
+	uint32_t ended_count;
+	const struct history_name *names;
+	uint32_t name_count;
 	const char *strings;
 	uint32_t strings_size;
 };
@@ -406,6 +424,22 @@ const struct namespace *snapshot_namespace(const struct snapshot *snapshot, uint
 /* The environment of the record's namespace; one in which nothing is known where it is not listed. */
 const struct tcpdiag_environment *snapshot_environment(const struct snapshot *snapshot,
 						       const struct record *record);
+
+/**
+ * snapshot_history() - an entry of a socket
+ * @number: that of the record for the newest one, then that of the entry before
+ *
+ * Return: NULL where there is none, where it was overwritten, or where it is not of this socket.
+ */
+const struct history_entry *snapshot_history(const struct snapshot *snapshot,
+					     const struct tcpdiag_socket *sk, uint32_t number);
+
+/* Whose name an entry keeps; NULL where it was overwritten. */
+const struct history_name *snapshot_history_name(const struct snapshot *snapshot, uint32_t number);
+
+/* A socket that has ended and is still remembered, or NULL. */
+const struct ended *snapshot_ended(const struct snapshot *snapshot, uint32_t netns,
+				   uint64_t cookie);
 
 /* "TCPAbortOnClose" as in /proc/net/netstat; NULL out of range. */
 const char *counter_name(enum counter counter);

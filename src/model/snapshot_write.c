@@ -218,7 +218,8 @@ const char *snapshot_writer_text(const struct snapshot_writer *w, uint32_t offse
 	return offset < w->strings->used ? w->strings->bytes + offset : "";
 }
 
-void *snapshot_section(struct snapshot_writer *w, enum section_id id, uint32_t count, size_t stride)
+void *snapshot_section_raw(struct snapshot_writer *w, enum section_id id, uint32_t count,
+			   size_t stride)
 {
 	size_t pad = aligned(w->used) - w->used, bytes = count * stride;
 	struct section *section;
@@ -232,8 +233,16 @@ void *snapshot_section(struct snapshot_writer *w, enum section_id id, uint32_t c
 	section->count = count;
 	section->stride = (uint32_t)stride;
 	rows = (char *)w->header + w->used;
-	memset(rows, 0, bytes);
 	w->used += bytes;
+	return rows;
+}
+
+void *snapshot_section(struct snapshot_writer *w, enum section_id id, uint32_t count, size_t stride)
+{
+	void *rows = snapshot_section_raw(w, id, count, stride);
+
+	if (rows)
+		memset(rows, 0, count * stride);
 	return rows;
 }
 

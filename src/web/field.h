@@ -53,6 +53,7 @@ struct view {
 	const struct snapshot *snapshot;
 	const struct record *record;
 	const struct record *turned; /* the one before view_turn() */
+	const struct ended *ended; /* the record is its; NULL: it lives */
 	const struct tcpdiag_environment *environment; /* of the namespace below */
 	uint32_t environment_netns;
 	const struct process *process; /* of the holder or creator at hand, may be NULL */

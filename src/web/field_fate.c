@@ -8,11 +8,13 @@
 GETTER(closes_with_get)
 {
 	ret->text = tcpdiag_segment_name(view->record->close_segment);
-	return view->record->close_rule && ret->text;
+	return view->record->close_rule && ret->text && !view->ended;
 }
 
 GETTER(outcomes_get)
 {
+	if (view->ended)
+		return false;
 	switch (view->record->sk.attachment) {
 	case TCPDIAG_ORPHAN:
 	case TCPDIAG_TIMEWAIT:
@@ -32,7 +34,7 @@ static GETTER(outcome_get)
 
 GETTER(fate_get)
 {
-	return !outcomes_get(view, field, ret) &&
+	return !view->ended && !outcomes_get(view, field, ret) &&
 	       tcpdiag_fate(&view->record->sk, view_environment(view), &view->fate,
 			    &view->fate_rule) == 0;
 }

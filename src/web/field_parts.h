@@ -15,6 +15,7 @@
 
 #define BOTH (FIELD_LIST | FIELD_DETAIL)
 #define BOTH_NULL (BOTH | FIELD_NULLABLE)
+#define DETAIL FIELD_DETAIL
 #define DETAIL_NULL (FIELD_DETAIL | FIELD_NULLABLE)
 
 /* A row of a single value. */
@@ -49,10 +50,19 @@ static inline bool is_mini(const struct view *view)
 	return view->record->sk.kind != TCPDIAG_KIND_FULL;
 }
 
-/* How long ago an instant of CLOCK_MONOTONIC was, in milliseconds; 0 is no instant. */
+/*
+ * How long ago an instant of CLOCK_MONOTONIC was, in milliseconds; 0 is no instant. Of a socket that has ended
+ * when it was last seen.
+ */
 static inline bool age_of(const struct view *view, int64_t then_ns, struct value *ret)
 {
-	ret->number = snapshot_age(view->snapshot, then_ns) / NSEC_PER_MSEC;
+	int64_t age;
+
+	if (!view->ended)
+		age = snapshot_age(view->snapshot, then_ns);
+	else if (__builtin_sub_overflow(view->record->seen_ns, then_ns, &age))
+		age = 0;
+	ret->number = MAX(age, (int64_t)0) / NSEC_PER_MSEC;
 	return then_ns != 0;
 }
 
@@ -75,6 +85,11 @@ field_get owner_text_get, owner_pid_get, creator_get, first_holder_get;
 /* field_fate.c */
 extern const struct field outcomes_fields[], fate_fields[];
 field_get closes_with_get, outcomes_get, fate_get;
+
+/* field_history.c */
+extern const struct field ended_fields[];
+field_get ended_get;
+field_print history_print;
 
 /* field_settings.c */
 extern const struct field linger_fields[], fin_timeout_fields[];

@@ -296,7 +296,8 @@ static GETTER(state_exact_get)
 
 static GETTER(seen_get)
 {
-	return age_of(view, view->record->seen_ns, ret);
+	ret->number = snapshot_age(view->snapshot, view->record->seen_ns) / NSEC_PER_MSEC;
+	return view->record->seen_ns;
 }
 
 static void findings_print(struct view *view, struct buffer *b)
@@ -542,5 +543,14 @@ const struct field socket_fields[] = {
 	  .print = findings_print,
 	  .schema = "\"type\":\"array\",\"items\":{\"type\":\"string\"}",
 	  .text = "Ids of the rules of the findings it belongs to." },
+	FIELD_CHILDREN("ended", FIELD_OBJECT, DETAIL_NULL, ended_get, ended_fields,
+		       "Of a socket that is gone, and shown as it was last seen, at its age then; "
+		       "null of one that lives."),
+	{ .name = "history",
+	  .type = FIELD_OTHER,
+	  .flags = DETAIL,
+	  .print = history_print,
+	  .schema = "\"type\":\"array\",\"items\":{\"$ref\":\"#/components/schemas/Moment\"}",
+	  .text = "What has become of it, oldest first, as far as limits.history reaches back." },
 	{},
 };

@@ -262,6 +262,36 @@ static const struct schema_member reload[] = {
 	{ 0 },
 };
 
+static const struct schema_member moment[] = {
+	{ "time", TIME_OR_NULL,
+	  "Of a state: in it at least since then. Of anything else: when it was noticed.", false },
+	{ "kind",
+	  "{\"type\":\"string\",\"enum\":[\"state\",\"attachment\",\"holder\",\"finding-raised\","
+	  "\"finding-cleared\",\"restart\",\"ended\"]}",
+	  "restart: nobody looked for a while, since tcpdiagd was started anew.", true },
+	{ "exact", BOOLEAN, "It happened between two looks that were near to each other.", false },
+	{ "state", STRING, "Of kind state: the one it came into.", true },
+	{ "attachment", STRING, "Of kind attachment: the new one.", true },
+	{ "before", "{\"type\":[\"string\",\"object\",\"null\"]}",
+	  "The attachment before; of kind holder the process that was its first holder until then: "
+	  "pid, comm, unit, container.",
+	  true },
+	{ "finding", STRING, "Id of the rule.", true },
+	{ "unwatched_seconds", NUMBER, "Of kind restart: for how long nobody looked.", true },
+	{ 0 },
+};
+
+static const struct schema_member history[] = {
+	{ "since", TIME_OR_NULL, "Watched since then, over restarts.", false },
+	{ "restarts", INTEGER, "Of the collector that kept what it knew.", false },
+	{ "entries", INTEGER, "Changes that are remembered.", false },
+	{ "overwritten", INTEGER, "Changes that made room for newer ones, since the start.",
+	  false },
+	{ "ended", INTEGER, "Sockets that have ended and are remembered.", false },
+	{ "ended_overwritten", INTEGER, "Those that made room, since the start.", false },
+	{ 0 },
+};
+
 /* What is optional is missing before the first snapshot. */
 static const struct schema_member status[] = {
 	{ "snapshot", REF_OR_NULL("Snapshot"), "The newest; null before the first.", false },
@@ -281,6 +311,7 @@ static const struct schema_member status[] = {
 	  "How often each limit cut something.", true },
 	{ "namespaces", ARRAY(REF("Namespace")), "Network namespaces.", true },
 	{ "reload", REF("Reload"), "The last reload of the configuration.", true },
+	{ "history", REF("History"), "What is remembered of sockets.", true },
 	{ "web_restarts", INTEGER, "How often the web process was started again.", true },
 	{ "collector", "{\"type\":\"object\",\"additionalProperties\":" NUMBER_OR_NULL "}",
 	  "What the collector itself uses.", true },
@@ -323,6 +354,8 @@ static const struct {
 	{ "Rule", "One row of the catalogue.", rule },
 	{ "RuleList", "What /rules answers.", rule_list },
 	{ "CloseSums", "Sockets by what close() would send.", close_sums },
+	{ "Moment", "A line of a socket's history.", moment },
+	{ "History", "What is remembered of sockets.", history },
 	{ "OrphanCreator", "Who left orphans behind.", creator },
 	{ "Orphans", "Sockets that their process has closed and the kernel still keeps.", orphans },
 	{ "Memory", "Memory of all TCP buffers.", memory },

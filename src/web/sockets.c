@@ -106,8 +106,9 @@ static int socket_plan(const struct request *request, struct plan *ret, struct p
 	return plan_make(FIELD_DETAIL, options.fields, options.field_count, ret, problem);
 }
 
+/* @ended: of which @record is, or NULL. */
 static int socket_print(const struct request *request, const struct record *record,
-			struct buffer *b, struct problem *problem)
+			const struct ended *ended, struct buffer *b, struct problem *problem)
 {
 	struct plan *plan = malloc(sizeof(*plan));
 	struct view view;
@@ -117,6 +118,7 @@ static int socket_print(const struct request *request, const struct record *reco
 	if (r >= 0) {
 		view_init(&view, request->snapshot);
 		view_set(&view, record);
+		view.ended = ended;
 		buffer_char(b, '{');
 		envelope_print(b, request->snapshot, request->now_ns);
 		buffer_char(b, ',');
@@ -129,6 +131,7 @@ static int socket_print(const struct request *request, const struct record *reco
 
 int socket_route(const struct request *request, struct document **ret, struct problem *problem)
 {
+	const struct ended *ended = NULL;
 	const struct record *record;
 	struct buffer b = {};
 	uint64_t cookie;
@@ -142,9 +145,13 @@ int socket_route(const struct request *request, struct document **ret, struct pr
 				   "namespace, '-', and its cookie in hexadecimal, as in `id`",
 				   request->argument ? request->argument : "");
 	record = find_record(request->snapshot, netns, cookie);
-	if (!record)
-		return not_found(request, problem);
-	r = socket_print(request, record, &b, problem);
+	if (!record) {
+		ended = snapshot_ended(request->snapshot, netns, cookie);
+		if (!ended)
+			return not_found(request, problem);
+		record = &ended->record;
+	}
+	r = socket_print(request, record, ended, &b, problem);
 	if (r < 0) {
 		buffer_done(&b);
 		return r;

@@ -154,6 +154,25 @@ static void reload(struct emitter *j, const struct snapshot *snapshot)
 	emit_end(j, '}');
 }
 
+static void history(struct emitter *j, const struct snapshot *snapshot)
+{
+	const struct history_header *h = &snapshot->header->history;
+	uint32_t entries = 0, ended = 0, i;
+
+	for (i = 0; i < snapshot->history_count; i++)
+		entries += snapshot->history[i].kind != HISTORY_NONE;
+	for (i = 0; i < snapshot->ended_count; i++)
+		ended += snapshot->ended[i].gone_ns != 0;
+	emit_object(j, "history");
+	emit_since(j, "since", snapshot, h->since_ns);
+	emit_u64(j, "restarts", h->restart_count);
+	emit_u64(j, "entries", entries);
+	emit_u64(j, "overwritten", h->overwritten);
+	emit_u64(j, "ended", ended);
+	emit_u64(j, "ended_overwritten", h->ended_overwritten);
+	emit_end(j, '}');
+}
+
 static void collector(struct emitter *j, const struct snapshot *snapshot, int64_t now_ns)
 {
 	const struct snapshot_header *h = snapshot->header;
@@ -172,6 +191,7 @@ static void collector(struct emitter *j, const struct snapshot *snapshot, int64_
 	limits(j, h);
 	namespaces(j, snapshot, now_ns);
 	reload(j, snapshot);
+	history(j, snapshot);
 	emit_u64(j, "web_restarts", h->web_restarts);
 	emit_object(j, "collector");
 	emit_number_known(j, "cpu_seconds", known, h->cpu_seconds);
