@@ -2,9 +2,9 @@
 /*
  * Files of /proc that stay open: pread() from the start makes the kernel write them again.
  *
- * /proc/net is that of the process's first thread; /proc/thread-self/net is the caller's. A sysctl is
- * that of the namespace in which it was opened. Two are the machine's and a child namespace does not
- * see them: tcp_max_orphans and tcp_mem.
+ * /proc/net is that of the process's first thread; /proc/thread-self/net is the caller's. A sysctl
+ * is that of the namespace in which it was opened. Two are the machine's and a child namespace does
+ * not see them: tcp_max_orphans and tcp_mem.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -2,13 +2,18 @@
 /*
  * The network namespaces of this machine: which there are, when one goes, and a way in.
  *
- * A namespace lives as long as something refers to it: a process in it, a mount of it (/run/netns/NAME), a socket, an
- * open file of nsfs. It is found through the first two, /proc/PID/ns/net and /run/netns, in slices between polls. A
- * netlink socket that tcpdiagd keeps open in it would keep it alive as well, and what waits for its end (the veth of
- * a container that is gone) would wait for us. So nothing of it may stay open when its last process and its last
+ * A namespace lives as long as something refers to it: a process in it, a mount of it
+ * (/run/netns/NAME), a socket, an open file of nsfs. It is found through the first two,
+ * /proc/PID/ns/net and /run/netns, in slices between polls. A netlink socket that tcpdiagd keeps
+ * open in it would keep it alive as well, and what waits for its end (the veth of a container that
+ * is gone) would wait for us. So nothing of it may stay open when its last process and its last
  * name have gone: a pidfd of a process in each of them and inotify on /run/netns tell at once.
  *
- * Only the thread that calls is moved, by netns_enter(), and it must not do anything else before netns_leave().
+ * Not found: where only threads are, not their process's first one; and what only a socket or an
+ * open file keeps.
+ *
+ * Only the thread that calls is moved, by netns_enter(), and it must not do anything else before
+ * netns_leave().
  */
 #pragma once
 
@@ -22,8 +27,8 @@ struct netns_watch;
 struct netns_place {
 	uint32_t inode;
 	int32_t pid; /* of a process in it, that by which it is entered; 0: none, it has a name */
-	char name
-		[NETNS_NAME_MAX]; /* in /run/netns, cut; "" where it has none; the first of several by strcmp() */
+	/* In /run/netns, cut; "": none; of several the first by strcmp(). */
+	char name[NETNS_NAME_MAX];
 	uint32_t processes; /* in it, as the last complete pass found them */
 };
 
@@ -48,8 +53,9 @@ uint32_t netns_own(const struct netns_watch *watch);
  * @budget_ns: wall time after which it stops at the next process
  * @now_ns: CLOCK_MONOTONIC; kept as the start of a pass that begins here
  *
- * Return: 1 when a pass has become complete: netns_places() is the new result; 0 where there is more to do; -ENOMEM, or
- * -errno where /proc cannot be read at all: the next call begins a new pass.
+ * Return: 1 when a pass has become complete: netns_places() is the new result; 0 where there is
+ * more to do; -ENOMEM, or -errno where /proc cannot be read at all: the next call begins a new
+ * pass.
  */
 int netns_step(struct netns_watch *watch, int64_t budget_ns, int64_t now_ns);
 
@@ -59,12 +65,15 @@ int64_t netns_result_ns(const struct netns_watch *watch);
 /* Processes of the last complete pass whose namespace could not be read (no CAP_SYS_PTRACE). */
 uint32_t netns_unreadable(const struct netns_watch *watch);
 
-/* Namespaces that the limit cut, since the start. */
+/*
+ * Namespaces that the limit cut, since the start; one that is cut again in each pass counts each
+ * time.
+ */
 uint64_t netns_cut(const struct netns_watch *watch);
 
 /*
- * Those that are there, ascending by inode, the own one among them. Borrowed until netns_step(), netns_changed() or
- * netns_enter().
+ * Those that are there, ascending by inode, the own one among them, which alone is there before the
+ * first pass. Borrowed until netns_step(), netns_changed() or netns_enter().
  */
 const struct netns_place *netns_places(const struct netns_watch *watch, uint32_t *ret_count);
 
@@ -72,20 +81,26 @@ const struct netns_place *netns_places(const struct netns_watch *watch, uint32_t
 int netns_fd(const struct netns_watch *watch);
 
 /**
- * netns_changed() - after netns_fd() has become readable: finds another process or name for what has lost its own
+ * netns_changed() - after netns_fd() has become readable: finds another process or name for what
+ * has lost its own
  *
- * What has none is no longer in netns_places(): let go of it at once.
+ * What has none is no longer in netns_places(): let go of it at once. One whose processes have all
+ * been replaced since the last pass may be gone although it lives, where looking at all of them
+ * would cost too much: the next pass has it.
  *
- * Return: whether namespaces have gone; also true where names have come or gone, so that a new pass is worth its while.
+ * Return: whether namespaces have gone; also true where names have come or gone, so that a new pass
+ * is worth its while.
  */
 bool netns_changed(struct netns_watch *watch);
 
 /**
  * netns_enter() - moves the calling thread into a namespace; the own one, too
  *
- * What stands at the pid or the name is compared by inode before and after: a reused pid leads nowhere.
+ * What stands at the pid or the name is compared by inode: a pid that was reused, or a process that
+ * has gone elsewhere, leads nowhere. It remains in the list until the next pass.
  *
- * Return: 0; -ENOENT where it is gone; -EPERM without CAP_SYS_ADMIN, in it or here; -errno.
+ * Return: 0; -ENOENT where it is gone; -EPERM without CAP_SYS_ADMIN, in it or here; -EACCES where
+ * its processes are not to be looked at (CAP_SYS_PTRACE); -errno.
  */
 int netns_enter(struct netns_watch *watch, uint32_t inode);
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Lines of words between blanks, as net/ipv4/proc.c prints them. What stands in a file of /proc is not trusted: nothing
- * is read behind the end, and a line or a number that was cut counts for nothing.
+ * Lines of words between blanks, as net/ipv4/proc.c prints them. What stands in a file of /proc is
+ * not trusted: nothing is read behind the end, and a line or a number that was cut counts for
+ * nothing.
  */
 #include <string.h>
 

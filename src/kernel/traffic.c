@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * /proc/net/snmp, sockstat and sockstat6 of one namespace, kept open (net/ipv4/proc.c, net/ipv6/proc.c). The counters of
- * TCP are those of both families; the sockets in use are not. Without IPv6 the last file is missing.
+ * /proc/net/snmp, sockstat and sockstat6 of one namespace, kept open (net/ipv4/proc.c,
+ * net/ipv6/proc.c). The counters of TCP are those of both families; the sockets in use are not.
+ * Without IPv6 the last file is missing.
  */
 #include <errno.h>
 #include <fcntl.h>

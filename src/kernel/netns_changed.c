@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * A process has ended or a name has gone: another one is looked for, among the remembered ones
+ * first and then among all. A namespace that has none is no longer in the list, so that nothing of
+ * ours keeps it alive.
+ */
+#include <fcntl.h>
+#include <string.h>
+#include <sys/epoll.h>
+
+#include "kernel/netns_private.h"
+#include "model/macro.h"
+
+/*
+ * A second look over all processes takes as long as a pass. It is worth it for a namespace whose
+ * processes have been replaced by others, and takes no more than this share of the time, however
+ * fast they come and go.
+ */
+#define LOOK_SHARE 20
+#define LOOK_PROCESSES_MAX 8192
+
+static bool take_event(struct netns_watch *watch, uint64_t tag)
+{
+	struct netns_entry *entry;
+	uint64_t expirations;
+
+	if (tag == NETNS_TAG_INOTIFY)
+		return netns_read_names(watch);
+	if (tag == NETNS_TAG_TIMER)
+		return read(watch->timer, &expirations, sizeof(expirations)) > 0;
+	entry = netns_list_find(&watch->list, (uint32_t)tag);
+	if (entry && entry->pidfd >= 0 && (uint32_t)entry->pidfd == tag >> 32) {
+		netns_detach(entry);
+		entry->lost = true;
+	}
+	return false;
+}
+
+/* Return: whether some have been lost and are not found yet. */
+static bool find_again(struct netns_watch *watch)
+{
+	bool missing = false;
+
+	for (uint32_t i = 0; i < watch->list.count; i++) {
+		struct netns_entry *entry = &watch->list.entry[i];
+
+		if (!entry->lost)
+			continue;
+		entry->lost = !netns_attach(watch, entry) &&
+			      !(entry->name &&
+				netns_name_leads_to(watch, entry->name, entry->inode));
+		missing |= entry->lost;
+	}
+	return missing;
+}
+
+/* Of those that are missing, a process: remembered, since others may follow. */
+static void look_at_process(struct netns_watch *watch, int32_t pid)
+{
+	int64_t inode = netns_of_process(watch, pid);
+	struct netns_entry *entry;
+
+	entry = inode > 0 ? netns_list_find(&watch->list, (uint32_t)inode) : NULL;
+	if (entry && entry->lost)
+		netns_entry_add_process(entry, pid);
+}
+
+static void look_at_name(struct netns_watch *watch, int folder, const char *name)
+{
+	struct netns_entry *entry;
+	uint32_t inode = 0;
+	int64_t age;
+
+	if (netns_look_at_name(folder, name, &inode, &age) != NETNS_FILE_NAME)
+		return;
+	entry = netns_list_find(&watch->list, inode);
+	if (entry && entry->lost && !entry->name)
+		entry->name = strdup(name);
+}
+
+/* All processes or all names of that folder, which is closed. */
+static void look_through(struct netns_watch *watch, int fd, bool names)
+{
+	DIR *folder = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *entry;
+
+	if (!folder) {
+		closep(&fd);
+		return;
+	}
+	while ((entry = readdir(folder))) {
+		int32_t pid = names ? 0 : netns_parse_pid(entry->d_name);
+
+		if (pid)
+			look_at_process(watch, pid);
+		else if (names && *entry->d_name != '.')
+			look_at_name(watch, dirfd(folder), entry->d_name);
+	}
+	closedir(folder);
+}
+
+static void look_twice(struct netns_watch *watch)
+{
+	const int flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
+	int64_t start = netns_now();
+
+	if (watch->process_count > LOOK_PROCESSES_MAX ||
+	    start - watch->look_end_ns < watch->look_cost_ns * LOOK_SHARE)
+		return;
+	look_through(watch, openat(watch->proc, ".", flags), false);
+	look_through(watch, open(watch->folder, flags), true);
+	find_again(watch);
+	watch->look_end_ns = netns_now();
+	watch->look_cost_ns = watch->look_end_ns - start;
+}
+
+bool netns_changed(struct netns_watch *watch)
+{
+	struct epoll_event events[64];
+	bool changed = false;
+	int n;
+
+	/*
+	 * A pidfd is closed when it has told, the others are read to their end: it comes to an end.
+	 */
+	for (uint32_t i = 0; i <= watch->max; i += ARRAY_SIZE(events)) {
+		n = epoll_wait(watch->epoll, events, ARRAY_SIZE(events), 0);
+		for (int k = 0; k < n; k++)
+			changed |= take_event(watch, events[k].data.u64);
+		if (n < (int)ARRAY_SIZE(events))
+			break;
+	}
+	if (find_again(watch))
+		look_twice(watch);
+	for (uint32_t i = watch->list.count; i-- > 0;)
+		if (watch->list.entry[i].lost) {
+			netns_list_remove(&watch->list, i);
+			changed = true;
+		}
+	netns_publish(watch);
+	return changed;
+}
