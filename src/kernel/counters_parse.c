@@ -9,18 +9,36 @@
 #include "kernel/text.h"
 #include "model/macro.h"
 
-static void take_counter(struct text_span group, struct text_span name, struct text_span number,
-			 struct counters *counters)
+/* Those of a group, so that each of some hundred names is compared with few. */
+struct wanted {
+	const char *name;
+	size_t len;
+	enum counter counter;
+};
+
+static size_t find_wanted(struct text_span group, struct wanted wanted[COUNTER_MAX])
+{
+	size_t count = 0;
+
+	for (enum counter i = 0; i < COUNTER_MAX; i++)
+		if (text_is_group(group, counter_group(i)))
+			wanted[count++] = (struct wanted){ counter_name(i), strlen(counter_name(i)),
+							   i };
+	return count;
+}
+
+static void take_counter(const struct wanted *wanted, size_t count, struct text_span name,
+			 struct text_span number, struct counters *counters)
 {
 	uint64_t value;
 
-	for (enum counter i = 0; i < COUNTER_MAX; i++) {
-		if (!text_is_word(name, counter_name(i)) || !text_is_group(group, counter_group(i)))
+	for (size_t i = 0; i < count; i++) {
+		if (name.len != wanted[i].len || memcmp(name.at, wanted[i].name, name.len) != 0)
 			continue;
-		if (!text_parse_number(number, &value))
-			return;
-		counters->value[i] = value;
-		counters->known |= 1U << i;
+		if (text_parse_number(number, &value)) {
+			counters->value[wanted[i].counter] = value;
+			counters->known |= 1U << wanted[i].counter;
+		}
 		return;
 	}
 }
@@ -32,12 +50,15 @@ void counters_parse_netstat(const char *text, size_t len, struct counters *count
 
 	while (text_next_line(&rest, &names) && text_next_line(&rest, &numbers)) {
 		struct text_span group, again, name, number;
+		struct wanted wanted[COUNTER_MAX];
+		size_t count;
 
 		if (!text_next_word(&names, &group) || !text_next_word(&numbers, &again) ||
 		    group.len != again.len || memcmp(group.at, again.at, group.len) != 0)
 			continue;
-		while (text_next_word(&names, &name) && text_next_word(&numbers, &number))
-			take_counter(group, name, number, counters);
+		count = find_wanted(group, wanted);
+		while (count && text_next_word(&names, &name) && text_next_word(&numbers, &number))
+			take_counter(wanted, count, name, number, counters);
 	}
 }
 

@@ -100,6 +100,32 @@ bool netns_traffic_parse_sockstat(const char *text, size_t len, const char *grou
 	return found;
 }
 
+static int open_file(enum file file)
+{
+	int fd = open(files[file].path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+
+	return fd < 0 ? -errno : fd;
+}
+
+/* Adds what the file says. */
+static int read_file(enum file file, int fd, struct netns_traffic *traffic)
+{
+	/* Each of them is one line of some ten numbers a protocol. */
+	char text[8192];
+	const char *group = files[file].group;
+	bool found;
+	ssize_t n;
+
+	do
+		n = pread(fd, text, sizeof(text), 0);
+	while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return -errno;
+	found = group ? netns_traffic_parse_sockstat(text, n, group, traffic)
+		      : netns_traffic_parse_snmp(text, n, traffic);
+	return found ? 0 : -EBADMSG;
+}
+
 int netns_traffic_open(struct netns_probe **ret)
 {
 	struct netns_probe *probe = malloc(sizeof(*probe));
@@ -108,9 +134,9 @@ int netns_traffic_open(struct netns_probe **ret)
 	if (!probe)
 		return -ENOMEM;
 	for (enum file i = 0; i < FILE_MAX; i++) {
-		probe->fd[i] = open(files[i].path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+		probe->fd[i] = open_file(i);
 		if (probe->fd[i] < 0 && files[i].everywhere)
-			r = -errno;
+			r = probe->fd[i];
 	}
 	if (r < 0) {
 		netns_traffic_free(probe);
@@ -135,23 +161,25 @@ int netns_traffic_read(struct netns_probe *probe, struct netns_traffic *ret)
 	struct netns_traffic traffic = {};
 
 	for (enum file i = 0; i < FILE_MAX; i++) {
-		/* Each of them is one line of some ten numbers a protocol. */
-		char text[8192];
-		bool found;
-		ssize_t n;
+		int r = probe->fd[i] < 0 ? 0 : read_file(i, probe->fd[i], &traffic);
 
-		if (probe->fd[i] < 0)
-			continue;
-		do
-			n = pread(probe->fd[i], text, sizeof(text), 0);
-		while (n < 0 && errno == EINTR);
-		if (n < 0)
-			return -errno;
-		found = files[i].group
-				? netns_traffic_parse_sockstat(text, n, files[i].group, &traffic)
-				: netns_traffic_parse_snmp(text, n, &traffic);
-		if (!found)
-			return -EBADMSG;
+		if (r < 0)
+			return r;
+	}
+	*ret = traffic;
+	return 0;
+}
+
+int netns_traffic_read_here(struct netns_traffic *ret)
+{
+	struct netns_traffic traffic = {};
+
+	for (enum file i = 0; i < FILE_MAX; i++) {
+		_cleanup_close_ int fd = open_file(i);
+		int r = fd < 0 ? fd : read_file(i, fd, &traffic);
+
+		if (r < 0 && (fd >= 0 || files[i].everywhere))
+			return r;
 	}
 	*ret = traffic;
 	return 0;

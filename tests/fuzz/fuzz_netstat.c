@@ -5,12 +5,14 @@
 #include <stdlib.h>
 
 #include "kernel/counters.h"
+#include "kernel/traffic.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct tcpdiag_environment environment = {};
+	struct netns_traffic traffic = {};
 	struct counters counters = {};
 
 	counters_parse_netstat((const char *)data, size, &counters);
@@ -22,6 +24,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		abort();
 	counters_parse_sockstat((const char *)data, size, &environment);
 	if (environment.orphans && !(environment.known & TCPDIAG_ENV_ORPHANS))
+		abort();
+	if (!netns_traffic_parse_snmp((const char *)data, size, &traffic) &&
+	    (traffic.segments || traffic.opens || traffic.established))
+		abort();
+	if (!netns_traffic_parse_sockstat((const char *)data, size, "TCP", &traffic) &&
+	    traffic.timewaits)
 		abort();
 	return 0;
 }

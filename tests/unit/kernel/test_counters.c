@@ -178,6 +178,37 @@ START_TEST(namespace_of_the_test)
 }
 END_TEST
 
+/* The same, and nothing of it stays open. */
+START_TEST(entered)
+{
+	struct tcpdiag_environment here, kept;
+	struct counters counters, again;
+	struct counters_reader *reader = NULL;
+	uint16_t range[2], range_again[2];
+	int before, after;
+
+	scene_begin();
+	write_sysctl("tcp_fin_timeout", "19");
+	scene_pair();
+	before = dup(STDERR_FILENO);
+	close(before);
+	ck_assert_int_eq(counters_read_here(&counters, &here, range), 0);
+	after = dup(STDERR_FILENO);
+	close(after);
+	ck_assert_int_eq(before, after);
+	ck_assert_int_eq(counters_open(&reader), 0);
+	ck_assert_int_eq(counters_read(reader, &again, &kept, range_again), 0);
+	ck_assert_uint_eq(here.tcp_fin_timeout, 19);
+	ck_assert_uint_eq(here.known, kept.known);
+	ck_assert_uint_eq(range[0], range_again[0]);
+	ck_assert_uint_eq(range[1], range_again[1]);
+	ck_assert_uint_eq(counters.known, again.known);
+	for (enum counter i = 0; i < COUNTER_MAX; i++)
+		ck_assert_uint_eq(counters.value[i], again.value[i]);
+	counters_free(reader);
+}
+END_TEST
+
 Suite *suite(void)
 {
 	Suite *s = suite_create("counters");
@@ -190,6 +221,7 @@ Suite *suite(void)
 	suite_add_tcase(s, c);
 	c = tcase_create("kernel");
 	tcase_add_test(c, namespace_of_the_test);
+	tcase_add_test(c, entered);
 	suite_add_tcase(s, c);
 	return s;
 }
