@@ -20,8 +20,8 @@ struct netns_child {
 	int talk; /* closed: it ends; a byte: it does what it has to */
 };
 
-static char netns_scene_folder[] = "/tmp/tcpdiag-netns-XXXXXX";
-static char netns_scene_names[64];
+#define NETNS_SCENE_PARENT "/run"
+#define NETNS_SCENE_NAMES NETNS_SCENE_PARENT "/netns"
 
 static inline uint32_t netns_scene_inode(pid_t pid)
 {
@@ -32,23 +32,14 @@ static inline uint32_t netns_scene_inode(pid_t pid)
 	return stat(path, &st) < 0 ? 0 : (uint32_t)st.st_ino;
 }
 
-/* Mounts of the test are its own, and go with it. */
+/* The folder of names is the test's own, as all its mounts are, and ends with it. */
 static inline void netns_scene_begin(void)
 {
 	if (geteuid() != 0 || unshare(CLONE_NEWNS) < 0 ||
-	    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+	    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+	    mount("test", NETNS_SCENE_PARENT, "tmpfs", 0, NULL) < 0)
 		scene_skip("namespaces and mounts need root");
-	ck_assert_ptr_nonnull(mkdtemp(netns_scene_folder));
-	ck_assert_int_eq(mount("test", netns_scene_folder, "tmpfs", 0, NULL), 0);
-	/* Its mount is gone with the test, the folder should be, too. */
-	snprintf(netns_scene_names, sizeof(netns_scene_names), "%s/names", netns_scene_folder);
-	ck_assert_int_eq(mkdir(netns_scene_names, 0755), 0);
-}
-
-static inline void netns_scene_end(void)
-{
-	umount2(netns_scene_folder, MNT_DETACH);
-	rmdir(netns_scene_folder);
+	ck_assert_int_eq(mkdir(NETNS_SCENE_NAMES, 0755), 0);
 }
 
 /*
@@ -106,7 +97,7 @@ static inline const char *netns_scene_path(const char *name)
 {
 	static char path[320];
 
-	snprintf(path, sizeof(path), "%s/%s", netns_scene_names, name);
+	snprintf(path, sizeof(path), NETNS_SCENE_NAMES "/%s", name);
 	return path;
 }
 
@@ -143,7 +134,7 @@ static inline struct netns_watch *netns_scene_watch(uint32_t max)
 {
 	struct netns_watch *watch = NULL;
 
-	ck_assert_int_eq(netns_watch_new("/proc", netns_scene_names, max, &watch), 0);
+	ck_assert_int_eq(netns_watch_new("/proc", NETNS_SCENE_NAMES, max, &watch), 0);
 	ck_assert_ptr_nonnull(watch);
 	return watch;
 }

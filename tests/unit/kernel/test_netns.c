@@ -16,7 +16,6 @@ static void begin(void)
 static void end(void)
 {
 	watch = netns_watch_free(watch);
-	netns_scene_end();
 }
 
 /* The machine has other processes, which end when they will: what they do says nothing here. */
@@ -425,23 +424,21 @@ END_TEST
 
 START_TEST(folder_comes_later)
 {
-	char beside[64];
 	struct netns_child child = netns_scene_start(0, NULL);
 
 	for (int round = 0; round < 2; round++) {
-		ck_assert_int_eq(rmdir(netns_scene_names), 0);
+		ck_assert_int_eq(rmdir(NETNS_SCENE_NAMES), 0);
 		ck_assert(netns_scene_wait(watch, 1000));
 		netns_changed(watch);
 		netns_scene_pass(watch);
 		while (netns_scene_wait(watch, 0))
 			netns_changed(watch);
 		/* What comes beside it is none of ours. */
-		snprintf(beside, sizeof(beside), "%s/beside", netns_scene_folder);
-		ck_assert_int_eq(mkdir(beside, 0755), 0);
-		ck_assert_int_eq(rmdir(beside), 0);
+		ck_assert_int_eq(mkdir(NETNS_SCENE_PARENT "/beside", 0755), 0);
+		ck_assert_int_eq(rmdir(NETNS_SCENE_PARENT "/beside"), 0);
 		ck_assert(netns_scene_wait(watch, 1000));
 		ck_assert(!netns_changed(watch));
-		ck_assert_int_eq(mkdir(netns_scene_names, 0755), 0);
+		ck_assert_int_eq(mkdir(NETNS_SCENE_NAMES, 0755), 0);
 		ck_assert(netns_scene_wait(watch, 1000));
 		ck_assert(netns_changed(watch));
 		netns_scene_name("late", child.pid);
