@@ -113,6 +113,24 @@ void attach_clear(struct attach *attach, struct gone *gone)
 		record->creator = RECORD_NONE;
 }
 
+int attach_restore(struct attach *attach, const struct snapshot *snapshot)
+{
+	size_t bytes = snapshot->holder_count * sizeof(*attach->holders);
+	struct holder *holders = malloc(MAX(bytes, 1U));
+
+	if (!holders || roster_restore(&attach->roster, snapshot) < 0) {
+		free(holders);
+		return -ENOMEM;
+	}
+	if (bytes)
+		memcpy(holders, snapshot->holders, bytes);
+	free(attach->holders);
+	attach->holders = holders;
+	attach->count = attach->room = snapshot->holder_count;
+	attach->blank = false;
+	return 0;
+}
+
 /* A new result: rows are numbered anew, the holders begin from none. */
 static int renew(struct attach *attach, struct gone *gone)
 {
@@ -147,6 +165,9 @@ int attach_begin(struct attach *attach, const struct owners *owners, uint16_t pa
 	attach->owners = owners;
 	attach->limits = *limits;
 	attach->renewed = false;
+	/* After a restart, until the first walk is complete. */
+	if (!result_ns)
+		attach->owners = NULL;
 	if (!result_ns || result_ns == attach->result_ns) {
 		free(attach->renumber);
 		attach->renumber = NULL;

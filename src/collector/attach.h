@@ -31,6 +31,15 @@ struct attach *attach_free(struct attach *attach);
 /* Changes of the first holder are noted there, and creators of the ended renumbered. Borrowed; may be NULL. */
 void attach_remember(struct attach *attach, struct history *history);
 
+/**
+ * attach_restore() - processes and holders of a checked snapshot, before the first poll
+ *
+ * They hold until the first walk has a result; what is new until then waits for it.
+ *
+ * Return: 0; -ENOMEM, then nothing is known of holders.
+ */
+int attach_restore(struct attach *attach, const struct snapshot *snapshot);
+
 /* The owners' walk is switched off: nothing is known of holders any more. */
 void attach_clear(struct attach *attach, struct gone *gone);
 

@@ -46,6 +46,16 @@ static double process_start(void)
 	return (wall - boot) / 1e9 + strtod(field, NULL) / (double)sysconf(_SC_CLK_TCK);
 }
 
+/* proc(5): another one after each start of the kernel. */
+static void know_boot(struct collector_self *self)
+{
+	_cleanup_fclose_ FILE *file = fopen("/proc/sys/kernel/random/boot_id", "re");
+
+	if (!file || !fgets(self->boot_id, sizeof(self->boot_id), file))
+		self->boot_id[0] = '\0';
+	self->boot_id[strcspn(self->boot_id, "\n")] = '\0';
+}
+
 static void know_self(struct collector_self *self)
 {
 	struct utsname name;
@@ -57,6 +67,7 @@ static void know_self(struct collector_self *self)
 		self->netns = (uint32_t)st.st_ino;
 	if (gethostname(self->hostname, sizeof(self->hostname) - 1) < 0)
 		self->hostname[0] = '\0';
+	know_boot(self);
 	if (uname(&name) == 0)
 		snprintf(self->kernel, sizeof(self->kernel), "%s", name.release);
 }
@@ -308,10 +319,9 @@ static int begin(struct poll *p)
 	int r;
 
 	p->out_of_memory = c->limits[LIMIT_OUT_OF_MEMORY];
-	if (collector_snapshot(c, &p->before) == 0)
+	p->before = c->restored;
+	if (collector_snapshot(c, &p->before) == 0 || p->before.header)
 		room = MAX(room, p->before.header->bytes + p->before.header->bytes / 8);
-	else
-		p->before = (struct snapshot){};
 	r = pool_take(c->pool, room, &p->buffer);
 	if (r < 0)
 		return r;
@@ -368,6 +378,7 @@ static int finish(struct poll *p)
 		return -ENOMEM;
 	}
 	pool_publish(c->pool, p->buffer);
+	c->restored = (struct snapshot){};
 	p->buffer = NULL;
 	if (p->lendable)
 		return 0;

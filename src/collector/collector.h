@@ -47,6 +47,19 @@ struct collector_settings {
  */
 int collector_new(const struct collector_settings *settings, struct collector **ret);
 
+/**
+ * collector_restore() - goes on where a collector before this one has ended
+ * @data: its newest snapshot; borrowed until the first snapshot is there, or this call fails
+ * @ret_why: why it cannot be used, for a log
+ *
+ * Before the first poll. Sockets keep their times, their creators and their history, findings their ids; what
+ * changed meanwhile is known to have changed, not when. Nothing in @data is trusted.
+ *
+ * Return: 0; -EBADMSG where it is damaged, of another version or of another boot.
+ */
+int collector_restore(struct collector *collector, const void *data, size_t size,
+		      const char **ret_why);
+
 /* Accepts NULL; returns NULL. */
 struct collector *collector_free(struct collector *collector);
 

@@ -37,6 +37,7 @@ struct pool {
 	struct slot slots[BUFFERS];
 	struct slot *newest, *taken;
 	uint64_t takes;
+	struct pool_watch watch; /* all NULL: nobody watches */
 };
 
 static bool lendable(const struct slot *slot)
@@ -50,10 +51,12 @@ static struct slot *slot_of(struct pool *pool, const struct pool_buffer *buffer)
 }
 
 /* Gives the memory back; the number and its generation stay. */
-static void slot_clear(struct slot *slot)
+static void slot_clear(const struct pool *pool, struct slot *slot)
 {
 	struct pool_buffer *buffer = &slot->buffer;
 
+	if (pool->watch.dropped && buffer->memfd >= 0)
+		pool->watch.dropped(buffer, pool->watch.context);
 	if (buffer->data)
 		munmap(buffer->data, buffer->size);
 	closep(&buffer->memfd);
@@ -109,7 +112,7 @@ static int map_private(size_t size, void **ret_data)
 }
 
 /* Memory of at least @size bytes in place of what the slot has; the first @keep bytes stay. */
-static int slot_resize(struct slot *slot, size_t size, size_t keep)
+static int slot_resize(const struct pool *pool, struct slot *slot, size_t size, size_t keep)
 {
 	struct pool_buffer *buffer = &slot->buffer;
 	int memfd = -1, r;
@@ -127,11 +130,13 @@ static int slot_resize(struct slot *slot, size_t size, size_t keep)
 	madvise(data, size, MADV_DONTFORK);
 	if (keep)
 		memcpy(data, buffer->data, keep);
-	slot_clear(slot);
+	slot_clear(pool, slot);
 	buffer->data = data;
 	buffer->size = size;
 	buffer->memfd = memfd;
 	buffer->generation++;
+	if (pool->watch.made && memfd >= 0)
+		pool->watch.made(buffer, pool->watch.context);
 	return 0;
 }
 
@@ -148,11 +153,23 @@ int pool_new(struct pool **ret)
 		pool->slots[i].buffer.memfd = -1;
 	}
 	/* A kernel without these seals is found out now and not at the first poll. */
-	r = slot_resize(&pool->slots[0], SIZE_MIN, 0);
+	r = slot_resize(pool, &pool->slots[0], SIZE_MIN, 0);
 	if (r < 0)
 		return r;
 	*ret = take_ptr(pool);
 	return 0;
+}
+
+void pool_watch(struct pool *pool, const struct pool_watch *watch)
+{
+	uint32_t i;
+
+	pool->watch = watch ? *watch : (struct pool_watch){};
+	if (!pool->watch.made)
+		return;
+	for (i = 0; i < BUFFERS; i++)
+		if (pool->slots[i].buffer.memfd >= 0)
+			pool->watch.made(&pool->slots[i].buffer, pool->watch.context);
 }
 
 struct pool *pool_free(struct pool *pool)
@@ -162,7 +179,7 @@ struct pool *pool_free(struct pool *pool)
 	if (!pool)
 		return NULL;
 	for (i = 0; i < BUFFERS; i++)
-		slot_clear(&pool->slots[i]);
+		slot_clear(pool, &pool->slots[i]);
 	free(pool);
 	return NULL;
 }
@@ -181,11 +198,11 @@ static void clear_idle(struct pool *pool)
 		struct slot *slot = &pool->slots[i];
 
 		if (slot->buffer.data && is_free(pool, slot) && pool->takes - slot->used > PATIENCE)
-			slot_clear(slot);
+			slot_clear(pool, slot);
 	}
 }
 
-static int slot_prepare(struct slot *slot, size_t size)
+static int slot_prepare(const struct pool *pool, struct slot *slot, size_t size)
 {
 	if (slot->buffer.size / ROOMY <= MAX(size, SIZE_MIN))
 		slot->roomy = 0;
@@ -193,7 +210,7 @@ static int slot_prepare(struct slot *slot, size_t size)
 		slot->roomy++;
 	if (slot->buffer.size >= size && slot->buffer.data && slot->roomy <= PATIENCE)
 		return 0;
-	return slot_resize(slot, size, 0);
+	return slot_resize(pool, slot, size, 0);
 }
 
 int pool_take(struct pool *pool, size_t size, struct pool_buffer **ret)
@@ -206,7 +223,7 @@ int pool_take(struct pool *pool, size_t size, struct pool_buffer **ret)
 	for (i = 0; i < BUFFERS; i++) {
 		struct slot *slot = &pool->slots[i];
 
-		if (!is_free(pool, slot) || slot_prepare(slot, size) < 0)
+		if (!is_free(pool, slot) || slot_prepare(pool, slot, size) < 0)
 			continue;
 		slot->used = pool->takes;
 		pool->taken = slot;
@@ -222,7 +239,7 @@ int pool_grow(struct pool *pool, struct pool_buffer *buffer, size_t size)
 
 	if (size <= buffer->size)
 		return 0;
-	return slot_resize(slot, size, buffer->size) < 0 ? -ENOMEM : 0;
+	return slot_resize(pool, slot, size, buffer->size) < 0 ? -ENOMEM : 0;
 }
 
 void pool_publish(struct pool *pool, struct pool_buffer *buffer)
@@ -233,7 +250,7 @@ void pool_publish(struct pool *pool, struct pool_buffer *buffer)
 	pool->taken = NULL;
 	/* Private memory is for the time of need only. */
 	if (before && !lendable(before) && lendable(pool->newest))
-		slot_clear(before);
+		slot_clear(pool, before);
 }
 
 void pool_drop(struct pool *pool, struct pool_buffer *buffer)

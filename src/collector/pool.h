@@ -32,6 +32,16 @@ int pool_new(struct pool **ret);
 /* Accepts NULL; returns NULL. */
 struct pool *pool_free(struct pool *pool);
 
+/* Whom the memfds are shown to: somebody who keeps them beyond this process. */
+struct pool_watch {
+	void (*made)(const struct pool_buffer *buffer, void *context); /* it will hold snapshots */
+	void (*dropped)(const struct pool_buffer *buffer, void *context); /* it is about to go */
+	void *context;
+};
+
+/* From now on, and at once for those that are there. NULL: no longer; nothing is dropped then. Copied. */
+void pool_watch(struct pool *pool, const struct pool_watch *watch);
+
 /**
  * pool_take() - a buffer to write the next snapshot into: never the newest, never a lent one
  * @size: bytes it should have at least; it can grow later

@@ -34,6 +34,7 @@ struct collector_self {
 	double start_time_seconds;
 	char hostname[HOST_NAME_MAX + 1];
 	char kernel[128];
+	char boot_id[40]; /* empty: not known */
 };
 
 struct collector_reload {
@@ -49,6 +50,7 @@ struct owners_lane {
 	uint32_t failures; /* in a row */
 	bool running; /* a pass has begun */
 	uint16_t begun; /* how many passes have, modulo 2^16 */
+	uint16_t base; /* that number when the owners were opened */
 	uint16_t result; /* number of the one in force */
 	bool early; /* something that is new or has vanished waits for the next one */
 	bool clean; /* that one could read every process and was not cut */
@@ -96,6 +98,8 @@ struct collector {
 	uint16_t port_range[2];
 	uint32_t environment_class;
 
+	struct snapshot
+		restored; /* of a collector before this one, until the first poll; all empty: none */
 	uint64_t id; /* of the newest snapshot */
 	int64_t settings_ns; /* the walk whose settings the records have, 0: none */
 	int64_t closed_ns; /* the walk whose sockets in CLOSE are among them, 0: none */

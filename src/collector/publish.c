@@ -196,7 +196,7 @@ static bool owners_pending(const struct collector *c)
 	const struct owners_lane *walk = &c->walk;
 
 	return c->settings.processes && walk->owners && !owners_result_ns(walk->owners) &&
-	       (walk->running || !walk->begun);
+	       (walk->running || walk->begun == walk->base);
 }
 
 /* When the newest complete walk began; 0 where the next one is overdue, so that nothing waits for ever. */
@@ -336,6 +336,8 @@ static void put_header(struct poll *p, const struct orphans *orphans, const stru
 	header->reload_ns = c->reload.when_ns;
 	header->reload_ok = c->reload.ok;
 	header->replay = c->replay;
+	memcpy(header->boot_id, c->self.boot_id, sizeof(header->boot_id));
+	header->owner_pass = c->walk.begun;
 	header->reload_error = put_text(p, c->reload.error);
 	header->hostname = put_text(p, c->self.hostname);
 	header->kernel = put_text(p, c->self.kernel);

@@ -209,6 +209,36 @@ uint32_t roster_add(struct roster *roster, const struct owner_process *process, 
 	return entry_update(entry, process) ? roster->count++ : RECORD_NONE;
 }
 
+int roster_restore(struct roster *roster, const struct snapshot *snapshot)
+{
+	uint32_t i;
+
+	for (i = 0; i < snapshot->process_count; i++) {
+		const struct process *row = &snapshot->processes[i];
+		struct owner_process process = {
+			.pid = row->pid,
+			.start_time = row->start_time,
+			.netns = row->netns,
+			.descriptors = row->descriptors,
+			.descriptor_limit = row->descriptor_limit,
+			.cgroup = snapshot_text(snapshot, row->cgroup),
+			.unit = snapshot_text(snapshot, row->unit),
+			.container = snapshot_text(snapshot, row->container),
+			.container_name = snapshot_text(snapshot, row->container_name),
+			.pod = snapshot_text(snapshot, row->pod),
+			.pod_namespace = snapshot_text(snapshot, row->pod_namespace),
+		};
+
+		snprintf(process.comm, sizeof(process.comm), "%s",
+			 snapshot_text(snapshot, row->comm));
+		if (roster_add(roster, &process, UINT32_MAX) == RECORD_NONE) {
+			roster_done(roster);
+			return -ENOMEM;
+		}
+	}
+	return 0;
+}
+
 int roster_renew(struct roster *roster, const struct owners *owners, uint32_t **ret_renumber,
 		 uint32_t *ret_count, uint32_t **ret_rows)
 {

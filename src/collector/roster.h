@@ -34,6 +34,13 @@ int roster_renew(struct roster *roster, const struct owners *owners, uint32_t **
 /* A row for a process that has none yet; RECORD_NONE above @max rows (counted) or out of memory. */
 uint32_t roster_add(struct roster *roster, const struct owner_process *process, uint32_t max);
 
+/**
+ * roster_restore() - the processes of a checked snapshot, row by row; into an empty roster
+ *
+ * Return: 0; -ENOMEM, then the roster is empty.
+ */
+int roster_restore(struct roster *roster, const struct snapshot *snapshot);
+
 /* Before the records of a poll: nothing counted, nothing referred to. */
 void roster_begin(struct roster *roster);
 

@@ -42,7 +42,9 @@ static int open_owners(struct collector *c, struct bpf_reader *bpf)
 		walk->owners = owners_free(walk->owners);
 		return r;
 	}
-	*walk = (struct owners_lane){ .owners = walk->owners, .bpf = bpf, .begun = walk->begun };
+	*walk = (struct owners_lane){
+		.owners = walk->owners, .bpf = bpf, .begun = walk->begun, .base = walk->begun
+	};
 	if (c->settings.processes)
 		sources_set(&c->sources, SOURCE_PROCESSES, SOURCE_STARTING,
 			    "the first walk over the processes is not complete: holders are not "

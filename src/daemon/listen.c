@@ -217,15 +217,15 @@ static bool has_default_addresses(const struct options *options)
 	return row >= 0 && options->origins[row].source == ORIGIN_DEFAULT;
 }
 
-int listeners_open(const struct options *options, int inherited, struct listeners *ret,
-		   struct faults *faults)
+int listeners_open(const struct options *options, const int *inherited, size_t inherited_count,
+		   struct listeners *ret, struct faults *faults)
 {
 	unsigned int before = faults->count;
 
 	*ret = (struct listeners){};
-	for (int i = 0; i < inherited; i++)
-		take_inherited(SD_LISTEN_FDS_START + i, ret, faults);
-	if (inherited > 0 && has_default_addresses(options))
+	for (size_t i = 0; i < inherited_count; i++)
+		take_inherited(inherited[i], ret, faults);
+	if (inherited_count && has_default_addresses(options))
 		return faults->count > before ? -EINVAL : 0;
 	for (size_t i = 0; i < options->listen_addresses.count; i++) {
 		const char *text = options->listen_addresses.items[i];

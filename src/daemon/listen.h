@@ -46,15 +46,15 @@ int listen_parse(const char *text, struct listen_address *ret, char ret_why[stat
 
 /**
  * listeners_open() - what systemd passed, and the addresses of the options
- * @inherited: how many descriptors from 3 on systemd passed
+ * @inherited: descriptors that systemd passed
  *
  * Inherited sockets replace the default address; an address that was configured is served as well.
  * On failure what was opened stays in @ret for listeners_close().
  *
  * Return: 0; -EINVAL with a line in @faults for each that failed.
  */
-int listeners_open(const struct options *options, int inherited, struct listeners *ret,
-		   struct faults *faults);
+int listeners_open(const struct options *options, const int *inherited, size_t inherited_count,
+		   struct listeners *ret, struct faults *faults);
 
 /* Closes them and removes the unix sockets that were made here. */
 void listeners_close(struct listeners *listeners);

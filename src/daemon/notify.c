@@ -99,6 +99,20 @@ void notify_stopping(void)
 	sd_notify(0, "STOPPING=1\nSTATUS=Stopping");
 }
 
+void notify_keep(const char *name, int fd)
+{
+	char text[128];
+
+	/* Nothing is to be polled for on it. */
+	snprintf(text, sizeof(text), "FDSTORE=1\nFDPOLL=0\nFDNAME=%s", name);
+	(void)sd_pid_notify_with_fds(0, 0, text, &fd, 1);
+}
+
+void notify_drop(const char *name)
+{
+	sd_notifyf(0, "FDSTOREREMOVE=1\nFDNAME=%s", name);
+}
+
 void notify_failed(const char *step, int error)
 {
 	sd_notifyf(0, "STATUS=Cannot start: %s: %s\nERRNO=%d", step, strerror(error), error);

@@ -37,6 +37,10 @@ void notify_reloaded(void);
 
 void notify_stopping(void);
 
+/* systemd keeps a descriptor for the next start, and lets go of it (FDSTORE=1, FDSTOREREMOVE=1). */
+void notify_keep(const char *name, int fd);
+void notify_drop(const char *name);
+
 /* It cannot start: @error is a positive errno. */
 void notify_failed(const char *step, int error);
 

@@ -22,6 +22,7 @@
 #include "daemon/notify.h"
 #include "daemon/privileges.h"
 #include "daemon/settings.h"
+#include "daemon/store.h"
 #include "daemon/supervise.h"
 #include "daemon/terminal.h"
 #include "daemon/web_child.h"
@@ -31,6 +32,7 @@
 #define FIRST_REPORT_LINES 40
 #define FIRST_REPORT_WAIT (3 * NSEC_PER_SEC) /* for a walk over the owners */
 #define SPARE_DESCRIPTORS 256U
+#define INHERITED_MAX (LISTENERS_MAX + 1) /* one too many is a fault */
 
 struct daemon {
 	int argc;
@@ -38,6 +40,7 @@ struct daemon {
 	const struct options *options; /* at the start */
 	struct log log;
 	struct listeners listeners;
+	struct store store;
 	int program; /* descriptor of the executable */
 	sd_event *event;
 	struct collector *collector;
@@ -108,6 +111,9 @@ static void on_published(struct collector *collector, int result, void *context)
 	/* Where a source has failed there is a snapshot that says so. */
 	if (result == -ENOMEM || collector_snapshot(collector, &snapshot) < 0)
 		return;
+	/* One in private memory is not kept; then the one before is still needed. */
+	if (result != 1)
+		store_done(&d->store);
 	d->published = true;
 	if (result != 1 && d->web)
 		web_child_lend(d->web);
@@ -264,14 +270,41 @@ static void raise_descriptor_limit(const struct options *options)
 	(void)setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+/* What systemd has passed: sockets, and what it has kept of the collector before. */
+static int take_inherited(struct daemon *d, int sockets[static INHERITED_MAX], size_t *ret_count)
+{
+	char **names = NULL;
+	int count = sd_listen_fds_with_names(1, &names);
+
+	if (count < 0)
+		return count;
+	*ret_count = 0;
+	for (int i = 0; i < count; i++) {
+		int fd = SD_LISTEN_FDS_START + i;
+
+		if (store_is_memory(fd))
+			store_add(&d->store, fd, names ? names[i] : NULL);
+		else if (*ret_count < INHERITED_MAX)
+			sockets[(*ret_count)++] = fd;
+		else
+			close(fd);
+		free(names ? names[i] : NULL);
+	}
+	free(names);
+	return 0;
+}
+
 static int open_listeners(struct daemon *d)
 {
 	_cleanup_(faults_done) struct faults faults = {};
-	int inherited = sd_listen_fds(1);
+	int inherited[INHERITED_MAX];
+	size_t count = 0;
+	int r;
 
-	if (inherited < 0)
-		return inherited;
-	if (listeners_open(d->options, inherited, &d->listeners, &faults) < 0) {
+	r = take_inherited(d, inherited, &count);
+	if (r < 0)
+		return r;
+	if (listeners_open(d->options, inherited, count, &d->listeners, &faults) < 0) {
 		log_faults(d, &faults);
 		return -ECANCELED; /* each address has its own reason, and it is said */
 	}
@@ -295,8 +328,15 @@ static int start_collector(struct daemon *d)
 {
 	struct collector_settings settings;
 
+	int r;
+
 	settings_collector(d->options, &settings);
-	return collector_new(&settings, &d->collector);
+	r = collector_new(&settings, &d->collector);
+	if (r < 0)
+		return r;
+	store_restore(&d->store, d->collector, &d->log);
+	store_watch(&d->store, collector_pool(d->collector));
+	return 0;
 }
 
 static int start_web(struct daemon *d)
@@ -358,6 +398,7 @@ static int start(struct daemon *d, const char **ret_step)
 static void stop(struct daemon *d)
 {
 	d->web = web_child_free(d->web);
+	store_close(&d->store, d->collector ? collector_pool(d->collector) : NULL);
 	d->collector = collector_free(d->collector);
 	listeners_close(&d->listeners);
 	closep(&d->program);

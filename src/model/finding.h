@@ -58,6 +58,14 @@ enum evidence {
 	EVIDENCE_MAX
 };
 
+/* For the next collector, which goes on with it: the key of its tally and its state (rules/family.h). */
+struct finding_memory {
+	uint64_t b;
+	uint32_t a;
+	uint8_t kind;
+	uint8_t severities[3]; /* of its parts */
+};
+
 struct finding {
 	uint64_t id; /* stable while it lasts */
 	int64_t since_ns; /* raised */
@@ -76,6 +84,7 @@ struct finding {
 	uint32_t remedy; /* in SECTION_STRINGS */
 	uint64_t shown; /* bit per enum evidence that is set */
 	double evidence[EVIDENCE_MAX];
+	struct finding_memory memory;
 };
 
 /* "warning"; NULL out of range or NONE. */

@@ -46,6 +46,7 @@ int snapshot_open(const void *data, size_t size, struct snapshot *ret)
 
 	if (size < sizeof(*header) || header->magic != SNAPSHOT_MAGIC ||
 	    header->layout != SNAPSHOT_LAYOUT || header->record_size != sizeof(struct record) ||
+	    header->header_size != sizeof(*header) || header->rule_count != TCPDIAG_RULE_MAX ||
 	    header->bytes > size)
 		return -EBADMSG;
 	if (!rows(header, SECTION_RECORDS, (const void **)&s.records, &s.record_count) ||

@@ -240,6 +240,8 @@ struct snapshot_header {
 	uint64_t magic;
 	uint32_t layout; /* SNAPSHOT_LAYOUT */
 	uint32_t record_size; /* sizeof(struct record) */
+	uint32_t header_size; /* sizeof(struct snapshot_header) */
+	uint32_t rule_count; /* TCPDIAG_RULE_MAX: what numbers of rules mean */
 	uint64_t id; /* counts publications from 1 */
 	uint64_t bytes; /* of the whole block */
 	struct section sections[SECTION_MAX];
@@ -250,6 +252,8 @@ struct snapshot_header {
 	int64_t reload_ns; /* last reload that was tried, 0: none */
 	bool reload_ok;
 	bool replay; /* from a file: ages do not count on from here */
+	char boot_id[40]; /* of the kernel; CLOCK_MONOTONIC begins with it. Empty: not known */
+	uint16_t owner_pass; /* number of the newest walk over the owners that has begun */
 	uint32_t reload_error; /* strings: why the last reload failed */
 	uint32_t hostname; /* strings */
 	uint32_t kernel; /* strings: uname release */
@@ -308,6 +312,9 @@ struct snapshot_writer {
 /**
  * snapshot_begin() - an empty snapshot
  * @w: to be filled in; @max_records, @grow, @context, @string_max and @limits set by the caller
+ *
+ * What was in the memory before is no snapshot any more from here on, and the new one is one only after
+ * snapshot_seal(): whoever finds it after a crash can tell.
  *
  * Return: 0, or -ENOMEM.
  */
@@ -404,6 +411,19 @@ struct snapshot {
  * Return: 0; -EBADMSG where magic, layout, sizes or bounds are wrong.
  */
 int snapshot_open(const void *data, size_t size, struct snapshot *ret);
+
+/**
+ * snapshot_check() - whether a collector can go on with what another one has written
+ * @now_ns: CLOCK_MONOTONIC
+ *
+ * snapshot_open() makes it safe to read; this makes it safe to work with as with one's own.
+ *
+ * Return: NULL; else what is wrong, for a log.
+ */
+const char *snapshot_check(const struct snapshot *snapshot, int64_t now_ns);
+
+/* Why snapshot_open() has refused it, for a log. */
+const char *snapshot_explain(const void *data, size_t size);
 
 /* A string, never NULL: "" where the offset is 0 or out of bounds. Terminated. */
 const char *snapshot_text(const struct snapshot *snapshot, uint32_t offset);

@@ -3,6 +3,7 @@
  * Writing a snapshot: records are appended in place, strings are gathered aside and laid down last.
  */
 #include <errno.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #include "model/macro.h"
@@ -55,6 +56,8 @@ int snapshot_begin(struct snapshot_writer *w)
 	r = reserve(w, aligned(sizeof(*w->header)));
 	if (r < 0)
 		return r;
+	*(volatile uint64_t *)&w->header->magic = 0;
+	atomic_signal_fence(memory_order_seq_cst);
 	memset(w->header, 0, aligned(sizeof(*w->header)));
 	w->used = aligned(sizeof(*w->header));
 	w->header->sections[SECTION_RECORDS].offset = w->used;
@@ -255,10 +258,14 @@ int snapshot_seal(struct snapshot_writer *w)
 		return -ENOMEM;
 	if (w->strings->used)
 		memcpy(bytes, w->strings->bytes, size);
-	w->header->magic = SNAPSHOT_MAGIC;
 	w->header->layout = SNAPSHOT_LAYOUT;
 	w->header->record_size = sizeof(struct record);
+	w->header->header_size = sizeof(*w->header);
+	w->header->rule_count = TCPDIAG_RULE_MAX;
 	w->header->bytes = w->used;
+	/* Last, whatever the compiler thinks: a process that is killed has written what stands before. */
+	atomic_signal_fence(memory_order_seq_cst);
+	*(volatile uint64_t *)&w->header->magic = SNAPSHOT_MAGIC;
 	return 0;
 }
 

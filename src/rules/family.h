@@ -113,7 +113,9 @@ struct tally {
 	uint32_t listener; /* record, RECORD_NONE; of this round */
 	bool frozen; /* its source failed: as it was */
 	int64_t made_ns; /* in the round of that time */
-	int64_t seen_ns; /* a socket was added */
+	int64_t seen_ns; /* a socket was added; 0: never */
+	int64_t restored_ns; /* it stood before that time, in a collector before this one; 0: no */
+	uint32_t restored_count; /* sockets that it was about then */
 	int64_t since_ns; /* raised; 0: does not stand */
 	uint64_t id;
 	uint32_t netns;
@@ -146,6 +148,11 @@ struct tally *tallies_add(struct tallies *tallies, const struct tally_key *key);
  * Return: how many it forgot only to make room.
  */
 uint32_t tallies_expire(struct tallies *tallies, int64_t before_ns, int64_t idle_ns, uint32_t room);
+
+/* Tallies of what stands in @snapshot, before the first round. Return: how many. */
+uint32_t tallies_restore(struct tallies *tallies, const struct snapshot *snapshot, int64_t now_ns);
+/* It stays as it is until enough is known again to judge it. */
+bool tally_is_kept(const struct round *round, const struct tally *tally, const struct part *part);
 
 /* A mark that was made: bits are set once it is known which tallies stand. */
 struct marked {

@@ -70,6 +70,12 @@ struct findings *findings_free(struct findings *findings)
 	return NULL;
 }
 
+uint32_t findings_restore(struct findings *findings, const struct snapshot *snapshot,
+			  int64_t now_ns)
+{
+	return tallies_restore(&findings->tallies, snapshot, now_ns);
+}
+
 uint64_t findings_raised(const struct findings *findings, enum tcpdiag_rule rule)
 {
 	if (rule < TCPDIAG_RULE_FINDING_FIRST || rule >= TCPDIAG_RULE_MAX)

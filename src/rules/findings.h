@@ -93,6 +93,17 @@ int findings_new(uint32_t max_findings, struct findings **ret);
 struct findings *findings_free(struct findings *findings);
 
 /**
+ * findings_restore() - goes on with what stood in the newest snapshot of a collector before this one
+ *
+ * Before the first round. Each keeps its id and since when it stands; it is told from the round on in which
+ * its rule could be judged. What a rule judges by its history stays for a while, as long as its sockets are there.
+ *
+ * Return: how many.
+ */
+uint32_t findings_restore(struct findings *findings, const struct snapshot *snapshot,
+			  int64_t now_ns);
+
+/**
  * findings_evaluate() - raises, keeps and clears
  * @w: its records get their bits, SECTION_FINDINGS and strings are added
  *

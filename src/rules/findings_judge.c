@@ -145,6 +145,8 @@ bool round_judge(struct round *round, struct tally *tally)
 		follow_trend(round, part);
 		raise = (uint8_t)family->judge(round, tally, part, 1.0);
 		keep = (uint8_t)family->judge(round, tally, part, thresholds->clear_ratio / 100);
+		if (tally_is_kept(round, tally, part))
+			keep = MAX(keep, part->condition.severity);
 		condition_step(&part->condition, raise, keep, round->now_ns,
 			       thresholds->clear_hold);
 	}

@@ -106,6 +106,24 @@ static void describe_clearing(const struct round *round, const struct tally *tal
 	sentence_add(s, ".");
 }
 
+/* It stands, and has been looked at: what was restored has no numbers before that. */
+static bool is_told(const struct tally *tally)
+{
+	return tally->since_ns && (tally->seen_ns || !tally->restored_ns);
+}
+
+static struct finding_memory memory_of(const struct tally *tally)
+{
+	struct finding_memory memory = { .a = tally->key.a,
+					 .b = tally->key.b,
+					 .kind = tally->key.kind };
+	size_t i;
+
+	for (i = 0; i < TALLY_PARTS; i++)
+		memory.severities[i] = tally->parts[i].condition.severity;
+	return memory;
+}
+
 static void tell(const struct round *round, const struct tally *tally, struct finding *row)
 {
 	const struct family *family = family_of(tally->key.rule);
@@ -123,6 +141,7 @@ static void tell(const struct round *round, const struct tally *tally, struct fi
 					tally->processes ? 0 : strlen(tally->comm)),
 		.netns = tally->netns,
 		.unit = snapshot_string(round->w, tally->unit, strlen(tally->unit)),
+		.memory = memory_of(tally),
 	};
 	common_evidence(tally, row);
 	family->describe(round, tally, row, &summary, &cause, &remedy);
@@ -199,13 +218,13 @@ int round_tell(const struct round *round)
 	void *section;
 
 	for (i = 0; i < tallies->used; i++)
-		count += tallies->rows[i].since_ns != 0;
+		count += is_told(&tallies->rows[i]);
 	rows = calloc(MAX(count, 1U), sizeof(*rows));
 	if (!rows)
 		return -ENOMEM;
 	round->w->string_length_max = MAX(length, SENTENCE_MAX);
 	for (i = 0, count = 0; i < tallies->used; i++)
-		if (tallies->rows[i].since_ns)
+		if (is_told(&tallies->rows[i]))
 			tell(round, &tallies->rows[i], &rows[count++]);
 	round->w->string_length_max = length;
 	qsort(rows, count, sizeof(*rows), compare_rows);

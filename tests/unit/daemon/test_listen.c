@@ -89,7 +89,7 @@ START_TEST(test_loopback)
 
 	ck_assert_int_eq(options_default(&options), 0);
 	with_address(&options, "127.0.0.1:0");
-	ck_assert_int_eq(listeners_open(&options, 0, &listeners, &faults), 0);
+	ck_assert_int_eq(listeners_open(&options, NULL, 0, &listeners, &faults), 0);
 	ck_assert_uint_eq(listeners.count, 1);
 	ck_assert(listeners.items[0].loopback && !listeners.items[0].local);
 	ck_assert_ptr_null(strstr(listeners.items[0].address, ":0"));
@@ -99,7 +99,7 @@ START_TEST(test_loopback)
 	/* The same again, while it is in use. */
 	ck_assert_int_eq(options_default(&options), 0);
 	with_address(&options, text);
-	ck_assert_int_eq(listeners_open(&options, 0, &again, &faults), -EINVAL);
+	ck_assert_int_eq(listeners_open(&options, NULL, 0, &again, &faults), -EINVAL);
 	ck_assert_msg(strstr(faults.text, "Address already in use: another tcpdiagd?"), "%s",
 		      faults.text);
 	ck_assert_int_eq(strncmp(faults.text, text, strlen(text)), 0);
@@ -119,7 +119,7 @@ START_TEST(test_any_is_not_loopback)
 	ck_assert_int_eq(options_default(&options), 0);
 	with_address(&options, ":0");
 	with_address(&options, "0.0.0.0:0");
-	ck_assert_int_eq(listeners_open(&options, 0, &listeners, &faults), 0);
+	ck_assert_int_eq(listeners_open(&options, NULL, 0, &listeners, &faults), 0);
 	ck_assert_uint_eq(listeners.count, 2);
 	ck_assert(!listeners.items[0].loopback && !listeners.items[1].loopback);
 	listeners_close(&listeners);
@@ -148,14 +148,14 @@ START_TEST(test_unix_socket)
 	fd = socket(AF_UNIX, SOCK_STREAM, 0);
 	ck_assert_int_eq(bind(fd, (struct sockaddr *)&un, sizeof(un)), 0);
 	close(fd);
-	ck_assert_msg(listeners_open(&options, 0, &listeners, &faults) == 0, "%s", faults.text);
+	ck_assert_msg(listeners_open(&options, NULL, 0, &listeners, &faults) == 0, "%s", faults.text);
 	ck_assert(listeners.items[0].local);
 	ck_assert_str_eq(listeners.items[0].address, text);
 	ck_assert_int_eq(stat(path, &st), 0);
 	ck_assert_int_eq(st.st_mode & 0777, 0660);
 
 	/* One that is in use is not. */
-	ck_assert_int_eq(listeners_open(&options, 0, &other, &faults), -EINVAL);
+	ck_assert_int_eq(listeners_open(&options, NULL, 0, &other, &faults), -EINVAL);
 	listeners_close(&other);
 	faults_done(&faults);
 	fd = socket(AF_UNIX, SOCK_STREAM, 0);
@@ -167,7 +167,7 @@ START_TEST(test_unix_socket)
 
 	/* A file that is no socket stays. */
 	fclose(fopen(path, "we"));
-	ck_assert_int_eq(listeners_open(&options, 0, &other, &faults), -EINVAL);
+	ck_assert_int_eq(listeners_open(&options, NULL, 0, &other, &faults), -EINVAL);
 	listeners_close(&other);
 	ck_assert_int_eq(stat(path, &st), 0);
 	faults_done(&faults);
@@ -185,7 +185,7 @@ START_TEST(test_folder_that_is_missing)
 
 	ck_assert_int_eq(options_default(&options), 0);
 	with_address(&options, "unix:/nowhere/at/all");
-	ck_assert_int_eq(listeners_open(&options, 0, &listeners, &faults), -EINVAL);
+	ck_assert_int_eq(listeners_open(&options, NULL, 0, &listeners, &faults), -EINVAL);
 	ck_assert_str_eq(faults.text,
 			 "unix:/nowhere/at/all: No such file or directory: the folder does "
 			 "not exist\n");
