@@ -26,7 +26,7 @@ struct netns_watch;
 
 struct netns_place {
 	uint32_t inode;
-	int32_t pid; /* of a process in it, that by which it is entered; 0: none, it has a name */
+	int32_t pid; /* of a process in it, that by which it is entered; 0: none, see the name */
 	/* In /run/netns, cut; "": none; of several the first by strcmp(). */
 	char name[NETNS_NAME_MAX];
 	uint32_t processes; /* in it, as the last complete pass found them */
@@ -84,9 +84,10 @@ int netns_fd(const struct netns_watch *watch);
  * netns_changed() - after netns_fd() has become readable: finds another process or name for what
  * has lost its own
  *
- * What has none is no longer in netns_places(): let go of it at once. One whose processes have all
- * been replaced since the last pass may be gone although it lives, where looking at all of them
- * would cost too much: the next pass has it.
+ * What has none is no longer in netns_places(): let go of it at once. Where many have lost theirs
+ * one after the other they are looked for together, some milliseconds later; until then such a one
+ * has neither pid nor name, and netns_enter() does not find it. On a machine with very many processes
+ * one whose processes have all been replaced since the last pass is gone until the next one.
  *
  * Return: whether namespaces have gone; also true where names have come or gone, so that a new pass
  * is worth its while.

@@ -7,27 +7,54 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/timerfd.h>
 
 #include "kernel/netns_private.h"
 #include "model/macro.h"
 
 /*
  * A second look over all processes takes as long as a pass. It is worth it for a namespace whose
- * processes have been replaced by others, and takes no more than this share of the time, however
- * fast they come and go.
+ * processes have been replaced by others, and takes no more than this share of the time, however fast
+ * they come and go: those that are lost meanwhile wait for it together. Where there are so many
+ * processes that this would be a delay, the next pass finds what was wrongly given up.
  */
 #define LOOK_SHARE 20
 #define LOOK_PROCESSES_MAX 8192
 
+void netns_arm_timer(struct netns_watch *watch, int64_t after_ns, bool names)
+{
+	int64_t at = netns_now() + after_ns;
+	const struct itimerspec when = {
+		.it_value = { .tv_sec = at / NSEC_PER_SEC, .tv_nsec = at % NSEC_PER_SEC },
+	};
+
+	watch->timer_names |= names;
+	if (watch->timer_ns && watch->timer_ns <= at)
+		return;
+	if (timerfd_settime(watch->timer, TFD_TIMER_ABSTIME, &when, NULL) == 0)
+		watch->timer_ns = at;
+}
+
+static bool take_timer(struct netns_watch *watch)
+{
+	bool names = watch->timer_names;
+	uint64_t expirations;
+
+	if (read(watch->timer, &expirations, sizeof(expirations)) < 0)
+		return false;
+	watch->timer_ns = 0;
+	watch->timer_names = false;
+	return names;
+}
+
 static bool take_event(struct netns_watch *watch, uint64_t tag)
 {
 	struct netns_entry *entry;
-	uint64_t expirations;
 
 	if (tag == NETNS_TAG_INOTIFY)
 		return netns_read_names(watch);
 	if (tag == NETNS_TAG_TIMER)
-		return read(watch->timer, &expirations, sizeof(expirations)) > 0;
+		return take_timer(watch);
 	entry = netns_list_find(&watch->list, (uint32_t)tag);
 	if (entry && entry->pidfd >= 0 && (uint32_t)entry->pidfd == tag >> 32) {
 		netns_detach(entry);
@@ -99,19 +126,25 @@ static void look_through(struct netns_watch *watch, int fd, bool names)
 	closedir(folder);
 }
 
-static void look_twice(struct netns_watch *watch)
+/* Return: whether what is still lost is gone; otherwise it is not yet known. */
+static bool look_twice(struct netns_watch *watch)
 {
 	const int flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
 	int64_t start = netns_now();
+	int64_t wait_ns = watch->look_end_ns + watch->look_cost_ns * LOOK_SHARE - start;
 
-	if (watch->process_count > LOOK_PROCESSES_MAX ||
-	    start - watch->look_end_ns < watch->look_cost_ns * LOOK_SHARE)
-		return;
+	if (watch->process_count > LOOK_PROCESSES_MAX)
+		return true;
+	if (wait_ns > 0) {
+		netns_arm_timer(watch, wait_ns, false);
+		return !watch->timer_ns;
+	}
 	look_through(watch, openat(watch->proc, ".", flags), false);
 	look_through(watch, open(watch->folder, flags), true);
 	find_again(watch);
 	watch->look_end_ns = netns_now();
 	watch->look_cost_ns = watch->look_end_ns - start;
+	return true;
 }
 
 bool netns_changed(struct netns_watch *watch)
@@ -130,13 +163,12 @@ bool netns_changed(struct netns_watch *watch)
 		if (n < (int)ARRAY_SIZE(events))
 			break;
 	}
-	if (find_again(watch))
-		look_twice(watch);
-	for (uint32_t i = watch->list.count; i-- > 0;)
-		if (watch->list.entry[i].lost) {
-			netns_list_remove(&watch->list, i);
-			changed = true;
-		}
+	if (find_again(watch) && look_twice(watch))
+		for (uint32_t i = watch->list.count; i-- > 0;)
+			if (watch->list.entry[i].lost) {
+				netns_list_remove(&watch->list, i);
+				changed = true;
+			}
 	netns_publish(watch);
 	return changed;
 }

@@ -12,7 +12,6 @@
 #include <string.h>
 #include <sys/inotify.h>
 #include <sys/stat.h>
-#include <sys/timerfd.h>
 #include <sys/vfs.h>
 #include <time.h>
 
@@ -28,10 +27,6 @@
 
 /* A plain file that is older is left over. */
 #define YOUNG_NS (10 * NSEC_PER_SEC)
-
-/* How long there is nothing new to see in a file, at least and at most. */
-#define AGAIN_MIN_NS (20 * NSEC_PER_MSEC)
-#define AGAIN_MAX_NS (5 * NSEC_PER_SEC)
 
 static int64_t age_of(const struct timespec *when)
 {
@@ -173,14 +168,4 @@ bool netns_read_names(struct netns_watch *watch)
 	}
 	watch->names_again |= changed;
 	return changed;
-}
-
-void netns_arm_timer(struct netns_watch *watch, int64_t after_ns)
-{
-	int64_t ns = MIN(MAX(after_ns, AGAIN_MIN_NS), AGAIN_MAX_NS);
-	const struct itimerspec when = {
-		.it_value = { .tv_sec = ns / NSEC_PER_SEC, .tv_nsec = ns % NSEC_PER_SEC },
-	};
-
-	timerfd_settime(watch->timer, 0, &when, NULL);
 }

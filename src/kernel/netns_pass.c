@@ -20,6 +20,10 @@
  */
 #define CUT_MAX 1024
 
+/* A plain file is looked at again after as long as it is old, at least and at most after that. */
+#define AGAIN_MIN_NS (20 * NSEC_PER_MSEC)
+#define AGAIN_MAX_NS (5 * NSEC_PER_SEC)
+
 /* Names that change all the time are not read anew all the time. */
 #define NAMES_ROUNDS_MAX 3
 
@@ -209,7 +213,8 @@ static int finish(struct netns_watch *watch)
 	watch->unreadable = watch->next_unreadable;
 	watch->process_count = watch->next_process_count;
 	if (watch->next_young_ns != INT64_MAX)
-		netns_arm_timer(watch, watch->next_young_ns);
+		netns_arm_timer(watch, MIN(MAX(watch->next_young_ns, AGAIN_MIN_NS), AGAIN_MAX_NS),
+				true);
 	netns_publish(watch);
 	return 1;
 }

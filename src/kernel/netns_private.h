@@ -22,7 +22,7 @@ struct netns_entry {
 	int pidfd; /* of pid[0]; -1: none */
 	int32_t keep; /* by which it was watched before, so that it stays so; 0: none */
 	bool kept; /* that one is still there */
-	bool lost; /* has neither process nor name: being looked for */
+	bool lost; /* has neither process nor name: they are looked for, if not at once */
 };
 
 /* Ascending by inode. */
@@ -68,7 +68,9 @@ struct netns_watch {
 	uint8_t names_rounds; /* how often that was so */
 
 	int epoll;
-	int timer; /* a plain file may have become a name */
+	int timer;
+	int64_t timer_ns; /* when it goes off; 0: it does not */
+	bool timer_names; /* a plain file may have become a name */
 	int inotify; /* -1: none, passes alone */
 	int folder_wd, parent_wd; /* -1: none */
 	char *folder; /* of the names */
@@ -149,5 +151,8 @@ bool netns_name_leads_to(const struct netns_watch *watch, const char *name, uint
 /* Takes the events of inotify. Return: whether names may have come or gone. */
 bool netns_read_names(struct netns_watch *watch);
 
-/* Some time later netns_fd() is readable. */
-void netns_arm_timer(struct netns_watch *watch, int64_t after_ns);
+/*
+ * That time later netns_fd() is readable, or earlier. @names: and netns_changed() says that a pass is
+ * worth its while.
+ */
+void netns_arm_timer(struct netns_watch *watch, int64_t after_ns, bool names);

@@ -94,8 +94,9 @@ static bool ended(int ms)
 
 static void change_until_gone(struct netns_watch *watch, uint32_t inode)
 {
-	ck_assert(netns_scene_wait(watch, 1000));
-	netns_changed(watch);
+	for (int i = 0; i < 50 && netns_scene_has(watch, inode); i++)
+		if (netns_scene_wait(watch, 10))
+			netns_changed(watch);
 	ck_assert(!netns_scene_has(watch, inode));
 }
 
