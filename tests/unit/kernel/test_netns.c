@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <linux/capability.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 
 #include "../harness.h"
@@ -354,6 +355,37 @@ START_TEST(without_the_capability)
 }
 END_TEST
 
+/* A user of its own with two capabilities, as the service has them, is enough. */
+START_TEST(as_a_service)
+{
+	const uint32_t both = 1U << CAP_SYS_ADMIN | 1U << CAP_SYS_PTRACE;
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[2] = { { .effective = both, .permitted = both } };
+	struct netns_child living = netns_scene_start(0, NULL);
+	struct netns_child named = netns_scene_start(0, NULL);
+
+	netns_scene_name("service", named.pid);
+	netns_scene_stop(&named);
+	ck_assert_int_eq(prctl(PR_SET_KEEPCAPS, 1), 0);
+	ck_assert_int_eq(setresuid(65534, 65534, 65534), 0);
+	ck_assert_int_eq((int)syscall(SYS_capset, &header, data), 0);
+	watch = netns_watch_free(watch);
+	watch = netns_scene_watch(NETNS_SCENE_MAX);
+	netns_scene_pass(watch);
+	ck_assert_int_eq(netns_scene_find(watch, living.inode).pid, living.pid);
+	ck_assert_int_eq(netns_enter(watch, living.inode), 0);
+	ck_assert_uint_eq(netns_scene_inode(getpid()), living.inode);
+	netns_leave(watch);
+	ck_assert_str_eq(netns_scene_find(watch, named.inode).name, "service");
+	ck_assert_int_eq(netns_enter(watch, named.inode), 0);
+	ck_assert_uint_eq(netns_scene_inode(getpid()), named.inode);
+	netns_leave(watch);
+	/* Its end is told to it as well. */
+	close(living.talk);
+	ck_assert(gone(living.inode));
+}
+END_TEST
+
 /* Without CAP_SYS_PTRACE the processes of others show nothing, which is counted. */
 START_TEST(of_others)
 {
@@ -533,6 +565,7 @@ Suite *suite(void)
 	tcase_add_test(c, there_and_back);
 	tcase_add_test(c, process_elsewhere);
 	tcase_add_test(c, without_the_capability);
+	tcase_add_test(c, as_a_service);
 	tcase_add_test(c, of_others);
 	tcase_add_test(c, limit);
 	tcase_add_test(c, coming_and_going);
