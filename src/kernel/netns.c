@@ -214,7 +214,9 @@ int netns_enter(struct netns_watch *watch, uint32_t inode)
 		return r;
 	/* What is no namespace is not opened, either. */
 	folder = open(watch->folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (folder < 0 || !netns_name_leads_to(watch, entry->name, inode))
+	if (folder < 0)
+		return -errno;
+	if (!netns_name_leads_to(watch, entry->name, inode))
 		return -ENOENT;
 	return enter_by(folder, entry->name, inode);
 }

@@ -54,8 +54,8 @@ uint32_t netns_own(const struct netns_watch *watch);
  * @now_ns: CLOCK_MONOTONIC; kept as the start of a pass that begins here
  *
  * Return: 1 when a pass has become complete: netns_places() is the new result; 0 where there is
- * more to do; -ENOMEM, or -errno where /proc cannot be read at all: the next call begins a new
- * pass.
+ * more to do; -ENOMEM; -EMFILE, -ENFILE; -errno where /proc cannot be read at all: the result before
+ * stays in force, and the next call begins a new pass.
  */
 int netns_step(struct netns_watch *watch, int64_t budget_ns, int64_t now_ns);
 

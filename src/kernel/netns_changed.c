@@ -4,6 +4,7 @@
  * first and then among all. A namespace that has none is no longer in the list, so that nothing of
  * ours keeps it alive.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -18,8 +19,11 @@
  * they come and go: those that are lost meanwhile wait for it together. Where there are so many
  * processes that this would be a delay, the next pass finds what was wrongly given up.
  */
-#define LOOK_SHARE 20
+#define LOOK_SHARE 50
 #define LOOK_PROCESSES_MAX 8192
+
+/* After one that was not possible, for want of a descriptor. */
+#define LOOK_AGAIN_NS (500 * NSEC_PER_MSEC)
 
 void netns_arm_timer(struct netns_watch *watch, int64_t after_ns, bool names)
 {
@@ -105,15 +109,17 @@ static void look_at_name(struct netns_watch *watch, int folder, const char *name
 		entry->name = strdup(name);
 }
 
-/* All processes or all names of that folder, which is closed. */
-static void look_through(struct netns_watch *watch, int fd, bool names)
+/* All processes or all names of that folder, which is closed. Return: whether that was possible. */
+static bool look_through(struct netns_watch *watch, int fd, bool names)
 {
 	DIR *folder = fd < 0 ? NULL : fdopendir(fd);
 	struct dirent *entry;
 
+	if (!folder && fd < 0)
+		return names && !netns_is_shortage(errno);
 	if (!folder) {
-		closep(&fd);
-		return;
+		close(fd);
+		return false;
 	}
 	while ((entry = readdir(folder))) {
 		int32_t pid = names ? 0 : netns_parse_pid(entry->d_name);
@@ -124,6 +130,7 @@ static void look_through(struct netns_watch *watch, int fd, bool names)
 			look_at_name(watch, dirfd(folder), entry->d_name);
 	}
 	closedir(folder);
+	return true;
 }
 
 /* Return: whether what is still lost is gone; otherwise it is not yet known. */
@@ -131,6 +138,7 @@ static bool look_twice(struct netns_watch *watch)
 {
 	const int flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
 	int64_t start = netns_now();
+	bool complete;
 	int64_t wait_ns = watch->look_end_ns + watch->look_cost_ns * LOOK_SHARE - start;
 
 	if (watch->process_count > LOOK_PROCESSES_MAX)
@@ -139,12 +147,14 @@ static bool look_twice(struct netns_watch *watch)
 		netns_arm_timer(watch, wait_ns, false);
 		return !watch->timer_ns;
 	}
-	look_through(watch, openat(watch->proc, ".", flags), false);
-	look_through(watch, open(watch->folder, flags), true);
+	complete = look_through(watch, openat(watch->proc, ".", flags), false) &&
+		   look_through(watch, open(watch->folder, flags), true);
 	find_again(watch);
 	watch->look_end_ns = netns_now();
 	watch->look_cost_ns = watch->look_end_ns - start;
-	return true;
+	if (!complete)
+		netns_arm_timer(watch, LOOK_AGAIN_NS, false);
+	return complete;
 }
 
 bool netns_changed(struct netns_watch *watch)

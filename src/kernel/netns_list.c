@@ -8,6 +8,11 @@
 #include "kernel/netns_private.h"
 #include "model/macro.h"
 
+bool netns_is_shortage(int error)
+{
+	return error == EMFILE || error == ENFILE || error == ENOMEM;
+}
+
 /* Where @inode is or would be. */
 static uint32_t find_index(const struct netns_list *list, uint32_t inode)
 {

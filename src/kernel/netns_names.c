@@ -46,7 +46,9 @@ enum netns_file netns_look_at_name(int folder, const char *name, uint32_t *ret_i
 	struct stat st;
 	uint32_t inode;
 
-	if (path < 0 || fstatfs(path, &fs) < 0 || fstat(path, &st) < 0)
+	if (path < 0)
+		return netns_is_shortage(errno) ? NETNS_FILE_UNKNOWN : NETNS_FILE_NONE;
+	if (fstatfs(path, &fs) < 0 || fstat(path, &st) < 0)
 		return NETNS_FILE_NONE;
 	if (fs.f_type != NSFS_MAGIC) {
 		int64_t age = age_of(&st.st_ctim);
@@ -57,6 +59,8 @@ enum netns_file netns_look_at_name(int folder, const char *name, uint32_t *ret_i
 		return NETNS_FILE_PLAIN;
 	}
 	fd = openat(folder, name, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	if (fd < 0 && netns_is_shortage(errno))
+		return NETNS_FILE_UNKNOWN;
 	inode = fd < 0 ? 0 : netns_of_file(fd);
 	if (!inode)
 		return NETNS_FILE_NONE;
@@ -70,8 +74,18 @@ bool netns_name_leads_to(const struct netns_watch *watch, const char *name, uint
 	uint32_t there = 0;
 	int64_t age;
 
-	return folder >= 0 && netns_look_at_name(folder, name, &there, &age) == NETNS_FILE_NAME &&
-	       there == inode;
+	if (folder < 0)
+		return netns_is_shortage(errno);
+	switch (netns_look_at_name(folder, name, &there, &age)) {
+	case NETNS_FILE_NAME:
+		return there == inode;
+	case NETNS_FILE_UNKNOWN:
+		return true;
+	case NETNS_FILE_NONE:
+	case NETNS_FILE_PLAIN:
+		break;
+	}
+	return false;
 }
 
 static int add_watch(struct netns_watch *watch, const char *path, uint32_t events, int old)

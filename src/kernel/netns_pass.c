@@ -118,6 +118,8 @@ static int add_name(struct netns_watch *watch, const char *name)
 		return 0;
 	case NETNS_FILE_NONE:
 		return 0;
+	case NETNS_FILE_UNKNOWN:
+		return -EMFILE;
 	case NETNS_FILE_NAME:
 		break;
 	}
@@ -149,6 +151,10 @@ static int begin_names(struct netns_watch *watch)
 		watch->names = NULL;
 	}
 	fd = open(watch->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0 && netns_is_shortage(errno))
+		return -errno;
+	/* It need not be there. */
+	watch->next_unreadable += fd < 0 && errno != ENOENT && errno != ENOTDIR;
 	if (fd < 0)
 		return 0;
 	watch->names = fdopendir(fd);
@@ -246,6 +252,9 @@ static int step(struct netns_watch *watch)
 static int fail(struct netns_watch *watch, int r)
 {
 	netns_list_clear(&watch->next);
+	if (watch->names)
+		closedir(watch->names);
+	watch->names = NULL;
 	watch->phase = NETNS_IDLE;
 	return r;
 }

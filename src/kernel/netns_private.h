@@ -38,6 +38,7 @@ enum netns_file {
 	NETNS_FILE_NONE = 0, /* no namespace: left over, or of another kind */
 	NETNS_FILE_PLAIN, /* plain: one that is being made is, too */
 	NETNS_FILE_NAME,
+	NETNS_FILE_UNKNOWN, /* there was no descriptor to look at it with */
 };
 
 struct netns_watch {
@@ -86,6 +87,9 @@ struct netns_watch {
 #define NETNS_TAG_TIMER (1ULL << 63 | 2)
 
 int64_t netns_now(void);
+
+/* An error that says nothing about what was looked at. */
+bool netns_is_shortage(int error);
 
 /* netns_list.c */
 
@@ -145,7 +149,7 @@ void netns_watch_names(struct netns_watch *watch);
 enum netns_file netns_look_at_name(int folder, const char *name, uint32_t *ret_inode,
 				   int64_t *ret_age_ns);
 
-/* Whether it still leads to @inode. */
+/* Whether it still leads to @inode, as far as that can be known. */
 bool netns_name_leads_to(const struct netns_watch *watch, const char *name, uint32_t inode);
 
 /* Takes the events of inotify. Return: whether names may have come or gone. */

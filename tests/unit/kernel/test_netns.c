@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <linux/capability.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 
 #include "../harness.h"
@@ -512,6 +515,86 @@ START_TEST(name_being_made)
 }
 END_TEST
 
+static void no_pidfd(void)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_pidfd_open, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	const struct sock_fprog program = { .len = ARRAY_SIZE(code), .filter = code };
+
+	ck_assert_int_eq(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+	ck_assert_int_eq(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program), 0);
+}
+
+/* Where no process can be watched, what ends is found by the next pass. */
+START_TEST(passes_alone)
+{
+	struct netns_child child = netns_scene_start(0, NULL);
+
+	no_pidfd();
+	netns_scene_pass(watch);
+	ck_assert_int_eq(netns_scene_find(watch, child.inode).pid, child.pid);
+	netns_scene_stop(&child);
+	ck_assert(!netns_scene_wait(watch, 50));
+	ck_assert(!netns_changed(watch));
+	ck_assert(netns_scene_has(watch, child.inode));
+	ck_assert_int_lt(netns_enter(watch, child.inode), 0);
+	netns_scene_pass(watch);
+	ck_assert(!netns_scene_has(watch, child.inode));
+}
+END_TEST
+
+static int complete_pass(void)
+{
+	int r;
+
+	do
+		r = netns_step(watch, NSEC_PER_SEC, 9);
+	while (r == 0);
+	return r;
+}
+
+/* The table of descriptors is full: what was known stays so, and nothing is said to be gone. */
+START_TEST(no_descriptor_left)
+{
+	struct netns_child living = netns_scene_start(0, NULL);
+	struct netns_child named = netns_scene_start(0, NULL);
+	struct rlimit full, before;
+	int next;
+
+	netns_scene_name("here", named.pid);
+	netns_scene_name("there", living.pid);
+	netns_scene_stop(&named);
+	netns_scene_pass(watch);
+	next = dup(STDERR_FILENO);
+	ck_assert_int_ge(next, 0);
+	close(next);
+	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &before), 0);
+	full = (struct rlimit){ .rlim_cur = next, .rlim_max = before.rlim_max };
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &full), 0);
+
+	ck_assert_int_eq(complete_pass(), -EMFILE);
+	ck_assert_int_eq(netns_result_ns(watch), 1);
+	ck_assert_int_eq(netns_enter(watch, named.inode), -EMFILE);
+	netns_scene_stop(&living);
+	/* An event for the folder, so that the names are looked at, or would be. */
+	netns_scene_unname("there");
+	ck_assert(netns_scene_wait(watch, 1000));
+	netns_changed(watch);
+	ck_assert(netns_scene_has(watch, named.inode));
+
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &before), 0);
+	ck_assert(gone(living.inode));
+	ck_assert_int_eq(netns_enter(watch, named.inode), 0);
+	netns_leave(watch);
+	netns_scene_pass(watch);
+	ck_assert_str_eq(netns_scene_find(watch, named.inode).name, "here");
+}
+END_TEST
+
 /* More events than inotify keeps: that a name has gone is seen nevertheless. */
 START_TEST(too_many_events)
 {
@@ -571,6 +654,8 @@ Suite *suite(void)
 	tcase_add_test(c, coming_and_going);
 	tcase_add_test(c, folder_comes_later);
 	tcase_add_test(c, name_being_made);
+	tcase_add_test(c, passes_alone);
+	tcase_add_test(c, no_descriptor_left);
 	tcase_add_test(c, too_many_events);
 	tcase_add_test(c, what_is_not_there);
 	suite_add_tcase(s, c);
