@@ -59,18 +59,45 @@ static struct announced *find(struct announce *announce, uint64_t id)
 	return NULL;
 }
 
+/* The memory of a finding that asks for a person; NULL where it does not, or where there is no room. */
+static struct announced *remember(struct announce *announce, const struct finding *finding)
+{
+	struct announced *known;
+
+	if (finding->severity < SEVERITY_WARNING || finding->severity >= SEVERITY_MAX)
+		return NULL;
+	known = find(announce, finding->id);
+	if (known)
+		return known;
+	if (announce->count >= ANNOUNCED_MAX)
+		return NULL;
+	known = &announce->findings[announce->count++];
+	*known = (struct announced){ .id = finding->id, .rule = finding->rule };
+	return known;
+}
+
+void announce_restored(struct announce *announce, const struct snapshot *snapshot)
+{
+	for (uint32_t i = 0; i < snapshot->finding_count; i++) {
+		const struct finding *finding = &snapshot->findings[i];
+		struct announced *known = remember(announce, finding);
+
+		if (!known)
+			continue;
+		known->severity = finding->severity;
+		snprintf(known->summary, sizeof(known->summary), "%s",
+			 snapshot_text(snapshot, finding->summary));
+	}
+}
+
 static void announce_finding(struct announce *announce, const struct snapshot *snapshot,
 			     const struct finding *finding, struct log *log)
 {
-	struct announced *known = find(announce, finding->id);
+	struct announced *known = remember(announce, finding);
 	const char *summary = snapshot_text(snapshot, finding->summary);
 
-	if (!known) {
-		if (announce->count >= ANNOUNCED_MAX)
-			return;
-		known = &announce->findings[announce->count++];
-		*known = (struct announced){ .id = finding->id };
-	}
+	if (!known)
+		return;
 	known->seen = true;
 	/* Numbers in the sentence move all the time; its severity is what counts. */
 	if (known->severity == finding->severity)
@@ -82,14 +109,15 @@ static void announce_finding(struct announce *announce, const struct snapshot *s
 		  tcpdiag_rule_id((enum tcpdiag_rule)finding->rule));
 }
 
-static void forget_cleared(struct announce *announce, struct log *log)
+/* What nothing was judged by is not cleared. @blind: finding_bit() of these. */
+static void forget_cleared(struct announce *announce, uint32_t blind, struct log *log)
 {
 	size_t kept = 0;
 
 	for (size_t i = 0; i < announce->count; i++) {
 		struct announced *known = &announce->findings[i];
 
-		if (known->seen)
+		if (known->seen || blind & finding_bit((enum tcpdiag_rule)known->rule))
 			announce->findings[kept++] = *known;
 		else
 			log_print(log, LOG_NOTICE, "cleared: %s", known->summary);
@@ -103,8 +131,6 @@ void announce_snapshot(struct announce *announce, const struct snapshot *snapsho
 	for (size_t i = 0; i < announce->count; i++)
 		announce->findings[i].seen = false;
 	for (uint32_t i = 0; i < snapshot->finding_count; i++)
-		if (snapshot->findings[i].severity >= SEVERITY_WARNING &&
-		    snapshot->findings[i].severity < SEVERITY_MAX)
-			announce_finding(announce, snapshot, &snapshot->findings[i], log);
-	forget_cleared(announce, log);
+		announce_finding(announce, snapshot, &snapshot->findings[i], log);
+	forget_cleared(announce, snapshot->header->findings_blind, log);
 }

@@ -12,6 +12,7 @@
 struct announced {
 	uint64_t id;
 	uint8_t severity;
+	uint8_t rule; /* enum tcpdiag_rule */
 	bool seen; /* in the snapshot that is being looked at */
 	char summary[256];
 };
@@ -26,6 +27,9 @@ struct announce {
 	struct announced findings[ANNOUNCED_MAX]; /* of severity warning and above */
 	size_t count;
 };
+
+/* The collector goes on with this snapshot: what stands in it has been said before. */
+void announce_restored(struct announce *announce, const struct snapshot *snapshot);
 
 /* Logs what is new in this snapshot. */
 void announce_snapshot(struct announce *announce, const struct snapshot *snapshot, struct log *log);

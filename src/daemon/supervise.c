@@ -327,14 +327,16 @@ static int open_listeners(struct daemon *d)
 static int start_collector(struct daemon *d)
 {
 	struct collector_settings settings;
-
+	struct snapshot before;
 	int r;
 
 	settings_collector(d->options, &settings);
 	r = collector_new(&settings, &d->collector);
 	if (r < 0)
 		return r;
-	store_restore(&d->store, d->collector, &d->log);
+	if (store_restore(&d->store, d->collector, &d->log) == 0 &&
+	    snapshot_open(d->store.data, d->store.size, &before) == 0)
+		announce_restored(&d->announce, &before);
 	store_watch(&d->store, collector_pool(d->collector));
 	return 0;
 }

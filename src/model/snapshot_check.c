@@ -127,6 +127,7 @@ static bool findings_are_sound(const struct snapshot *s, int64_t now_ns)
 
 	for (i = 0; i < s->finding_count; i++)
 		if (!small_numbers(&s->findings[i], finding_small, ARRAY_SIZE(finding_small)) ||
+		    s->findings[i].rule < TCPDIAG_RULE_FINDING_FIRST ||
 		    !is_past(s->findings[i].since_ns, now_ns) ||
 		    !is_row(s->findings[i].process, s->process_count))
 			return false;

@@ -8,8 +8,8 @@
 
 #include "rules/family.h"
 
-/* By then growth is known again: the longest history that a rule asks for. */
-#define TRENDS_KNOWN_NS (15 * 60 * NSEC_PER_SEC)
+/* By then growth is known again, as far back as any rule asks. */
+#define TRENDS_KNOWN_NS (TREND_SPAN_NS + TREND_STEP_NS)
 #define LASTING_KNOWN_NS (5 * 60 * NSEC_PER_SEC)
 
 /* Its process or listener may be gone by the first round, and nothing else says who it was. */

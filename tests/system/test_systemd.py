@@ -6,6 +6,7 @@ This file runs twice: first as every test does, to start itself again under test
 systemd is PID 1 and everything installed is thrown away; there with --inside, where the tests are.
 """
 import contextlib
+import datetime
 import http.client
 import json
 import os
@@ -373,6 +374,63 @@ class Installed(unittest.TestCase):
         self.assertEqual(said[-2], f"{SERVICE}: Deactivated successfully.")
         with self.assertRaises(ConnectionRefusedError):
             lib.request("/")
+
+    def stuck(self, scene):
+        """A connection in FIN-WAIT-2 that somebody holds, with its finding."""
+        CONFIG.write_text("rules:\n  fin-wait-2-stuck:\n    info-age: 1s\n    warning-age: 2s\n    warning-count: 1\n")
+        self.start()
+        sock, _ = scene.pair()
+        scenes.wait_row(scenes.tuple_query(sock), bool, "the connection")
+        sock.shutdown(socket.SHUT_WR)
+        row = scenes.wait_row(scenes.tuple_query(sock), lambda r: r["findings"] and r["holders"], "a finding", 30)
+        return row, scenes.wait_finding("fin-wait-2-stuck", pid=os.getpid())
+
+    def goes_on(self, row, finding, restarts):
+        """What was known of the socket and the finding is known."""
+        lib.wait_for(answers, "an answer after the restart", 20)
+        now = lib.get(f"/sockets/{row['id']}")
+        self.assertEqual((now["state"], now["state_exact"]), (row["state"], row["state_exact"]))
+        self.assertAlmostEqual(now["state_seconds"] - now["snapshot"]["age_seconds"],
+                               time.time() - self.since(row), delta=3)
+        self.assertEqual([line.get("state", line["kind"]) for line in now["history"]],
+                         ["established", "fin-wait-2", "finding-raised", *["restart"] * restarts])
+        self.assertEqual(scenes.wait_finding("fin-wait-2-stuck", pid=os.getpid())["id"], finding["id"])
+        self.assertEqual(lib.get("/status")["history"]["restarts"], restarts)
+        said = [e["MESSAGE"] for e in journal() if e.get("_PID") == str(main_pid())]
+        self.assertTrue([m for m in said if m.startswith("going on with snapshot")], said)
+        self.assertFalse([m for m in said if "fin-wait-2-stuck" in m], "what was said before the restart is said again")
+
+    @staticmethod
+    def since(row):
+        return datetime.datetime.fromisoformat(row["state_since"].replace("Z", "+00:00")).timestamp()
+
+    def test_restart_keeps_the_history(self):
+        with scenes.Scene() as scene:
+            row, finding = self.stuck(scene)
+            kept = int(show("NFileDescriptorStore"))
+            self.assertGreaterEqual(kept, 1)
+            systemctl("restart", SERVICE)
+            self.goes_on(row, finding, 1)
+            # Killed, it is started again.
+            collector = main_pid()
+            os.kill(collector, signal.SIGKILL)
+            lib.wait_for(lambda: main_pid() not in (0, collector) and show("ActiveState") == "active", "it is back", 20)
+            self.goes_on(row, finding, 2)
+            # Nothing piles up there.
+            lib.wait_for(lambda: int(show("NFileDescriptorStore")) <= kept + 1, "the store is tidy")
+            # An end that is asked for is one.
+            systemctl("stop", SERVICE)
+            self.assertEqual(show("NFileDescriptorStore"), "0")
+            self.start()
+            self.assertEqual(lib.get("/status")["history"]["restarts"], 0)
+
+    def test_restart_behind_its_socket_keeps_the_history(self):
+        systemctl("start", "tcpdiagd.socket")
+        with scenes.Scene() as scene:
+            row, finding = self.stuck(scene)
+            systemctl("restart", SERVICE)
+            self.goes_on(row, finding, 1)
+            self.assertEqual(lib.get("/status", address=UNIX)["history"]["restarts"], 1)
 
     def test_without_sys_admin(self):
         DROP_INS.mkdir(parents=True)

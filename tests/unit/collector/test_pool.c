@@ -271,6 +271,72 @@ START_TEST(test_idle_is_given_back)
 }
 END_TEST
 
+struct watched {
+	bool there[64]; /* by number and generation */
+	int made, dropped;
+};
+
+static bool *watched_slot(struct watched *watched, const struct pool_buffer *buffer)
+{
+	ck_assert_int_ge(buffer->memfd, 0);
+	ck_assert_uint_lt(buffer->generation, 8);
+	return &watched->there[buffer->number * 8 + buffer->generation];
+}
+
+static void made(const struct pool_buffer *buffer, void *context)
+{
+	struct watched *watched = context;
+	bool *slot = watched_slot(watched, buffer);
+
+	ck_assert(!*slot);
+	*slot = true;
+	watched->made++;
+}
+
+static void dropped(const struct pool_buffer *buffer, void *context)
+{
+	struct watched *watched = context;
+	bool *slot = watched_slot(watched, buffer);
+
+	ck_assert(*slot);
+	*slot = false;
+	watched->dropped++;
+}
+
+START_TEST(test_watched)
+{
+	struct watched watched = {};
+	const struct pool_watch watch = { .made = made, .dropped = dropped, .context = &watched };
+	struct channel_lend lends[CHANNEL_BUFFERS];
+	struct pool_buffer *buffer;
+	int i;
+
+	publish(1, 0);
+	pool_watch(pool, &watch);
+	ck_assert_int_eq(watched.made, 1);
+	lends[0] = lend();
+	for (i = 1; i < (int)CHANNEL_BUFFERS; i++) {
+		publish((uint64_t)i + 1, 0);
+		lends[i] = lend();
+	}
+	ck_assert_int_eq(watched.made, CHANNEL_BUFFERS);
+	/* Private memory is nobody's. */
+	publish(10, 1);
+	ck_assert_int_eq(watched.made, CHANNEL_BUFFERS);
+	for (i = 0; i < (int)CHANNEL_BUFFERS; i++)
+		ck_assert_int_eq(pool_return(pool, &lends[i]), 0);
+	ck_assert_int_eq(pool_take(pool, 1, &buffer), 0);
+	ck_assert_int_eq(pool_grow(pool, buffer, 10 << 20), 0);
+	pool_publish(pool, buffer);
+	ck_assert_int_eq(watched.made, CHANNEL_BUFFERS + 1);
+	ck_assert_int_eq(watched.dropped, 1);
+	/* What is kept stays kept when the pool goes. */
+	pool_watch(pool, NULL);
+	pool = pool_free(pool);
+	ck_assert_int_eq(watched.dropped, 1);
+}
+END_TEST
+
 Suite *suite(void)
 {
 	Suite *s = suite_create("pool");
@@ -287,6 +353,7 @@ Suite *suite(void)
 	tcase_add_test(tc, test_drop);
 	tcase_add_test(tc, test_shrinks_after_a_peak);
 	tcase_add_test(tc, test_idle_is_given_back);
+	tcase_add_test(tc, test_watched);
 	suite_add_tcase(s, tc);
 	return s;
 }

@@ -125,6 +125,32 @@ START_TEST(test_changes_are_said)
 }
 END_TEST
 
+/* What stood before a restart is known, also while nothing can be judged yet. */
+START_TEST(test_restart)
+{
+	struct announce *a = calloc(1, sizeof(*a));
+	struct made *made = make(SOURCE_OK, "", (const uint8_t *)"\1\2\2");
+	struct made *blind = make(SOURCE_OK, "", (const uint8_t *)"\1\2");
+	int fds[2];
+	struct log log = test_log(fds);
+	char nothing[8];
+
+	ck_assert_ptr_nonnull(a);
+	announce_restored(a, &made->snapshot);
+	blind->w.header->findings_blind = finding_bit(TCPDIAG_RULE_FINDING_FIRST);
+	announce_snapshot(a, &blind->snapshot, &log);
+	ck_assert_int_lt((int)read(fds[0], nothing, sizeof(nothing)), 0);
+	expect(a, &log, fds[0], SOURCE_OK, "", "\1\2\2", "");
+	expect(a, &log, fds[0], SOURCE_OK, "", "\1\3",
+	       "<2>t: critical: finding 1 (rst-on-close)\n<5>t: cleared: finding 2\n");
+	unmake(made);
+	unmake(blind);
+	free(a);
+	close(fds[0]);
+	close(fds[1]);
+}
+END_TEST
+
 START_TEST(test_status_line)
 {
 	struct made *made = make(SOURCE_OK, "", (const uint8_t *)"\1\2\3");
@@ -183,6 +209,7 @@ Suite *suite(void)
 	TCase *t = tcase_create("announce");
 
 	tcase_add_test(t, test_changes_are_said);
+	tcase_add_test(t, test_restart);
 	tcase_add_test(t, test_status_line);
 	tcase_add_test(t, test_settings_hold_the_options);
 	suite_add_tcase(s, t);
