@@ -12,9 +12,15 @@
 #include <sys/capability.h>
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "daemon/privileges.h"
+
+#define SPARE_DESCRIPTORS 256U
+
+/* The collector's: a netlink socket, a process and its counters in each network namespace. */
+#define NAMESPACE_DESCRIPTORS (5U * 4096)
 
 static const struct privilege {
 	cap_value_t capability;
@@ -137,6 +143,17 @@ int privileges_drop(struct log *log)
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return -errno;
 	return 0;
+}
+
+void privileges_raise_descriptors(uint32_t connections)
+{
+	const rlim_t wanted = (rlim_t)connections + NAMESPACE_DESCRIPTORS + SPARE_DESCRIPTORS;
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= wanted)
+		return;
+	limit.rlim_cur = MIN(wanted, limit.rlim_max);
+	(void)setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 static void set_kill(cap_flag_value_t value)

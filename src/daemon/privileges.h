@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "daemon/log.h"
@@ -17,6 +18,14 @@
  * Return: 0 or -errno where something could not be given up.
  */
 int privileges_drop(struct log *log);
+
+/**
+ * privileges_raise_descriptors() - lifts the soft limit of descriptors, as far as the hard one allows
+ * @connections: of the web process, which inherits it
+ *
+ * The usual soft limit of 1,024 is a relic of select(), which nothing here calls.
+ */
+void privileges_raise_descriptors(uint32_t connections);
 
 /**
  * privileges_kill() - ends the web process, which may be another user's by then

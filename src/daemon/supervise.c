@@ -8,7 +8,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <systemd/sd-daemon.h>
 #include <systemd/sd-event.h>
 #include <time.h>
@@ -31,7 +30,6 @@
 #define PING_SILENCE (15 * NSEC_PER_SEC)
 #define FIRST_REPORT_LINES 40
 #define FIRST_REPORT_WAIT (3 * NSEC_PER_SEC) /* for a walk over the owners */
-#define SPARE_DESCRIPTORS 256U
 #define INHERITED_MAX (LISTENERS_MAX + 1) /* one too many is a fault */
 
 struct daemon {
@@ -258,18 +256,6 @@ static int watch_signals(struct daemon *d)
 
 /* ---- start ---- */
 
-/* Connections of the web process are descriptors; the usual soft limit is a relic of select(). */
-static void raise_descriptor_limit(const struct options *options)
-{
-	rlim_t wanted = (rlim_t)options->max_connections + SPARE_DESCRIPTORS;
-	struct rlimit limit;
-
-	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= wanted)
-		return;
-	limit.rlim_cur = MIN(wanted, limit.rlim_max);
-	(void)setrlimit(RLIMIT_NOFILE, &limit);
-}
-
 /* What systemd has passed: sockets, and what it has kept of the collector before. */
 static int take_inherited(struct daemon *d, int sockets[static INHERITED_MAX], size_t *ret_count)
 {
@@ -373,7 +359,7 @@ static int start(struct daemon *d, const char **ret_step)
 	if (r < 0)
 		return r;
 	*ret_step = "listening";
-	raise_descriptor_limit(d->options);
+	privileges_raise_descriptors((uint32_t)d->options->max_connections);
 	r = open_listeners(d);
 	if (r < 0)
 		return r;

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <sys/resource.h>
+
+#include "../harness.h"
+#include "daemon/privileges.h"
+#include "model/macro.h"
+
+/* Each test of Check is a process of its own, and so are its limits. */
+static const struct {
+	rlim_t soft, hard;
+	uint32_t connections;
+	rlim_t least, most; /* of the soft limit that comes of it */
+} limits[] = {
+	{ 64, 128, 512, 128, 128 },
+	{ 64, 4096, 512, 4096, 4096 },
+	{ 1024, 19000, 0, 19000, 19000 },
+	{ 19000, 19000, 0, 19000, 19000 },
+};
+
+START_TEST(descriptors)
+{
+	struct rlimit limit;
+
+	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	limit = (struct rlimit){ MIN(limits[_i].soft, limit.rlim_max),
+				 MIN(limits[_i].hard, limit.rlim_max) };
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	privileges_raise_descriptors(limits[_i].connections);
+	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	ck_assert_uint_ge(limit.rlim_cur, MIN(limits[_i].least, limit.rlim_max));
+	ck_assert_uint_le(limit.rlim_cur, limits[_i].most);
+	ck_assert_uint_le(limit.rlim_max, limits[_i].hard);
+}
+END_TEST
+
+Suite *suite(void)
+{
+	Suite *s = suite_create("privileges");
+	TCase *c = tcase_create("limits");
+
+	tcase_add_loop_test(c, descriptors, 0, ARRAY_SIZE(limits));
+	suite_add_tcase(s, c);
+	return s;
+}
