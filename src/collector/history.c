@@ -416,32 +416,38 @@ static void restore_entries(struct history *history, const struct snapshot *snap
 	history->header.names_next = from->names_next;
 }
 
+/* Rows of the ended by time, so that the newest stay where there are fewer places now. */
+struct ended_order {
+	int64_t gone_ns;
+	uint32_t row;
+};
+
 static int compare_ended(const void *a, const void *b)
 {
-	const struct ended *x = *(const struct ended *const *)a;
-	const struct ended *y = *(const struct ended *const *)b;
+	const struct ended_order *x = a, *y = b;
 
 	return (x->gone_ns > y->gone_ns) - (x->gone_ns < y->gone_ns);
 }
 
 static void restore_ended(struct history *history, const struct snapshot *snapshot)
 {
-	_cleanup_free_ const struct ended **rows = calloc(MAX(snapshot->ended_count, 1U),
-							  sizeof(const struct ended *));
+	struct ended_order *order = calloc(MAX(snapshot->ended_count, 1U), sizeof(*order));
 	uint32_t count = 0, i;
 
 	/* Without memory they are lost, and nothing else. */
-	for (i = 0; rows && i < snapshot->ended_count; i++)
+	for (i = 0; order && i < snapshot->ended_count; i++)
 		if (snapshot->ended[i].gone_ns)
-			rows[count++] = &snapshot->ended[i];
+			order[count++] = (struct ended_order){ snapshot->ended[i].gone_ns, i };
 	if (count)
-		qsort(rows, count, sizeof(const struct ended *), compare_ended);
+		qsort(order, count, sizeof(*order), compare_ended);
 	for (i = 0; i < count; i++) {
-		enum ended_class class = class_of(&rows[i]->record);
+		const struct ended *row = &snapshot->ended[order[i].row];
+		enum ended_class class = class_of(&row->record);
 
 		if (history->parts[class].count)
-			put_ended(history, class, &rows[i]->record, rows[i]->gone_ns);
+			put_ended(history, class, &row->record, row->gone_ns);
 	}
+	free(order);
 }
 
 void history_restore(struct history *history, const struct snapshot *snapshot, int64_t now_ns)

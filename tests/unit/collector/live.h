@@ -95,7 +95,7 @@ static inline void connection(int listening, int ends[2])
 
 static inline uint16_t port_of(int fd)
 {
-	struct sockaddr_in address;
+	struct sockaddr_in address = {};
 	socklen_t length = sizeof(address);
 
 	ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&address, &length), 0);

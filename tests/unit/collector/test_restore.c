@@ -61,7 +61,7 @@ static uint8_t newest_kind(const struct snapshot *s, const struct record *record
 
 START_TEST(test_goes_on)
 {
-	int listening = listener(PORT, 5), held[2], closed[2];
+	int listening = listener(PORT, 5), held[2] = { -1, -1 }, closed[2] = { -1, -1 };
 	uint16_t first, second;
 	const struct record *record;
 	const struct process *owner;
@@ -121,7 +121,7 @@ END_TEST
 /* What ended, and what was born, while nobody looked. */
 START_TEST(test_meanwhile)
 {
-	int listening = listener(PORT, 5), gone[2], born[2];
+	int listening = listener(PORT, 5), gone[2] = { -1, -1 }, born[2] = { -1, -1 };
 	const struct record *record;
 	struct snapshot s;
 	const struct ended *ended;
@@ -162,7 +162,7 @@ END_TEST
 /* The fast lane no longer shows it, the collector ends, the next one's sweep finds it in TIME-WAIT. */
 START_TEST(test_back_as_a_minisocket)
 {
-	int listening = listener(PORT, 5), ends[2];
+	int listening = listener(PORT, 5), ends[2] = { -1, -1 };
 	const struct record *record;
 	struct snapshot s;
 	const char *why;
@@ -198,7 +198,7 @@ END_TEST
 /* Switched off meanwhile, nothing is known of holders. */
 START_TEST(test_without_processes)
 {
-	int listening = listener(PORT, 5), ends[2];
+	int listening = listener(PORT, 5), ends[2] = { -1, -1 };
 	struct snapshot s;
 	const char *why;
 
