@@ -10,8 +10,10 @@ import contextlib
 import datetime
 import fcntl
 import os
+import random
 import socket
 import struct
+import subprocess
 import sys
 import threading
 import time
@@ -354,6 +356,45 @@ step()
 
     def test_stopped_without_bpf(self):
         self.restarted(lambda daemon: daemon.stop(), "--no-collector.bpf")
+
+    def test_killed_at_any_moment(self):
+        """In the midst of a poll, of a start, of a publication: there is always a whole one to go on with."""
+        draw = random.Random(11)
+        with Manager() as manager, scenes.Scene() as scene:
+            # Enough of them for a poll to take its time.
+            listener = scene.listener(backlog=128)
+            for _ in range(1500):
+                scene.connect(listener)
+                scene.enter_context(listener.accept()[0])
+            client, _ = scene.pair()
+            with manager.daemon() as daemon:
+                ident = socket_of(client)
+                client.shutdown(socket.SHUT_WR)
+                scenes.wait_row(scenes.tuple_query(client), lambda row: row["state"] == "fin-wait-2", "half closed")
+                lines = history(ident)
+                kill(daemon)
+            for _ in range(12):
+                daemon = manager.daemon("--interval=100ms", "--sweep-interval=100ms")
+                daemon.wait = False
+                with daemon:
+                    time.sleep(draw.uniform(0.02, 0.5))
+                    kill(daemon)
+            with manager.daemon() as daemon:
+                self.assertIn("going on with snapshot", daemon.output())
+                kept = [line for line in history(ident) if line["kind"] != "restart"]
+                self.assertEqual(brief(kept), ["established", "fin-wait-2"])
+                for old, new in zip(lines, kept):
+                    self.assertAlmostEqual(when(old["time"]), when(new["time"]), delta=0.05)
+                    self.assertEqual(old["exact"], new["exact"])
+                self.assertGreater(lib.get("/status")["history"]["restarts"], 1)
+                # Nothing piles up: its own few, and perhaps what it went on with.
+                self.assertLessEqual(len(manager.names()), 6)
+
+    def test_one_look_keeps_nothing(self):
+        with Manager() as manager:
+            env = dict(os.environ, NOTIFY_SOCKET=manager.path)
+            subprocess.run([lib.TCPDIAGD, "--once"], env=env, stdout=subprocess.DEVNULL, check=True)
+            self.assertEqual(manager.names(), set())
 
     def test_what_cannot_be_used_is_dropped(self):
         with Manager() as manager:
