@@ -401,6 +401,7 @@ const struct process *attach_processes(struct attach *attach, struct snapshot_wr
 				       uint32_t *ret_count)
 {
 	uint32_t count = roster_size(&attach->roster), i;
+	struct roster_strings strings = {};
 
 	*ret_count = 0;
 	if (count > attach->rows_room || count < attach->rows_room / 8) {
@@ -412,7 +413,7 @@ const struct process *attach_processes(struct attach *attach, struct snapshot_wr
 		attach->rows_room = MAX(count, 1U);
 	}
 	for (i = 0; i < count; i++)
-		roster_print(&attach->roster, i, w, &attach->rows[i]);
+		roster_print(&attach->roster, i, w, &strings, &attach->rows[i]);
 	*ret_count = count;
 	return count ? attach->rows : NULL;
 }

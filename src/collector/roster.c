@@ -25,6 +25,8 @@ enum text {
 	TEXT_MAX
 };
 
+_Static_assert(TEXT_MAX <= ROSTER_TEXTS, "each has its place");
+
 struct roster_entry {
 	int32_t pid;
 	uint32_t netns;
@@ -32,6 +34,7 @@ struct roster_entry {
 	uint32_t descriptors, descriptor_limit;
 	char comm[16];
 	char *texts; /* enum text, each terminated; owned */
+	uint32_t texts_size;
 	uint8_t missed; /* results in a row in which it held nothing */
 	bool referred;
 	uint32_t sockets[TCPDIAG_STATE_MAX];
@@ -61,7 +64,7 @@ static void title_of(const char *const texts[static TEXT_MAX], char ret[static T
 		snprintf(ret, TITLE_MAX, "%s", name);
 }
 
-static char *texts_dup(const struct owner_process *process)
+static char *texts_dup(const struct owner_process *process, uint32_t *ret_size)
 {
 	const char *parts[TEXT_MAX];
 	char title[TITLE_MAX], label[UNIT_LABEL_MAX];
@@ -83,6 +86,7 @@ static char *texts_dup(const struct owner_process *process)
 	texts = malloc(size);
 	for (end = texts, i = 0; texts && i < ARRAY_SIZE(parts); i++)
 		end = stpcpy(end, parts[i]) + 1;
+	*ret_size = (uint32_t)size;
 	return texts;
 }
 
@@ -103,12 +107,14 @@ static bool texts_equal(const char *texts, const struct owner_process *process)
 static bool entry_update(struct roster_entry *entry, const struct owner_process *process)
 {
 	if (!entry->texts || !texts_equal(entry->texts, process)) {
-		char *texts = texts_dup(process);
+		uint32_t size;
+		char *texts = texts_dup(process, &size);
 
 		if (!texts)
 			return entry->texts;
 		free(entry->texts);
 		entry->texts = texts;
+		entry->texts_size = size;
 	}
 	entry->pid = process->pid;
 	entry->start_time = process->start_time;
@@ -302,17 +308,36 @@ uint32_t roster_size(const struct roster *roster)
 	return roster->count;
 }
 
-void roster_print(const struct roster *roster, uint32_t row, struct snapshot_writer *w,
-		  struct process *ret)
+static bool same_texts(const struct roster_entry *a, const struct roster_entry *b)
+{
+	return a->texts_size == b->texts_size && !memcmp(a->texts, b->texts, a->texts_size);
+}
+
+/* The strings, stored; those of the row before where they are the same, as in a service that forks. */
+static void store_texts(const struct roster *roster, uint32_t row, struct snapshot_writer *w,
+			struct roster_strings *strings)
 {
 	const struct roster_entry *entry = &roster->entries[row];
 	const char *at = entry->texts;
-	uint32_t strings[TEXT_MAX];
 
+	if (row && strings->row == row - 1 && same_texts(entry, entry - 1)) {
+		strings->row = row;
+		return;
+	}
+	strings->row = row;
 	for (size_t i = 0; i < TEXT_MAX; i++) {
-		strings[i] = snapshot_string(w, at, strlen(at));
+		strings->texts[i] = snapshot_string(w, at, strlen(at));
 		at += strlen(at) + 1;
 	}
+}
+
+void roster_print(const struct roster *roster, uint32_t row, struct snapshot_writer *w,
+		  struct roster_strings *memory, struct process *ret)
+{
+	const struct roster_entry *entry = &roster->entries[row];
+	const uint32_t *strings = memory->texts;
+
+	store_texts(roster, row, w, memory);
 	*ret = (struct process){
 		.pid = entry->pid,
 		.comm = snapshot_string(w, entry->comm, strlen(entry->comm)),

@@ -52,9 +52,17 @@ void roster_refer(struct roster *roster, uint32_t row);
 
 uint32_t roster_size(const struct roster *roster);
 
+#define ROSTER_TEXTS 8
+
+/* What rows that are printed one after the other share; all 0 at the first. */
+struct roster_strings {
+	uint32_t texts[ROSTER_TEXTS]; /* of @row, stored */
+	uint32_t row;
+};
+
 /* One row as published. */
 void roster_print(const struct roster *roster, uint32_t row, struct snapshot_writer *w,
-		  struct process *ret);
+		  struct roster_strings *memory, struct process *ret);
 
 /* The process of a row, for what outlives the row; false where there is none. */
 bool roster_name(const struct roster *roster, uint32_t row, struct history_name *ret);

@@ -159,6 +159,49 @@ START_TEST(test_meanwhile)
 }
 END_TEST
 
+/* A change while nobody looked for longer than between two looks has no exact time; one that is older keeps it. */
+START_TEST(test_gap)
+{
+	int listening, ends[2] = { -1, -1 }, other[2] = { -1, -1 };
+	const struct history_entry *entry;
+	const struct record *record;
+	struct snapshot s;
+	const char *why;
+	int64_t looked;
+
+	settings.interval_ns = settings.sweep_interval_ns = 100 * NSEC_PER_MSEC;
+	collector = collector_free(collector);
+	ck_assert_int_eq(collector_new(&settings, &collector), 0);
+	listening = listener(PORT, 5);
+	poll_now(LANE_SWEEP);
+	connection(listening, ends);
+	connection(listening, other);
+	ck_assert_int_eq(shutdown(other[0], SHUT_WR), 0);
+	wait_ms(60);
+	s = poll_now(LANE_SWEEP);
+	record = need(&s, port_of(other[0]), PORT);
+	ck_assert_uint_eq(record->flags & RECORD_STATE_EXACT, RECORD_STATE_EXACT);
+	looked = s.header->now_ns;
+	ck_assert_int_eq(shutdown(ends[0], SHUT_WR), 0);
+	wait_ms(400);
+	ck_assert_int_eq(restart(&s, &why), 0);
+	s = poll_now(LANE_SWEEP);
+	record = need(&s, port_of(ends[0]), PORT);
+	ck_assert_int_eq(record->sk.state, TCPDIAG_FIN_WAIT2);
+	ck_assert_uint_eq(record->flags & RECORD_STATE_EXACT, 0);
+	ck_assert_int_ge(record->state_since_ns, looked);
+	entry = snapshot_history(&s, &record->sk, record->history);
+	ck_assert_ptr_nonnull(entry);
+	ck_assert_int_eq(entry->a, TCPDIAG_ESTABLISHED);
+	ck_assert_uint_eq(entry->flags, HISTORY_EXACT);
+	record = need(&s, port_of(other[0]), PORT);
+	ck_assert_uint_eq(record->flags & RECORD_STATE_EXACT, RECORD_STATE_EXACT);
+	ck_assert_int_le(s.header->history.restarts[0].from_ns, looked);
+	ck_assert_int_ge(s.header->history.restarts[0].to_ns,
+			 s.header->history.restarts[0].from_ns + 400 * NSEC_PER_MSEC);
+}
+END_TEST
+
 /* The fast lane no longer shows it, the collector ends, the next one's sweep finds it in TIME-WAIT. */
 START_TEST(test_back_as_a_minisocket)
 {
@@ -264,6 +307,7 @@ Suite *suite(void)
 	tcase_add_checked_fixture(tc, with_history, end);
 	tcase_add_test(tc, test_goes_on);
 	tcase_add_test(tc, test_meanwhile);
+	tcase_add_test(tc, test_gap);
 	tcase_add_test(tc, test_back_as_a_minisocket);
 	tcase_add_test(tc, test_without_processes);
 	tcase_add_test(tc, test_refused);
