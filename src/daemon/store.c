@@ -5,7 +5,8 @@
  * are new in each start, since a name that is removed takes all descriptors of that name along.
  *
  * What comes back was written by this program, perhaps of another version, perhaps half: it has to be
- * sealed, so that nobody can cut it short under the mapping, and the collector trusts nothing in it.
+ * sealed, so that nobody can cut it short under the mapping, and the collector trusts nothing in it. Should it
+ * end the program all the same, it does so three times: how often it has been tried stands in its name.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -20,6 +21,7 @@
 #include "daemon/store.h"
 #include "model/macro.h"
 
+#define TRIES_MAX 3U
 #define SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_FUTURE_WRITE)
 
 bool store_is_memory(int fd)
@@ -114,6 +116,47 @@ static ssize_t newest(const struct store *store)
 	return ret;
 }
 
+/* "snapshot-1f2e-0-1~2" */
+static unsigned int tries_of(const struct stored *item)
+{
+	const char *mark = strrchr(item->name, '~');
+
+	return mark ? (unsigned int)strtoul(mark + 1, NULL, 10) : 0;
+}
+
+static void count_try(struct stored *item)
+{
+	size_t len = strcspn(item->name, "~");
+	unsigned int tries = tries_of(item) + 1;
+
+	if (!len)
+		return;
+	notify_drop(item->name);
+	snprintf(item->name + MIN(len, sizeof(item->name) - 8), 8, "~%u", MIN(tries, 99U));
+	notify_keep(item->name, item->fd);
+}
+
+/* Return: as collector_restore(). */
+static int take_over(struct store *store, size_t i, struct collector *collector,
+		     const char **ret_why)
+{
+	struct stored *item = &store->items[i];
+	int r;
+
+	*ret_why = "it has been tried three times, and nobody has got beyond it";
+	if (tries_of(item) >= TRIES_MAX)
+		return -EBADMSG;
+	*ret_why = strerror(ENOMEM);
+	store->data = map(item->fd, &store->size);
+	if (!store->data)
+		return -ENOMEM;
+	count_try(item);
+	r = collector_restore(collector, store->data, store->size, ret_why);
+	if (r < 0)
+		unmap(store);
+	return r;
+}
+
 static void tell(const struct store *store, struct log *log)
 {
 	const struct snapshot_header *header = store->data;
@@ -127,29 +170,30 @@ static void tell(const struct store *store, struct log *log)
 		  (double)(now.tv_sec * NSEC_PER_SEC + now.tv_nsec - header->now_ns) / 1e9);
 }
 
+static void drop_others(struct store *store, size_t i)
+{
+	struct stored kept = store->items[i];
+
+	store->items[i] = store->items[0];
+	store->items[0] = kept;
+	while (store->count > 1)
+		drop(store, store->count - 1);
+}
+
 int store_restore(struct store *store, struct collector *collector, struct log *log)
 {
 	const char *why = NULL, *first = NULL;
 	ssize_t i;
 
 	while ((i = newest(store)) >= 0) {
-		size_t last = store->count - 1;
-		struct stored kept = store->items[i];
-
-		store->data = map(kept.fd, &store->size);
-		if (store->data &&
-		    collector_restore(collector, store->data, store->size, &why) == 0) {
-			/* It alone is still wanted. */
-			store->items[i] = store->items[last];
-			store->items[last] = kept;
-			while (store->count > 1)
-				drop(store, store->count - 2);
-			tell(store, log);
-			return 0;
+		if (take_over(store, (size_t)i, collector, &why) < 0) {
+			first = first ? first : why;
+			drop(store, (size_t)i);
+			continue;
 		}
-		first = first ? first : why;
-		unmap(store);
-		drop(store, (size_t)i);
+		drop_others(store, (size_t)i);
+		tell(store, log);
+		return 0;
 	}
 	while (store->count)
 		drop(store, store->count - 1);

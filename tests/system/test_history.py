@@ -373,11 +373,16 @@ step()
                 scenes.wait_row(scenes.tuple_query(client), lambda row: row["state"] == "fin-wait-2", "half closed")
                 lines = history(ident)
                 kill(daemon)
-            for _ in range(12):
+            for turn in range(12):
+                names = manager.names()
                 daemon = manager.daemon("--interval=100ms", "--sweep-interval=100ms")
                 daemon.wait = False
                 with daemon:
-                    time.sleep(draw.uniform(0.02, 0.5))
+                    # Three that do not get to their first snapshot in a row would be too many.
+                    if turn % 2:
+                        lib.wait_for(lambda: not manager.names() & {f"{name}{more}" for name in names
+                                                                    for more in ("", "~1", "~2", "~3")}, "a snapshot")
+                    time.sleep(draw.uniform(0.02, 0.3))
                     kill(daemon)
             with manager.daemon() as daemon:
                 self.assertIn("going on with snapshot", daemon.output())

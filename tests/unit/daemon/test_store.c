@@ -184,6 +184,7 @@ START_TEST(test_newest)
 {
 	size_t size;
 	struct snapshot_header *header = snapshot(&size);
+	int fd;
 
 	header->id = 5;
 	store_add(&store, memory(header, size, SEALS), "five");
@@ -198,14 +199,17 @@ START_TEST(test_newest)
 	ck_assert_int_eq(store_restore(&store, collector, &log_), 0);
 	ck_assert_ptr_nonnull(strstr(logged(), "going on with snapshot 9 of the collector before"));
 	ck_assert_uint_eq(store.count, 1);
-	ck_assert_str_eq(store.items[0].name, "nine");
+	ck_assert_str_eq(store.items[0].name, "nine~1");
+	ck_assert_str_eq(heard(NULL), "FDSTOREREMOVE=1\nFDNAME=nine");
+	ck_assert_str_eq(heard(&fd), "FDSTORE=1\nFDPOLL=0\nFDNAME=nine~1");
+	close(fd);
 	ck_assert_ptr_nonnull(strstr(heard(NULL), "FDSTOREREMOVE=1\nFDNAME="));
 	ck_assert_ptr_nonnull(strstr(heard(NULL), "FDSTOREREMOVE=1\nFDNAME="));
 	ck_assert_ptr_nonnull(strstr(heard(NULL), "FDSTOREREMOVE=1\nFDNAME="));
 	ck_assert_str_eq(heard(NULL), "");
 	ck_assert_int_eq(collector_poll(collector, LANE_FAST), 0);
 	store_done(&store);
-	ck_assert_str_eq(heard(NULL), "FDSTOREREMOVE=1\nFDNAME=nine");
+	ck_assert_str_eq(heard(NULL), "FDSTOREREMOVE=1\nFDNAME=nine~1");
 	ck_assert_ptr_null(store.data);
 	ck_assert_int_eq(collector_poll(collector, LANE_FAST), 0);
 	free(header);
@@ -218,6 +222,7 @@ START_TEST(test_damaged)
 	size_t size;
 	struct snapshot_header *header = snapshot(&size);
 
+	unsetenv("NOTIFY_SOCKET");
 	header->id = 3;
 	store_add(&store, memory(header, size, SEALS), "good");
 	header->id = 4;
@@ -237,6 +242,37 @@ START_TEST(test_damaged)
 	ck_assert_str_eq(logged(), "<5>t: what the collector before has left is dropped, its "
 				   "history is lost: it has the layout of another version\n");
 	ck_assert_uint_eq(store.count, 0);
+	free(header);
+}
+END_TEST
+
+/* Should it end the program each time, that does not go on for ever. */
+START_TEST(test_tried)
+{
+	size_t size;
+	struct snapshot_header *header = snapshot(&size);
+	char name[STORE_NAME] = "snapshot-1f-0-1";
+	unsigned int tries;
+
+	unsetenv("NOTIFY_SOCKET");
+	for (tries = 1; tries <= 3; tries++) {
+		store_add(&store, memory(header, size, SEALS), name);
+		ck_assert_int_eq(store_restore(&store, collector, &log_), 0);
+		snprintf(name, sizeof(name), "snapshot-1f-0-1~%u", tries);
+		ck_assert_str_eq(store.items[0].name, name);
+		/* It has ended before its first snapshot. */
+		store_close(&store, collector_pool(collector));
+		new_collector();
+	}
+	logged();
+	store_add(&store, memory(header, size, SEALS), name);
+	ck_assert_int_eq(store_restore(&store, collector, &log_), -ENODATA);
+	ck_assert_ptr_nonnull(strstr(logged(), "it has been tried three times"));
+	/* A long name keeps its number. */
+	memset(name, 'x', sizeof(name) - 1);
+	store_add(&store, memory(header, size, SEALS), name);
+	ck_assert_int_eq(store_restore(&store, collector, &log_), 0);
+	ck_assert_ptr_nonnull(strchr(store.items[0].name, '~'));
 	free(header);
 }
 END_TEST
@@ -280,6 +316,7 @@ Suite *suite(void)
 	tcase_add_test(tcase, test_is_memory);
 	tcase_add_test(tcase, test_newest);
 	tcase_add_test(tcase, test_damaged);
+	tcase_add_test(tcase, test_tried);
 	tcase_add_test(tcase, test_unsealed);
 	tcase_add_test(tcase, test_more_than_there_can_be);
 	suite_add_tcase(suite, tcase);
