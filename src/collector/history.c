@@ -164,9 +164,8 @@ static void note_attachment(struct history *history, struct record *record, uint
 	entry->flags = exact(history->now_ns - seen_ns <= history->reach_ns);
 }
 
-void history_carry(struct history *history, struct record *new, const struct record *old)
+void history_change(struct history *history, struct record *new, const struct record *old)
 {
-	new->history = old->history;
 	if (new->sk.state != old->sk.state || new->sk.kind != old->sk.kind) {
 		struct history_entry *entry;
 
@@ -185,8 +184,7 @@ void history_carry(struct history *history, struct record *new, const struct rec
 void history_attachment(struct history *history, struct record *record, uint8_t before)
 {
 	/* The walks over the processes are farther apart than the looks. */
-	if (record->sk.attachment != before)
-		note_attachment(history, record, before, 0);
+	note_attachment(history, record, before, 0);
 }
 
 /* The number of a name, which is stored once as long as it is the newest of its pid. */

@@ -31,8 +31,18 @@ struct history *history_free(struct history *history);
 /* Before the records of a poll. @reach_ns: two looks that are not farther apart tell exactly. */
 void history_begin(struct history *history, int64_t now_ns, int64_t reach_ns);
 
-/* @new follows @old: takes its chain over, notes another state and another attachment. */
-void history_carry(struct history *history, struct record *new, const struct record *old);
+/* It is in another state now, or somebody else has it. */
+void history_change(struct history *history, struct record *new, const struct record *old);
+
+/* @new follows @old: takes its chain over, notes what has changed. */
+static inline void history_carry(struct history *history, struct record *new,
+				 const struct record *old)
+{
+	new->history = old->history;
+	if (new->sk.state != old->sk.state || new->sk.kind != old->sk.kind ||
+	    new->sk.attachment != old->sk.attachment)
+		history_change(history, new, old);
+}
 
 /* The attachment was @before until this poll has looked who holds it. */
 void history_attachment(struct history *history, struct record *record, uint8_t before);
@@ -41,7 +51,7 @@ void history_attachment(struct history *history, struct record *record, uint8_t 
 void history_holder(struct history *history, struct record *record,
 		    const struct history_name *name);
 
-/* Bits of findings, before and now. */
+/* Bits of findings, another before than now. */
 void history_findings(struct history *history, struct record *record, uint32_t before);
 
 /* It is in no look any more. @record: without holders, its last one is its creator. */

@@ -236,7 +236,8 @@ static int judge(struct poll *p, struct record *records, uint32_t position, uint
 	count_child(p, records, record);
 	know_settings(p, records, record);
 	attach_record(c->attach, record);
-	history_attachment(c->history, record, attachment);
+	if (record->sk.attachment != attachment)
+		history_attachment(c->history, record, attachment);
 	if (turned || record->flags & RECORD_UNJUDGED ||
 	    (record->seen_ns == p->now_ns && !(record->flags & RECORD_JUDGED)))
 		totals_judge(record, &c->environment);

@@ -225,7 +225,8 @@ static int list_flagged(struct poll *p)
 	for (i = 0; i < p->concerned_count && r == 0; i++) {
 		struct record *record = &records[c->concerned[i]];
 
-		history_findings(c->history, record, c->had[i]);
+		if (record->findings != c->had[i])
+			history_findings(c->history, record, c->had[i]);
 		if (record->findings)
 			r = push_number(&c->flagged, &c->flagged_room, &c->flagged_count,
 					c->concerned[i]);
