@@ -49,11 +49,14 @@ static double process_start(void)
 /* proc(5): another one after each start of the kernel. */
 static void know_boot(struct collector_self *self)
 {
-	_cleanup_fclose_ FILE *file = fopen("/proc/sys/kernel/random/boot_id", "re");
+	FILE *file = fopen("/proc/sys/kernel/random/boot_id", "re");
 
-	if (!file || !fgets(self->boot_id, sizeof(self->boot_id), file))
+	if (!file)
+		return;
+	if (!fgets(self->boot_id, sizeof(self->boot_id), file))
 		self->boot_id[0] = '\0';
 	self->boot_id[strcspn(self->boot_id, "\n")] = '\0';
+	fclose(file);
 }
 
 static void know_self(struct collector_self *self)
