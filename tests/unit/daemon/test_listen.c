@@ -148,7 +148,8 @@ START_TEST(test_unix_socket)
 	fd = socket(AF_UNIX, SOCK_STREAM, 0);
 	ck_assert_int_eq(bind(fd, (struct sockaddr *)&un, sizeof(un)), 0);
 	close(fd);
-	ck_assert_msg(listeners_open(&options, NULL, 0, &listeners, &faults) == 0, "%s", faults.text);
+	ck_assert_msg(listeners_open(&options, NULL, 0, &listeners, &faults) == 0, "%s",
+		      faults.text);
 	ck_assert(listeners.items[0].local);
 	ck_assert_str_eq(listeners.items[0].address, text);
 	ck_assert_int_eq(stat(path, &st), 0);
