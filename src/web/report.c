@@ -262,7 +262,8 @@ static void print_calm(struct report *report)
 {
 	const struct snapshot_header *h = report->snapshot->header;
 	struct page *page = &report->page;
-	bool once = h->replay || h->now_ns - h->started_ns < ONCE_NS;
+	int64_t since_ns = h->history.restart_count ? h->history.since_ns : h->started_ns;
+	bool once = h->replay || h->now_ns - since_ns < ONCE_NS;
 	char text[32], age[NUMBER_MAX];
 
 	page_begin(page, "", 0);
@@ -279,8 +280,8 @@ static void print_calm(struct report *report)
 		page_text(page, "Checked once:", 1);
 	else
 		page_printf(page, 1, "Checked since %s (%s):",
-			    time_text(snapshot_wall(report->snapshot, h->started_ns), text),
-			    seconds_text((double)(h->now_ns - h->started_ns) / 1e9, age));
+			    time_text(snapshot_wall(report->snapshot, since_ns), text),
+			    seconds_text((double)(h->now_ns - since_ns) / 1e9, age));
 	print_checked(page, h->findings_blind);
 	if (once)
 		page_text(page, "What ages or grows shows only to a daemon that goes on watching.",

@@ -232,6 +232,25 @@ START_TEST(calm_at_once)
 }
 END_TEST
 
+/* A restart that has kept what was known does not begin anew, only what grows is learnt again. */
+START_TEST(calm_after_a_restart)
+{
+	char *text;
+
+	calm_host();
+	f.w.header->started_ns = FIXTURE_NOW - NSEC_PER_SEC;
+	f.w.header->history.restart_count = 1;
+	f.w.header->history.since_ns = FIXTURE_NOW - 7200 * NSEC_PER_SEC;
+	fixture_seal(&f);
+	text = print(400);
+	ck_assert_msg(strstr(text, "Checked since 2025-11-23 02:00:00 UTC (2.0 h)") != NULL, "%s",
+		      text);
+	ck_assert_ptr_nonnull(strstr(text, "after 15 minutes only"));
+	free(text);
+	fixture_done(&f);
+}
+END_TEST
+
 /* A failed source is never good news. */
 START_TEST(unknown)
 {
@@ -458,6 +477,7 @@ Suite *suite(void)
 	tcase_add_loop_test(t, never_wider, 0, 7);
 	tcase_add_test(t, calm);
 	tcase_add_loop_test(t, calm_at_once, 0, 2);
+	tcase_add_test(t, calm_after_a_restart);
 	tcase_add_test(t, unknown);
 	tcase_add_test(t, stop_now);
 	tcase_add_loop_test(t, stop_now_by_linger, 0, 2);
