@@ -65,6 +65,34 @@ int poll_add_closed(struct poll *p)
 	return for_each(p, add);
 }
 
+int poll_keep_closed(struct poll *p)
+{
+	const struct owners_lane *walk = &p->c->walk;
+	uint32_t i, count, position;
+	struct record *record;
+	int r;
+
+	if (!walk->bpf || owners_result_ns(walk->owners))
+		return 0;
+	for (i = 0; i < p->before.record_count; i++) {
+		const struct record *old = &p->before.records[i];
+
+		if (old->sk.state != TCPDIAG_CLOSE || join_seen(&p->c->join, i))
+			continue;
+		r = join_row(&p->c->join, &old->sk, &position);
+		if (r < 0)
+			return r;
+		snapshot_writer_records(&p->w, &count);
+		if (r != JOIN_MATCHED || count >= p->w.max_records)
+			continue;
+		record = snapshot_add(&p->w);
+		if (!record)
+			return -ENOMEM;
+		*record = *old;
+	}
+	return 0;
+}
+
 bool poll_has_closed(const struct poll *p)
 {
 	const struct owners_lane *walk = &p->c->walk;

@@ -121,7 +121,8 @@ struct record *gone_find(struct gone *gone, const struct tcpdiag_socket *sk, int
 			struct entry *entry = &gone->entries[at - 1];
 			const struct tcpdiag_socket *was = &entry->record.sk;
 
-			if (entry->when_ns < oldest_ns)
+			/* A cookie is never given twice; ports are. */
+			if (i == BY_ENDS && entry->when_ns < oldest_ns)
 				continue;
 			if (i == BY_COOKIE ? was->cookie != sk->cookie || was->netns != sk->netns
 					   : !same_ends(was, sk) || !may_have_become_timewait(was))

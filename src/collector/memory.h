@@ -57,7 +57,7 @@ void gone_put(struct gone *gone, const struct record *record, int64_t now_ns);
 
 /**
  * gone_find() - what @sk was before it vanished
- * @oldest_ns: what vanished earlier is not looked at
+ * @oldest_ns: what vanished earlier is not looked for by its ends
  *
  * By cookie; a timewait minisocket also by its four ends, since it has another cookie where the socket's
  * was never asked for (net/ipv4/inet_timewait_sock.c:inet_twsk_alloc()).

@@ -205,6 +205,8 @@ int poll_put(struct poll *p, struct record *row);
 
 /* closed.c: behind the dumps of a sweep. 0 or -ENOMEM. */
 int poll_add_closed(struct poll *p);
+/* After a restart: those of before stay until the first pass can tell. 0 or -errno. */
+int poll_keep_closed(struct poll *p);
 /* A fast pass: those of a new pass replace the records in CLOSE. */
 bool poll_has_closed(const struct poll *p);
 int poll_put_closed(struct poll *p);

@@ -245,6 +245,8 @@ static int sweep(struct poll *p)
 		return r;
 	snapshot_writer_records(&p->w, &dumped);
 	r = poll_add_closed(p);
+	if (r >= 0)
+		r = poll_keep_closed(p);
 	if (r < 0)
 		return r;
 	forget_unseen(p);

@@ -245,6 +245,23 @@ static GETTER(ended_seen_get)
 	return view->record->seen_ns;
 }
 
+/* The connection may be dead and its descriptor still open: only a pass over the descriptors shows that. */
+static bool descriptor_is_asked(const struct view *view)
+{
+	const struct snapshot *s = view->snapshot;
+	const struct lane_state *lane = &s->header->lanes[LANE_OWNERS];
+	uint32_t i;
+
+	if (!view->record->sk.inode)
+		return true;
+	for (i = 0; i < s->source_count; i++)
+		if (s->sources[i].id == SOURCE_BPF && s->sources[i].state != SOURCE_OFF &&
+		    s->sources[i].state != SOURCE_FAILED)
+			return lane->passes &&
+			       lane->last_ns - lane->wall_ns >= view->ended->gone_ns;
+	return true;
+}
+
 /* A sweep that began after it had vanished would have shown a minisocket. */
 static GETTER(ended_certain_get)
 {
@@ -252,7 +269,7 @@ static GETTER(ended_certain_get)
 	int64_t sweep_ns = row && row->sweep_ns ? row->sweep_ns
 						: view->snapshot->header->lanes[LANE_SWEEP].last_ns;
 
-	ret->number = sweep_ns >= view->ended->gone_ns;
+	ret->number = sweep_ns >= view->ended->gone_ns && descriptor_is_asked(view);
 	return true;
 }
 
@@ -262,7 +279,8 @@ const struct field ended_fields[] = {
 	FIELD("seen", FIELD_TIME, DETAIL_NULL, ended_seen_get,
 	      "When it was last seen: it ended after that."),
 	FIELD("certain", FIELD_BOOL, DETAIL, ended_certain_get,
-	      "false until every socket has been asked for once more: until then it may stand in "
-	      "TIME-WAIT."),
+	      "false until every socket has been asked for once more, and every descriptor where "
+	      "it "
+	      "had one: until then it may stand in TIME-WAIT, or be dead and still open."),
 	{},
 };

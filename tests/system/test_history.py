@@ -357,6 +357,37 @@ step()
     def test_stopped_without_bpf(self):
         self.restarted(lambda daemon: daemon.stop(), "--no-collector.bpf")
 
+    def test_dead_descriptor(self):
+        """A dead connection stands in no dump: the first pass over the descriptors after the restart shows it again."""
+        with Manager() as manager, scenes.Scene() as scene:
+            client, server = scene.pair()
+            query = scenes.tuple_query(client)
+            with manager.daemon() as daemon:
+                scenes.needs_bpf()
+                ident = socket_of(client)
+                scenes.set_linger(server, 0)
+                server.close()
+
+                def dead():
+                    reply = lib.get(f"/sockets/{ident}")
+                    self.assertFalse((reply["ended"] or {}).get("certain"), "it is still open")
+                    return reply["state"] == "closed" and reply
+
+                before = lib.wait_for(dead, "the dead connection", 30)
+                self.assertEqual(brief(before["history"]), ["established", "closed"])
+                kill(daemon)
+            with manager.daemon():
+                end = time.monotonic() + 4
+                while time.monotonic() < end:
+                    now = lib.get(f"/sockets/{ident}")
+                    self.assertIsNone(now["ended"])
+                    self.assertAlmostEqual(when(now["state_since"]), when(before["state_since"]), delta=0.01)
+                    time.sleep(0.1)
+                self.assertEqual(brief(now["history"]), ["established", "closed", "restart"])
+                client.close()
+                lib.wait_for(lambda: (lib.get(f"/sockets/{ident}")["ended"] or {}).get("certain"), "its end", 30)
+                self.assertEqual(lib.sockets(query), [])
+
     def test_killed_at_any_moment(self):
         """In the midst of a poll, of a start, of a publication: there is always a whole one to go on with."""
         draw = random.Random(11)
