@@ -27,7 +27,7 @@ struct history {
 	struct history_header header;
 	struct history_entry *entries;
 	uint32_t used; /* places */
-	uint32_t written, findings_written; /* in this poll */
+	uint32_t replaced, findings_written; /* in this poll */
 
 	struct history_name *names;
 	uint32_t names_used;
@@ -101,7 +101,7 @@ void history_begin(struct history *history, int64_t now_ns, int64_t reach_ns)
 
 	history->now_ns = now_ns;
 	history->reach_ns = reach_ns;
-	history->written = history->findings_written = 0;
+	history->replaced = history->findings_written = 0;
 	for (i = 0; i < ENDED_CLASSES; i++)
 		history->parts[i].written = 0;
 	if (!history->header.since_ns)
@@ -128,12 +128,14 @@ static struct history_entry *push(struct history *history, struct record *record
 		return NULL;
 	place = header->next & (header->size - 1);
 	entry = &history->entries[place];
-	if (history->written >= MAX(header->size / 4, 1U)) {
-		history->entries_lost++;
-		return NULL;
+	if (entry->kind != HISTORY_NONE) {
+		if (history->replaced >= MAX(header->size / 4, 1U)) {
+			history->entries_lost++;
+			return NULL;
+		}
+		history->replaced++;
+		header->overwritten++;
 	}
-	history->written++;
-	header->overwritten += entry->kind != HISTORY_NONE;
 	history->used = MAX(history->used, place + 1);
 	*entry = (struct history_entry){
 		.cookie = record->sk.cookie,

@@ -3,7 +3,7 @@
  * What became of sockets, kept in two rings that each snapshot shows: entries for changes, and sockets that
  * have ended (model/history.h).
  *
- * A socket that does not change costs nothing. In one poll at most a quarter of a ring is written, so that a
+ * A socket that does not change costs nothing. In one poll at most a quarter of a ring is overwritten, so that a
  * machine that turns over at once does not lose everything before; what finds no room is counted. Of the
  * ended, those that have lived for a minute or that a finding was about have a half of their own: a crowd
  * of short ones does not push them out.

@@ -261,7 +261,7 @@ START_TEST(test_holders)
 }
 END_TEST
 
-/* A quarter of the ring a poll; what was overwritten ends the chain. */
+/* What is free is used, then a quarter is overwritten in a poll; what was overwritten ends the chain. */
 START_TEST(test_bounds)
 {
 	struct record a = socket_of(1, TCPDIAG_ESTABLISHED), b[40];
@@ -276,28 +276,33 @@ START_TEST(test_bounds)
 		turn(&b[i], TCPDIAG_CLOSE_WAIT);
 	}
 	s = publish();
-	ck_assert_uint_eq(s.header->limits[LIMIT_HISTORY], 37);
-	ck_assert_uint_eq(s.header->history.overwritten, 0);
-	ck_assert_uint_eq(chain(&s, &b[2], entries), 1);
-	ck_assert_uint_eq(chain(&s, &b[3], entries), 0);
+	/* Place 0 is used when the numbers have come round. */
+	ck_assert_uint_eq(s.history_count, 16);
+	ck_assert_uint_eq(s.header->history.next, 21);
+	ck_assert_uint_eq(s.header->history.overwritten, 4);
+	ck_assert_uint_eq(s.header->limits[LIMIT_HISTORY], 21);
+	/* The oldest four are gone, and the last ones have found no room. */
+	ck_assert_uint_eq(chain(&s, &a, entries), 0);
+	ck_assert_uint_eq(chain(&s, &b[2], entries), 0);
+	ck_assert_uint_eq(chain(&s, &b[3], entries), 1);
+	ck_assert_uint_eq(chain(&s, &b[18], entries), 1);
+	ck_assert_uint_eq(chain(&s, &b[19], entries), 0);
 
-	for (poll = 0; poll < 3; poll++) {
+	for (poll = 0; poll < 4; poll++) {
 		begin(1);
 		turn(&a, poll % 2 ? TCPDIAG_CLOSE_WAIT : TCPDIAG_LAST_ACK);
 		for (i = 0; i < 3; i++)
 			turn(&b[i], poll % 2 ? TCPDIAG_CLOSE_WAIT : TCPDIAG_LAST_ACK);
 	}
 	s = publish();
-	/* Place 0 is used when the numbers have come round. */
-	ck_assert_uint_eq(s.history_count, 16);
 	ck_assert_uint_eq(chain(&s, &a, entries), 4);
 	begin(1);
 	for (i = 0; i < 3; i++)
 		turn(&b[i], TCPDIAG_LISTEN);
 	s = publish();
 	ck_assert_uint_eq(chain(&s, &a, entries), 3);
-	ck_assert_uint_eq(s.header->history.overwritten, 3);
-	ck_assert_uint_eq(s.header->history.next, 20);
+	ck_assert_uint_eq(s.header->history.overwritten, 23);
+	ck_assert_uint_eq(s.header->limits[LIMIT_HISTORY], 21);
 }
 END_TEST
 
