@@ -55,6 +55,7 @@ static const char *const promised[] = {
 	"state_exact",
 	"seen_seconds",
 	"peer",
+	"peer_unknown",
 	"outcomes",
 	"fate",
 	"findings",
