@@ -55,6 +55,14 @@ enum evidence {
 	EVIDENCE_TIMED_OUT, /* given up by the kernel */
 	EVIDENCE_CREATOR_UNKNOWN, /* orphans that nobody is known to have created */
 	EVIDENCE_CREATOR_RATIO, /* the part of the one who has created most */
+	EVIDENCE_PEERS_HERE, /* other ends on this machine */
+	EVIDENCE_PEERS_NOT_HERE, /* other ends that are not */
+	EVIDENCE_PEERS_EOF_READ, /* of those here: in CLOSE-WAIT, the FIN was read and forgotten */
+	EVIDENCE_PEERS_EOF_UNREAD, /* the same, not read; data before it may not be, either */
+	EVIDENCE_PEERS_UNREAD_BYTES, /* that processes here have not read at the other ends */
+	EVIDENCE_WINDOW_CLOSED, /* sockets whose peer lets them send nothing */
+	EVIDENCE_SILENT, /* sockets whose peer answers nothing */
+	EVIDENCE_RETRANSMITS, /* the most of one socket */
 	EVIDENCE_MAX
 };
 

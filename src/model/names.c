@@ -83,6 +83,14 @@ const char *evidence_name(enum evidence evidence)
 		[EVIDENCE_TIMED_OUT] = "timed_out",
 		[EVIDENCE_CREATOR_UNKNOWN] = "creator_unknown",
 		[EVIDENCE_CREATOR_RATIO] = "creator_ratio",
+		[EVIDENCE_PEERS_HERE] = "peers_here",
+		[EVIDENCE_PEERS_NOT_HERE] = "peers_not_here",
+		[EVIDENCE_PEERS_EOF_READ] = "peers_eof_read",
+		[EVIDENCE_PEERS_EOF_UNREAD] = "peers_eof_unread",
+		[EVIDENCE_PEERS_UNREAD_BYTES] = "peers_unread_bytes",
+		[EVIDENCE_WINDOW_CLOSED] = "window_closed",
+		[EVIDENCE_SILENT] = "silent",
+		[EVIDENCE_RETRANSMITS] = "retransmits",
 	};
 
 	return NAME(names, evidence);

@@ -217,4 +217,40 @@ const struct tcpdiag_rule_info catalogue_finding[TCPDIAG_RULE_MAX] = {
 		.remedy = "Look at the way to the remote addresses: firewalls and NATs that have forgotten the "
 			"connection, clients that vanish. A lower net.ipv4.tcp_orphan_retries frees them sooner.",
 	},
+	[TCPDIAG_RULE_FIN_WAIT1_STALLED] = {
+		.id = "fin-wait-1-stalled",
+		.kind = TCPDIAG_RULE_KIND_FINDING,
+		.title = "FIN-WAIT-1 held, and the peer acknowledges nothing",
+		.condition = "fin-wait-1 held by a process, no byte acknowledged for a while",
+		.because = "The process has shut its sending side, and what it had written, or the FIN "
+			"behind it, is not acknowledged: the peer does not read and its window is "
+			"closed, or it cannot be reached.",
+		.function = "tcp_send_fin(), tcp_probe_timer(), tcp_retransmit_timer()",
+		.file = "net/ipv4/tcp_timer.c",
+		.rfc = "RFC 1122, 4.2.2.17",
+		.counter = "TCPAbortOnTimeout",
+		.example = "$ ss -tanpoi state fin-wait-1   # timer:(persist,...): its window is closed;\n"
+			"                                # timer:(on,...,9): 9 retransmissions, no answer\n",
+		.remedy = "Closed window: find why the peer does not read; while it answers the probes the "
+			"kernel of a held socket waits for ever. No answer: the peer or the path is "
+			"gone, and net.ipv4.tcp_retries2 or TCP_USER_TIMEOUT ends it. In the program, "
+			"bound the wait after shutdown().",
+	},
+	[TCPDIAG_RULE_LAST_ACK_STALLED] = {
+		.id = "last-ack-stalled",
+		.kind = TCPDIAG_RULE_KIND_FINDING,
+		.title = "LAST-ACK or CLOSING held, and the peer acknowledges nothing",
+		.condition = "last-ack or closing held by a process, no byte acknowledged for a while",
+		.because = "Both ends have sent their FIN, and the process still holds the socket: its last "
+			"data, or its FIN, is not acknowledged, since the peer does not read, has gone "
+			"without a word, or cannot be reached.",
+		.function = "tcp_send_fin(), tcp_probe_timer(), tcp_retransmit_timer()",
+		.file = "net/ipv4/tcp_timer.c",
+		.rfc = "RFC 9293, 3.6",
+		.counter = "TCPAbortOnTimeout",
+		.example = "$ ss -tanpoi state last-ack     # a process, and a timer that doubles its time\n",
+		.remedy = "Find why the peer does not read, or where its acknowledgements stay (a filter, "
+			"a machine that was switched off). close() instead of holding on: an orphan is "
+			"given up after net.ipv4.tcp_orphan_retries, sooner than a held one.",
+	},
 };

@@ -11,6 +11,7 @@
 
 #include "rules/creators.h"
 #include "rules/findings.h"
+#include "rules/others.h"
 #include "rules/sentence.h"
 #include "rules/trend.h"
 
@@ -53,6 +54,8 @@ enum mark_flag {
 	MARK_NEW, /* had not this finding in the round before */
 	MARK_RESET, /* its connection was reset by the peer */
 	MARK_TIMED_OUT, /* the kernel has given its connection up */
+	MARK_WINDOW, /* the peer lets it send nothing, and says so */
+	MARK_SILENT, /* the peer answers nothing */
 	MARK_FLAG_MAX
 };
 
@@ -178,6 +181,8 @@ struct round {
 	struct creator_group *groups; /* as many rows, for creators_settle() */
 	struct creators creators[CREATORS_MAX];
 	uint64_t *unit_hashes; /* by row of a process; 0: not asked for yet */
+	const struct marked *marks; /* of the whole walk, once that is over */
+	struct others_index *others;
 	uint32_t had; /* bits of the findings that the record being looked at had before */
 	uint64_t drops; /* at accept queues, in the last minute */
 	int64_t drops_for_ns; /* each last minute had some for so long; -1: not now */
@@ -199,6 +204,7 @@ struct family {
 	uint8_t parts;
 	uint8_t trends; /* how many of the first parts have one */
 	bool settings; /* asks only for sockets for which findings_settings() holds */
+	bool others; /* describe() asks for the other ends of its sockets */
 
 	/* For how long after the first look sockets are too young to be counted; NULL without trends. */
 	int64_t (*settles)(const struct round *round);
@@ -223,7 +229,8 @@ struct family {
 extern const struct family finding_rst_on_close, finding_fin_wait2_stuck, finding_close_wait_leak,
 	finding_orphan_accumulation, finding_listener_queue, finding_linger_zero,
 	finding_linger_blocks, finding_fin_timeout_cliff, finding_late_data,
-	finding_dead_descriptor, finding_orphan_stalled;
+	finding_dead_descriptor, finding_orphan_stalled, finding_fin_wait1_stalled,
+	finding_last_ack_stalled;
 
 /* The row of a rule; NULL where it is none of a finding's. */
 const struct family *family_of(enum tcpdiag_rule rule);
@@ -241,6 +248,12 @@ int round_tell(const struct round *round);
 
 /* The tally of that key, made where there is none; NULL at the limit (counted). */
 struct tally *round_tally(struct round *round, const struct tally_key *key);
+
+/*
+ * Row of the process that answers for a socket: its first holder, or who listens where nobody has accepted it,
+ * else its creator; RECORD_NONE.
+ */
+uint32_t round_process(const struct round *round, const struct record *record);
 
 /* The time since the newest of the record's own look and @since_ns; 0 where that is not past. */
 static inline int64_t round_age(const struct round *round, const struct record *record,

@@ -246,6 +246,7 @@ static void describe(const struct round *round, const struct tally *tally, struc
 		     struct sentence *summary, struct sentence *cause, struct sentence *remedy)
 {
 	const struct part *unaccepted = &tally->parts[UNACCEPTED];
+	struct others others;
 	uint32_t eof_read = 0, eof_unread = 0, data_unread = 0;
 	uint64_t unread = 0;
 	const char *separator = "";
@@ -274,7 +275,10 @@ static void describe(const struct round *round, const struct tally *tally, struc
 	evidence(row, EVIDENCE_DATA_UNREAD, data_unread);
 	evidence(row, EVIDENCE_UNACCEPTED,
 		 unaccepted->condition.severity ? part_count(unaccepted) : 0);
+	others_gather(round, tally, &others);
+	others_evidence(&others, row);
 	why(round, tally, cause);
+	others_describe_here(round, &others, cause);
 	if (idle_pool(tally))
 		sentence_add(remedy,
 			     "Nothing, while their number stands still; else let the pool drop "
@@ -296,6 +300,7 @@ const struct family finding_close_wait_leak = {
 	.states = TCPDIAG_STATE_BIT(TCPDIAG_CLOSE_WAIT),
 	.parts = 3,
 	.trends = 2,
+	.others = true,
 	.settles = settles,
 	.concerns = concerns,
 	.judge = judge,

@@ -68,17 +68,97 @@ static enum severity judge(const struct round *round, const struct tally *tally,
 	return SEVERITY_INFO;
 }
 
+/* How many of the other ends here have done what, where there is one or more of it. */
+static void describe_reading(const struct others *others, struct sentence *s)
+{
+	const struct {
+		uint32_t count;
+		const char *one, *many;
+	} kinds[] = {
+		{ others->eof_unread, "has not read the end of file",
+		  "have not read the end of file" },
+		{ others->eof_read,
+		  "has read everything up to the end of file and forgotten the descriptor",
+		  "have read everything up to the end of file and forgotten the descriptor" },
+		{ others->data_unread, "has not even read the data before it",
+		  "have not even read the data before it" },
+		{ others->unaccepted, "was never accepted", "were never accepted" },
+		{ others->finishing, "has sent its FIN, which does not arrive",
+		  "have sent their FIN, which does not arrive" },
+	};
+	const char *separator = " ";
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(kinds); i++) {
+		if (!kinds[i].count)
+			continue;
+		sentence_add(s, "%s", separator);
+		if (others->here == 1) {
+			sentence_add(s, "It %s", kinds[i].one);
+		} else {
+			sentence_number(s, kinds[i].count);
+			sentence_add(s, " %s", kinds[i].count == 1 ? kinds[i].one : kinds[i].many);
+		}
+		separator = ", ";
+	}
+	sentence_add(s, "%s", *separator == ',' ? "." : "");
+}
+
+/* Which one to look at: a state, since when, and the descriptor. */
+static void describe_other(const struct round *round, const struct others *others,
+			   struct sentence *s)
+{
+	const struct findings_input *input = round->input;
+	const struct record *peer;
+	const char *state;
+
+	if (others->example == RECORD_NONE)
+		return;
+	peer = &round->records[others->example];
+	state = tcpdiag_state_column(peer->sk.state);
+	sentence_add(s, " %s in %s for ", others->here == 1 ? "It is" : "The oldest there is",
+		     state ? state : "an unknown state");
+	sentence_duration(s, seconds(round_age(round, peer, peer->state_since_ns)));
+	if (peer->holders && peer->holder < input->holder_count &&
+	    peer->sk.attachment != TCPDIAG_UNACCEPTED)
+		sentence_add(s, " as descriptor %d", input->holders[peer->holder].fd);
+	sentence_add(s, ".");
+}
+
+static void describe_summary(const struct round *round, const struct tally *tally,
+			     const struct finding *row, const struct others *others,
+			     struct sentence *s)
+{
+	const struct part *part = &tally->parts[0];
+
+	sentence_add(s, "%s holds ", tally->who);
+	sentence_count(s, row->count, "socket", "sockets");
+	sentence_add(s, " in FIN-WAIT-2 that no timer ends and no data comes to");
+	describe_oldest(s, part);
+	describe_growth(s, part);
+	describe_descriptors(s, tally);
+	if (others->process == RECORD_NONE)
+		return;
+	sentence_add(s, "; ");
+	others_who(round, others, s);
+	sentence_add(s, " has not closed the other end");
+	if (row->count > 1) {
+		sentence_add(s, " of ");
+		sentence_number(s, others->process_count);
+	}
+}
+
 static void describe(const struct round *round, const struct tally *tally, struct finding *row,
 		     struct sentence *summary, struct sentence *cause, struct sentence *remedy)
 {
 	const struct part *part = &tally->parts[0];
+	struct others others;
 
-	sentence_add(summary, "%s holds ", tally->who);
-	sentence_count(summary, row->count, "socket", "sockets");
-	sentence_add(summary, " in FIN-WAIT-2 that no timer ends and no data comes to");
-	describe_oldest(summary, part);
-	describe_growth(summary, part);
-	describe_descriptors(summary, tally);
+	others_gather(round, tally, &others);
+	others_evidence(&others, row);
+	evidence(row, EVIDENCE_PEERS_EOF_READ, others.eof_read);
+	evidence(row, EVIDENCE_PEERS_EOF_UNREAD, others.eof_unread + others.data_unread);
+	describe_summary(round, tally, row, &others, summary);
 
 	sentence_add(cause,
 		     "This end has sent its FIN and waits for the peer's. While the process "
@@ -91,6 +171,10 @@ static void describe(const struct round *round, const struct tally *tally, struc
 		sentence_address(cause, sk->remote, sk->remote_port);
 		sentence_add(cause, ".");
 	}
+	others_describe_here(round, &others, cause);
+	describe_other(round, &others, cause);
+	describe_reading(&others, cause);
+	others_describe_elsewhere(&others, cause);
 	describe_stretch(cause, round->thresholds->fw2_info_age, round->fast_ns);
 	sentence_add(remedy,
 		     "Find what keeps the other end from close(): there the connection stands "
@@ -104,6 +188,7 @@ const struct family finding_fin_wait2_stuck = {
 	.states = TCPDIAG_STATE_BIT(TCPDIAG_FIN_WAIT2),
 	.parts = 1,
 	.trends = 1,
+	.others = true,
 	.settles = settles,
 	.concerns = concerns,
 	.judge = judge,

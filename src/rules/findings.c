@@ -20,7 +20,8 @@ static const struct family *const families[] = {
 	&finding_rst_on_close,	      &finding_fin_wait2_stuck,	  &finding_close_wait_leak,
 	&finding_orphan_accumulation, &finding_listener_queue,	  &finding_linger_zero,
 	&finding_linger_blocks,	      &finding_fin_timeout_cliff, &finding_late_data,
-	&finding_dead_descriptor,     &finding_orphan_stalled,
+	&finding_dead_descriptor,     &finding_orphan_stalled,	  &finding_fin_wait1_stalled,
+	&finding_last_ack_stalled,
 };
 
 #define AHEAD 16 /* records: by when the memory has answered */
@@ -37,6 +38,7 @@ struct findings {
 	struct creator_group *groups;
 	uint64_t *unit_hashes;
 	uint32_t process_room; /* of all three */
+	struct others_index others;
 	int64_t last_ns; /* newest round; 0: none */
 	int64_t known_since_ns; /* what was not tallied since then was not there */
 	struct tally_key refused; /* the newest for which there was no room */
@@ -65,6 +67,7 @@ struct findings *findings_free(struct findings *findings)
 		free(findings->created);
 		free(findings->groups);
 		free(findings->unit_hashes);
+		others_done(&findings->others);
 		free(findings);
 	}
 	return NULL;
@@ -190,22 +193,28 @@ static uint64_t unit_hash(const struct round *round, uint32_t row)
 	return round->unit_hashes[row];
 }
 
+uint32_t round_process(const struct round *round, const struct record *record)
+{
+	const struct record *listener = listener_of(round, record);
+
+	if (record->sk.attachment == TCPDIAG_UNACCEPTED)
+		return listener ? first_process(round, listener) : RECORD_NONE;
+	return first_process(round, record);
+}
+
 /* Who answers for a socket: its process, its listener's process, its listener, its namespace. */
 static struct tally_key owner_key(const struct round *round, const struct family *family,
 				  const struct record *record, uint32_t *ret_process)
 {
 	struct tally_key key = { .rule = (uint8_t)family->rule, .kind = TALLY_HOST };
 	const struct record *listener;
-	uint32_t row = RECORD_NONE;
+	uint32_t row;
 
 	*ret_process = RECORD_NONE;
 	if (family->key == FAMILY_BY_HOST)
 		return key;
 	listener = record->sk.state == TCPDIAG_LISTEN ? record : listener_of(round, record);
-	if (record->sk.attachment != TCPDIAG_UNACCEPTED)
-		row = first_process(round, record);
-	else if (listener)
-		row = first_process(round, listener);
+	row = round_process(round, record);
 	if (row != RECORD_NONE) {
 		const struct process *process = &round->input->processes[row];
 
@@ -432,6 +441,32 @@ static void set_bits(const struct round *round)
 	}
 }
 
+/* A finding stands whose describe() asks for the other ends. */
+static bool asks_for_others(const struct tally *tally)
+{
+	const struct family *family = tally->since_ns ? family_of(tally->key.rule) : NULL;
+
+	return family && family->others;
+}
+
+/* Makes the other ends ready to be asked for, where a finding will. */
+static int look_across(struct round *round)
+{
+	struct findings *findings = round->findings;
+	const struct tallies *tallies = round->tallies;
+	uint32_t i;
+
+	round->marks = findings->marks;
+	round->others = &findings->others;
+	findings->others.tallies = 0;
+	for (i = 0; i < tallies->used; i++)
+		if (asks_for_others(&tallies->rows[i]))
+			return others_prepare(&findings->others, findings->marks,
+					      findings->mark_count, tallies->used,
+					      round->input->process_count);
+	return 0;
+}
+
 /* What is kept for each row of a process; one more for what nobody is known to have created. */
 static int make_room(struct findings *findings, uint32_t processes)
 {
@@ -530,5 +565,6 @@ int findings_evaluate(struct findings *findings, const struct thresholds *thresh
 					 TCPDIAG_RULE_FINDING_FIRST]++;
 	findings->last_ns = round.now_ns;
 	set_bits(&round);
-	return round_tell(&round);
+	r = look_across(&round);
+	return r < 0 ? r : round_tell(&round);
 }

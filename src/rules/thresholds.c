@@ -202,6 +202,20 @@ static const struct threshold_info table[] = {
 	PERCENT("orphan-stalled.warning-creator", stalled_warning_creator, 80, 100,
 		"One unit, container or process has created so much of them."),
 
+	AGE("fin-wait-1-stalled.info-age", fw1_info_age, 60,
+	    "Held in FIN-WAIT-1 for so long without a byte acknowledged."),
+	COUNT("fin-wait-1-stalled.warning-count", fw1_warning_count, 20,
+	      "So many of them in one process, as old as warning-age."),
+	AGE("fin-wait-1-stalled.warning-age", fw1_warning_age, 120,
+	    "Younger ones are not counted for a warning."),
+
+	AGE("last-ack-stalled.info-age", la_info_age, 60,
+	    "Held in LAST-ACK or CLOSING for so long without a byte acknowledged."),
+	COUNT("last-ack-stalled.warning-count", la_warning_count, 20,
+	      "So many of them in one process, as old as warning-age."),
+	AGE("last-ack-stalled.warning-age", la_warning_age, 120,
+	    "Younger ones are not counted for a warning."),
+
 	DURATION("rate-window", rate_window, 300, 60, 1800,
 		 "The window of growth per second, the median slope of what was seen in it."),
 	PERCENT("clear-ratio", clear_ratio, 70, 100,

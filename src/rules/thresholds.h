@@ -64,6 +64,9 @@ struct thresholds {
 	/* orphan-stalled */
 	int64_t stalled_info_age, stalled_info_count, stalled_warning_count;
 	double stalled_info_ratio, stalled_warning_ratio, stalled_warning_creator;
+	/* fin-wait-1-stalled, last-ack-stalled */
+	int64_t fw1_info_age, fw1_warning_count, fw1_warning_age;
+	int64_t la_info_age, la_warning_count, la_warning_age;
 	/* of all */
 	int64_t rate_window;
 	double clear_ratio;
