@@ -119,6 +119,7 @@ struct collector {
 	uint32_t order_room, fresh_room, besides_room, concerned_room, had_room, queued_room,
 		flagged_room, asked_room;
 	uint32_t flagged_count;
+	uint32_t blind; /* finding_bit() of what the newest snapshot could not judge */
 	uint32_t look_up_turn; /* where the next poll goes on that cannot look all up */
 
 	struct sd_event_source *timer, *walk_timer;

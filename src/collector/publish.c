@@ -216,17 +216,21 @@ static int64_t owners_asked(const struct poll *p)
 static int list_flagged(struct poll *p)
 {
 	struct collector *c = p->c;
+	/* What could not be judged, now or the last time, has not changed. */
+	uint32_t blind = p->w.header->findings_blind | c->blind;
 	struct record *records;
 	uint32_t count, i;
 	int r = 0;
 
+	c->blind = p->w.header->findings_blind;
 	c->flagged_count = 0;
 	records = snapshot_writer_records(&p->w, &count);
 	for (i = 0; i < p->concerned_count && r == 0; i++) {
 		struct record *record = &records[c->concerned[i]];
 
-		if (record->findings != c->had[i])
-			history_findings(c->history, record, c->had[i]);
+		if ((record->findings ^ c->had[i]) & ~blind)
+			history_findings(c->history, record,
+					 (c->had[i] & ~blind) | (record->findings & blind));
 		if (record->findings)
 			r = push_number(&c->flagged, &c->flagged_room, &c->flagged_count,
 					c->concerned[i]);
