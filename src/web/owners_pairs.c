@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Connections both ends of which go down together, found by their ends the other way round.
+ * Connections both ends of which go down together, found by their ends the other way round, in any namespace
+ * (model/ends.h). Where several sockets of this machine fit, whoever holds them, none are a pair: they count
+ * as connections to somebody else.
  *
  * Most sockets talk to another machine, so a set of bits over the hashes of all candidates rules them out
  * before anything is stored. The order in which a process closes: exit_files() walks the descriptors upwards and
@@ -11,17 +13,19 @@
 #include <errno.h>
 #include <string.h>
 
+#include "model/ends.h"
 #include "model/macro.h"
 
 #include "web/owners.h"
 
 #define BITS_MIN 1024U
 #define BITS_MAX (1U << 26)
+#define GROUP_MAX 64U /* of more sockets with the same ends nobody is the one */
 
 struct candidate {
 	uint64_t key; /* the same for both ends */
 	uint32_t record;
-	uint32_t row;
+	uint32_t row; /* of the owner that holds it alone, or RECORD_NONE: it only has the ends */
 	uint32_t process; /* the only one that holds it, or RECORD_NONE */
 	int32_t fd; /* its highest there */
 };
@@ -34,36 +38,6 @@ struct search {
 	struct candidate *candidates;
 	uint32_t count, room;
 };
-
-static uint64_t mix(uint64_t hash, uint64_t value)
-{
-	hash = (hash ^ value) * 0x9e3779b97f4a7c15ULL;
-	return hash ^ hash >> 29;
-}
-
-static uint64_t hash_ends(const uint8_t a[static 16], uint16_t a_port, const uint8_t b[static 16],
-			  uint16_t b_port, uint32_t netns)
-{
-	uint64_t words[4], hash;
-	size_t i;
-
-	memcpy(words, a, 16);
-	memcpy(words + 2, b, 16);
-	hash = mix(netns, (uint64_t)a_port << 16 | b_port);
-	for (i = 0; i < ARRAY_SIZE(words); i++)
-		hash = mix(hash, words[i]);
-	return hash;
-}
-
-static uint64_t hash_own(const struct tcpdiag_socket *sk)
-{
-	return hash_ends(sk->local, sk->local_port, sk->remote, sk->remote_port, sk->netns);
-}
-
-static uint64_t hash_peer(const struct tcpdiag_socket *sk)
-{
-	return hash_ends(sk->remote, sk->remote_port, sk->local, sk->local_port, sk->netns);
-}
 
 static bool is_queued(const struct tcpdiag_socket *sk)
 {
@@ -93,24 +67,37 @@ static const struct record *closer(const struct search *s, const struct record *
 		       : NULL;
 }
 
-static int push(struct search *s, uint32_t index)
+/* Who would close it, and in which turn. */
+static void set_holder(const struct search *s, struct candidate *candidate)
 {
-	const struct record *record = &s->snapshot->records[index], *held = closer(s, record);
-	struct candidate candidate = { .record = index, .fd = -1 };
+	const struct record *record = &s->snapshot->records[candidate->record], *held;
 	const struct holder *holders;
 	uint32_t count, i;
 
-	candidate.row = held ? owners_sole(s->owners, s->snapshot, held) : RECORD_NONE;
-	if (candidate.row == RECORD_NONE)
-		return 0;
-	candidate.key = MIN(hash_own(&record->sk), hash_peer(&record->sk));
+	held = can_pair(&record->sk) ? closer(s, record) : NULL;
+	if (held)
+		candidate->row = owners_sole(s->owners, s->snapshot, held);
+	if (candidate->row == RECORD_NONE)
+		return;
 	holders = snapshot_holders(s->snapshot, held, &count);
-	candidate.process = holders[0].process;
+	candidate->process = holders[0].process;
 	for (i = 0; i < count; i++) {
-		if (holders[i].process != candidate.process)
-			candidate.process = RECORD_NONE;
-		candidate.fd = MAX(candidate.fd, holders[i].fd);
+		if (holders[i].process != candidate->process)
+			candidate->process = RECORD_NONE;
+		candidate->fd = MAX(candidate->fd, holders[i].fd);
 	}
+}
+
+static int push(struct search *s, uint32_t index)
+{
+	const struct tcpdiag_socket *sk = &s->snapshot->records[index].sk;
+	struct candidate candidate = { .key = MIN(ends_hash(sk), ends_hash_swapped(sk)),
+				       .record = index,
+				       .row = RECORD_NONE,
+				       .process = RECORD_NONE,
+				       .fd = -1 };
+
+	set_holder(s, &candidate);
 	if (s->count == s->room) {
 		uint32_t room = MAX(s->room * 2, 64U);
 		struct candidate *more = reallocarray(s->candidates, room, sizeof(*more));
@@ -142,14 +129,14 @@ static int gather(struct search *s)
 	if (!s->bits)
 		return -ENOMEM;
 	for (i = 0; i < snapshot->record_count; i++)
-		if (can_pair(&snapshot->records[i].sk)) {
-			uint64_t hash = hash_own(&snapshot->records[i].sk);
+		if (ends_known(&snapshot->records[i].sk)) {
+			uint64_t hash = ends_hash(&snapshot->records[i].sk);
 
 			s->bits[(hash & s->mask) / 64] |= 1ULL << (hash % 64);
 		}
 	for (i = 0; i < snapshot->record_count && r == 0; i++)
-		if (can_pair(&snapshot->records[i].sk) &&
-		    test(s, hash_peer(&snapshot->records[i].sk)))
+		if (ends_known(&snapshot->records[i].sk) &&
+		    test(s, ends_hash_swapped(&snapshot->records[i].sk)))
 			r = push(s, i);
 	return r;
 }
@@ -161,13 +148,6 @@ static int compare_candidates(const void *a, const void *b)
 	if (x->key != y->key)
 		return x->key < y->key ? -1 : 1;
 	return (x->record > y->record) - (x->record < y->record);
-}
-
-static bool are_ends(const struct tcpdiag_socket *a, const struct tcpdiag_socket *b)
-{
-	return a->local_port == b->remote_port && a->remote_port == b->local_port &&
-	       a->netns == b->netns && !memcmp(a->local, b->remote, 16) &&
-	       !memcmp(a->remote, b->local, 16);
 }
 
 static struct exit_end end_of(const struct search *s, const struct candidate *candidate)
@@ -203,26 +183,56 @@ static void count_pair(struct search *s, const struct candidate *a, const struct
 	exit_merge(&owner->exit, &pair, 1);
 }
 
+/* The only one of a group that can be the other end of one of it; NULL where there is none, or several. */
+static const struct candidate *partner(const struct search *s, const struct candidate *group,
+				       uint32_t count, const struct candidate *of)
+{
+	const struct record *records = s->snapshot->records;
+	const struct candidate *found = NULL;
+	uint32_t i;
+
+	for (i = 0; i < count; i++) {
+		if (&group[i] == of ||
+		    !ends_swapped(&records[of->record].sk, &records[group[i].record].sk) ||
+		    !ends_possible(&records[of->record], &records[group[i].record]))
+			continue;
+		if (found)
+			return NULL;
+		found = &group[i];
+	}
+	return found;
+}
+
+static void count_group(struct search *s, const struct candidate *group, uint32_t count)
+{
+	uint32_t i;
+
+	for (i = 0; i < count; i++) {
+		const struct candidate *one = &group[i], *other;
+
+		other = one->row != RECORD_NONE ? partner(s, group, count, one) : NULL;
+		/* Once, by the one that stands before. */
+		if (other > one && other->row == one->row && partner(s, group, count, other) == one)
+			count_pair(s, one, other);
+	}
+}
+
 int owners_pairs(struct owners *owners, const struct snapshot *snapshot)
 {
 	struct search s = { .owners = owners, .snapshot = snapshot };
-	uint32_t i, k;
+	uint32_t first, end;
 	int r;
 
 	r = gather(&s);
 	if (r == 0 && s.count)
 		qsort(s.candidates, s.count, sizeof(*s.candidates), compare_candidates);
-	for (i = 0; r == 0 && i < s.count; i++)
-		for (k = i + 1; k < s.count && s.candidates[k].key == s.candidates[i].key; k++)
-			if (s.candidates[i].row != RECORD_NONE &&
-			    s.candidates[i].row == s.candidates[k].row &&
-			    are_ends(&snapshot->records[s.candidates[i].record].sk,
-				     &snapshot->records[s.candidates[k].record].sk)) {
-				count_pair(&s, &s.candidates[i], &s.candidates[k]);
-				/* In one pair only, whatever the kernel shows. */
-				s.candidates[k].row = RECORD_NONE;
+	for (first = 0; r == 0 && first < s.count; first = end) {
+		for (end = first + 1; end < s.count; end++)
+			if (s.candidates[end].key != s.candidates[first].key)
 				break;
-			}
+		if (end - first <= GROUP_MAX)
+			count_group(&s, &s.candidates[first], end - first);
+	}
 	free(s.candidates);
 	free(s.bits);
 	return r;

@@ -463,6 +463,7 @@ static void add_pair(uint32_t one, uint32_t two, uint32_t unread)
 	fixture_held(&records[R_DONE], two, 1);
 	records[R_LISTENER].sk.rqueue = 0;
 	records[R_WAITING].sk.remote_port = records[R_SHARED].sk.remote_port = 50001;
+	records[R_ORPHAN].sk.remote_port = 50001;
 	fixture_seal(&f);
 }
 
