@@ -65,6 +65,7 @@ enum tcpdiag_environment_known {
 	TCPDIAG_ENV_MEMORY_PAGES = 1U << 8, /* memory_pages, whether tcp_mem is known or not */
 	TCPDIAG_ENV_FASTCLOSE = 1U << 9, /* mptcp_fastclose */
 	TCPDIAG_ENV_DEFERRED_FIN = 1U << 10, /* deferred_fin */
+	TCPDIAG_ENV_TW_REUSE = 1U << 11, /* tcp_tw_reuse */
 };
 
 /**
@@ -76,6 +77,8 @@ struct tcpdiag_environment {
 	uint32_t tcp_orphan_retries; /* 0 means 8 for a live connection */
 	uint32_t tcp_rto_max_ms;
 	uint32_t tcp_synack_retries;
+	uint32_t
+		tcp_tw_reuse; /* 0: never, 1: for each connect(), 2: on loopback; 0 without tcp_timestamps */
 	uint64_t orphans; /* /proc/net/sockstat, the whole machine */
 	uint64_t tcp_max_orphans;
 	uint64_t timewaits; /* of the namespace */

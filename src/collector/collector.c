@@ -239,6 +239,7 @@ struct collector *collector_free(struct collector *c)
 	attach_free(c->attach);
 	join_done(&c->join);
 	port_usage_done(&c->usage);
+	queues_done(&c->queues);
 	peers_done(&c->peers);
 	free(c->order);
 	free(c->fresh);

@@ -189,7 +189,7 @@ static void know_settings(const struct poll *p, const struct record *records, st
 }
 
 /* The process that a record is counted for: its first holder, else its creator. */
-static uint32_t owner_row(const struct collector *c, const struct record *record)
+uint32_t poll_owner_row(const struct collector *c, const struct record *record)
 {
 	uint32_t count;
 	const struct holder *holders = attach_holders(c->attach, &count);
@@ -206,7 +206,7 @@ static int count_unit(struct poll *p, const struct record *record, uint32_t posi
 
 	if (record->sk.attachment == TCPDIAG_UNACCEPTED)
 		return push_number(&c->queued, &c->queued_room, &p->queued_count, position);
-	units_add(&c->units, owner_row(c, record), record);
+	units_add(&c->units, poll_owner_row(c, record), record);
 	return 0;
 }
 
@@ -218,7 +218,7 @@ static void count_queued(struct poll *p, const struct record *records)
 		const struct record *record = &records[c->queued[i]];
 
 		if (record->listener != RECORD_NONE)
-			units_add(&c->units, owner_row(c, &records[record->listener]), record);
+			units_add(&c->units, poll_owner_row(c, &records[record->listener]), record);
 	}
 }
 
@@ -245,6 +245,7 @@ static int judge(struct poll *p, struct record *records, uint32_t position, uint
 	totals_add(&p->totals, record, &c->settings.thresholds, p->now_ns);
 	if (count_unit(p, record, position) < 0)
 		return -ENOMEM;
+	queues_add(&c->queues, record, poll_owner_row(c, record));
 	if (p->pass == PASS_SWEEP)
 		port_usage_add(&c->usage, record);
 	if (!findings_concern(record))
@@ -268,8 +269,8 @@ int poll_judge(struct poll *p)
 		return -ENOMEM;
 	c->environment_class = class;
 	units_begin(&c->units);
-	if (p->pass == PASS_SWEEP)
-		port_usage_begin(&c->usage, c->port_range);
+	ports_begin(p);
+	queues_begin(&c->queues, &c->environment);
 	for (i = 0; i < count; i++)
 		if (judge(p, records, i, count, turned) < 0)
 			return -ENOMEM;
@@ -280,11 +281,8 @@ int poll_judge(struct poll *p)
 		peers_settle(&c->peers, records);
 	if (p->pass == PASS_SWEEP)
 		addresses_expire(&c->peers.addresses, p->now_ns - ADDRESSES_KEPT_NS);
-	if (p->pass == PASS_SWEEP) {
+	if (p->pass == PASS_SWEEP)
 		know_children(p, records, count);
-		p->totals.port_range_ratio_max = port_usage_ratio(&c->usage);
-	} else if (p->before.header) {
-		p->totals.port_range_ratio_max = p->before.header->totals.port_range_ratio_max;
-	}
+	ports_end(p, records, count);
 	return 0;
 }

@@ -17,6 +17,7 @@
 #include "collector/peers.h"
 #include "collector/pool.h"
 #include "collector/port_usage.h"
+#include "collector/queues.h"
 #include "collector/sources.h"
 #include "collector/units.h"
 #include "kernel/bpf.h"
@@ -85,6 +86,7 @@ struct collector {
 	struct attach *attach;
 	struct join join;
 	struct port_usage usage;
+	struct queues queues;
 	struct peers peers;
 	struct owners_lane walk;
 	struct gauges gauges;
@@ -152,6 +154,7 @@ struct poll {
 	uint32_t rows; /* that the kernel gave */
 	uint32_t cut;
 	uint64_t out_of_memory; /* that counter before */
+	bool ports_looked; /* rows of processes in @c->usage are those of this poll */
 	bool stale; /* no dump: the records before, as they were */
 	struct totals totals;
 };
@@ -220,6 +223,12 @@ void poll_settle_closed(struct poll *p, uint32_t first);
 
 /* judge.c: direction, listener, holders, verdict and totals of every record. 0 or -ENOMEM. */
 int poll_judge(struct poll *p);
+/* The process that a record is counted for: its first holder, else its creator. */
+uint32_t poll_owner_row(const struct collector *c, const struct record *record);
+
+/* ports.c: before the records, and behind them. */
+void ports_begin(struct poll *p);
+void ports_end(struct poll *p, const struct record *records, uint32_t count);
 
 /* publish.c: everything behind the records, and the header. 0 or -ENOMEM. */
 int poll_seal(struct poll *p);

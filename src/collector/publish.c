@@ -242,6 +242,7 @@ static int put_findings(struct poll *p, const struct orphans *orphans, const str
 			const struct process *processes, uint32_t process_count)
 {
 	struct collector *c = p->c;
+	bool known_queues = c->queues.wanted && !c->queues.failed;
 	struct findings_input input = {
 		.now_ns = p->now_ns,
 		.started_ns = c->self.started_ns,
@@ -255,6 +256,14 @@ static int put_findings(struct poll *p, const struct orphans *orphans, const str
 		.environment = &c->environment,
 		.rates = rates,
 		.orphans = orphans,
+		.page_bytes = (uint32_t)sysconf(_SC_PAGESIZE),
+		.queues_known = known_queues,
+		.queue_bytes = c->queues.bytes,
+		.queue_rows = c->queues.count,
+		.queue_nobody = c->queues.nobody,
+		.ports_known = c->usage.counted,
+		.ports = c->usage.pairs,
+		.port_count = c->usage.pair_count,
 		.settings_blind = !reader_works(c),
 		.closed_blind = !reader_works(c) || !c->walk.bpf,
 		.netns = c->self.netns,
@@ -265,6 +274,7 @@ static int put_findings(struct poll *p, const struct orphans *orphans, const str
 	};
 	int r;
 
+	port_usage_resolve(&c->usage, processes, process_count, p->ports_looked);
 	input.holders = attach_holders(c->attach, &input.holder_count);
 	r = findings_evaluate(c->findings, &c->settings.thresholds, &input, &p->w);
 	return r < 0 ? r : list_flagged(p);

@@ -31,6 +31,7 @@ static const char *const text_paths[TEXT_MAX_ID] = {
 struct settings {
 	struct tcpdiag_environment environment;
 	uint64_t port_range[2];
+	uint32_t timestamps; /* tcp_timestamps */
 };
 
 static const struct setting {
@@ -49,12 +50,14 @@ static const struct setting {
 	{ IPV4 "tcp_rto_max_ms", ENV(tcp_rto_max_ms), 4, 1, false, TCPDIAG_ENV_RTO_MAX, 0 },
 	{ IPV4 "tcp_synack_retries", ENV(tcp_synack_retries), 4, 1, true,
 	  TCPDIAG_ENV_SYNACK_RETRIES, 0 },
+	{ IPV4 "tcp_tw_reuse", ENV(tcp_tw_reuse), 4, 1, false, TCPDIAG_ENV_TW_REUSE, 0 },
 	{ IPV4 "tcp_max_orphans", ENV(tcp_max_orphans), 8, 1, false, TCPDIAG_ENV_ORPHANS,
 	  TCPDIAG_ENV_ORPHANS },
 	{ IPV4 "tcp_max_tw_buckets", ENV(tcp_max_tw_buckets), 8, 1, true, TCPDIAG_ENV_TIMEWAITS,
 	  TCPDIAG_ENV_TIMEWAITS },
 	{ IPV4 "tcp_mem", ENV(tcp_mem), 8, 3, false, TCPDIAG_ENV_MEMORY, TCPDIAG_ENV_MEMORY },
 	{ IPV4 "tcp_migrate_req", ENV(tcp_migrate_req), 1, 1, false, TCPDIAG_ENV_MIGRATE, 0 },
+	{ IPV4 "tcp_timestamps", offsetof(struct settings, timestamps), 4, 1, false, 0, 0 },
 	{ IPV4 "ip_local_port_range", offsetof(struct settings, port_range), 8, 2, true, 0, 0 },
 #undef ENV
 };
@@ -191,7 +194,7 @@ int counters_read(struct counters_reader *reader, struct counters *ret_counters,
 		  struct tcpdiag_environment *ret_environment, uint16_t ret_port_range[2])
 {
 	struct counters counters = {};
-	struct settings all = {};
+	struct settings all = { .timestamps = 1 };
 	bool missing = false;
 	ssize_t n;
 
@@ -200,6 +203,9 @@ int counters_read(struct counters_reader *reader, struct counters *ret_counters,
 		return (int)n;
 	counters_parse_sockstat(reader->buffer, n, &all.environment);
 	missing |= read_settings(reader, &all);
+	/* net/ipv4/tcp_ipv4.c:tcp_twsk_unique() */
+	if (!all.timestamps)
+		all.environment.tcp_tw_reuse = 0;
 	for (enum text i = TEXT_NETSTAT; i < TEXT_MAX_ID; i++) {
 		n = read_file(reader, reader->text[i]);
 		if (n > 0)

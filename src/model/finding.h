@@ -63,6 +63,13 @@ enum evidence {
 	EVIDENCE_WINDOW_CLOSED, /* sockets whose peer lets them send nothing */
 	EVIDENCE_SILENT, /* sockets whose peer answers nothing */
 	EVIDENCE_RETRANSMITS, /* the most of one socket */
+	EVIDENCE_RATE_PER_SECOND, /* of what is counted, in the last minute */
+	EVIDENCE_USUAL_PER_SECOND, /* the median of the last hour */
+	EVIDENCE_RESETS_SENT_PER_SECOND,
+	EVIDENCE_CONNECTIONS_RESET_PER_SECOND, /* ended by a RST, either way */
+	EVIDENCE_TIME_WAIT, /* of the count */
+	EVIDENCE_REUSABLE, /* of these, ports that a new connection may have */
+	EVIDENCE_MEMORY_BYTES,
 	EVIDENCE_MAX
 };
 

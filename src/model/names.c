@@ -91,6 +91,13 @@ const char *evidence_name(enum evidence evidence)
 		[EVIDENCE_WINDOW_CLOSED] = "window_closed",
 		[EVIDENCE_SILENT] = "silent",
 		[EVIDENCE_RETRANSMITS] = "retransmits",
+		[EVIDENCE_RATE_PER_SECOND] = "rate_per_second",
+		[EVIDENCE_USUAL_PER_SECOND] = "usual_per_second",
+		[EVIDENCE_RESETS_SENT_PER_SECOND] = "resets_sent_per_second",
+		[EVIDENCE_CONNECTIONS_RESET_PER_SECOND] = "connections_reset_per_second",
+		[EVIDENCE_TIME_WAIT] = "time_wait",
+		[EVIDENCE_REUSABLE] = "reusable",
+		[EVIDENCE_MEMORY_BYTES] = "memory_bytes",
 	};
 
 	return NAME(names, evidence);
@@ -119,6 +126,8 @@ static const struct {
 	[COUNTER_MIGRATE_SUCCESS] = { "TcpExt", "TCPMigrateReqSuccess" },
 	[COUNTER_MP_FASTCLOSE_TX] = { "MPTcpExt", "MPFastcloseTx" },
 	[COUNTER_MP_FASTCLOSE_RX] = { "MPTcpExt", "MPFastcloseRx" },
+	[COUNTER_ACTIVE_OPENS] = { "Tcp", "ActiveOpens" },
+	[COUNTER_PASSIVE_OPENS] = { "Tcp", "PassiveOpens" },
 };
 
 const char *counter_name(enum counter counter)

@@ -120,6 +120,8 @@ enum counter {
 	COUNTER_MIGRATE_SUCCESS,
 	COUNTER_MP_FASTCLOSE_TX,
 	COUNTER_MP_FASTCLOSE_RX,
+	COUNTER_ACTIVE_OPENS,
+	COUNTER_PASSIVE_OPENS,
 	COUNTER_MAX
 };
 
@@ -274,6 +276,8 @@ struct snapshot_header {
 	uint32_t unit_count; /* rows of units; 0: not known */
 	struct unit_totals units[UNIT_PLACES + 1]; /* the first without a name */
 	uint32_t findings_blind; /* finding_bit() of each that nothing was judged by */
+	/* When it has history enough to be judged in full; 0: it needs none. Findings only. */
+	int64_t findings_warm_ns[TCPDIAG_RULE_MAX];
 	/* How often each was raised since the start; findings only. */
 	uint64_t findings_raised[TCPDIAG_RULE_MAX];
 	struct history_header history;

@@ -12,6 +12,7 @@ const struct tcpdiag_rule_info *tcpdiag_rule_info(enum tcpdiag_rule rule)
 		catalogue_close,
 		catalogue_shutdown,
 		catalogue_finding,
+		catalogue_rates,
 	};
 	size_t i;
 

@@ -10,3 +10,4 @@ extern const struct tcpdiag_rule_info
 	catalogue_close[TCPDIAG_RULE_MAX]; /* close, exit, a listener's */
 extern const struct tcpdiag_rule_info catalogue_shutdown[TCPDIAG_RULE_MAX]; /* shutdown and fates */
 extern const struct tcpdiag_rule_info catalogue_finding[TCPDIAG_RULE_MAX];
+extern const struct tcpdiag_rule_info catalogue_rates[TCPDIAG_RULE_MAX]; /* findings, too */

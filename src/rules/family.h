@@ -165,10 +165,13 @@ struct marked {
 	uint32_t level : 4;
 };
 
+struct aborts;
+
 /* One call of findings_evaluate(). */
 struct round {
 	struct findings *findings;
 	struct tallies *tallies;
+	struct aborts *aborts; /* rules/aborts.h */
 	const struct thresholds *thresholds;
 	const struct findings_input *input;
 	struct snapshot_writer *w;
@@ -213,6 +216,8 @@ struct family {
 	 * May be NULL.
 	 */
 	bool (*blind)(const struct round *round);
+	/* When it has history enough to judge by, where that is not its trend's (rules/warming.c); may be NULL. */
+	int64_t (*warms)(const struct round *round);
 	/* Before and after the walk; may be NULL. */
 	void (*begin)(struct round *round);
 	void (*end)(struct round *round);
@@ -230,7 +235,8 @@ extern const struct family finding_rst_on_close, finding_fin_wait2_stuck, findin
 	finding_orphan_accumulation, finding_listener_queue, finding_linger_zero,
 	finding_linger_blocks, finding_fin_timeout_cliff, finding_late_data,
 	finding_dead_descriptor, finding_orphan_stalled, finding_fin_wait1_stalled,
-	finding_last_ack_stalled;
+	finding_last_ack_stalled, finding_tcp_memory, finding_time_wait, finding_aborts,
+	finding_ports;
 
 /* The row of a rule; NULL where it is none of a finding's. */
 const struct family *family_of(enum tcpdiag_rule rule);
@@ -243,6 +249,9 @@ bool round_judge(struct round *round, struct tally *tally);
 
 /* Describes what stands and writes the section. Return: how many; -ENOMEM. */
 int round_tell(const struct round *round);
+
+/* Writes down when each family has history enough. @known_since_ns: of the trends. */
+void warming_tell(const struct round *round, int64_t known_since_ns);
 
 /* ---- for families ---- */
 

@@ -14,14 +14,27 @@
 #include <errno.h>
 #include <string.h>
 
+#include "rules/aborts.h"
 #include "rules/family.h"
 
 static const struct family *const families[] = {
-	&finding_rst_on_close,	      &finding_fin_wait2_stuck,	  &finding_close_wait_leak,
-	&finding_orphan_accumulation, &finding_listener_queue,	  &finding_linger_zero,
-	&finding_linger_blocks,	      &finding_fin_timeout_cliff, &finding_late_data,
-	&finding_dead_descriptor,     &finding_orphan_stalled,	  &finding_fin_wait1_stalled,
+	&finding_rst_on_close,
+	&finding_fin_wait2_stuck,
+	&finding_close_wait_leak,
+	&finding_orphan_accumulation,
+	&finding_listener_queue,
+	&finding_linger_zero,
+	&finding_linger_blocks,
+	&finding_fin_timeout_cliff,
+	&finding_late_data,
+	&finding_dead_descriptor,
+	&finding_orphan_stalled,
+	&finding_fin_wait1_stalled,
 	&finding_last_ack_stalled,
+	&finding_tcp_memory,
+	&finding_time_wait,
+	&finding_aborts,
+	&finding_ports,
 };
 
 #define AHEAD 16 /* records: by when the memory has answered */
@@ -43,6 +56,7 @@ struct findings {
 	int64_t known_since_ns; /* what was not tallied since then was not there */
 	struct tally_key refused; /* the newest for which there was no room */
 	uint64_t raised[FINDING_RULES];
+	struct aborts aborts;
 };
 
 int findings_new(uint32_t max_findings, struct findings **ret)
@@ -536,6 +550,7 @@ int findings_evaluate(struct findings *findings, const struct thresholds *thresh
 	struct round round = {
 		.findings = findings,
 		.tallies = &findings->tallies,
+		.aborts = &findings->aborts,
 		.thresholds = thresholds,
 		.input = input,
 		.w = w,
@@ -564,6 +579,7 @@ int findings_evaluate(struct findings *findings, const struct thresholds *thresh
 			findings->raised[findings->tallies.rows[i].key.rule -
 					 TCPDIAG_RULE_FINDING_FIRST]++;
 	findings->last_ns = round.now_ns;
+	warming_tell(&round, findings->known_since_ns);
 	set_bits(&round);
 	r = look_across(&round);
 	return r < 0 ? r : round_tell(&round);

@@ -16,6 +16,21 @@
 
 struct findings;
 
+/* connect()s from one local address to one remote end, against the ports that they can have. */
+struct port_pair {
+	uint32_t netns;
+	uint8_t local[16], remote[16];
+	uint16_t remote_port;
+	uint16_t range[2]; /* ip_local_port_range of the namespace */
+	uint32_t used; /* ports in the range: sockets in all states */
+	uint32_t time_wait; /* of these */
+	uint32_t reusable; /* of these: tcp_tw_reuse lets a new connection have the port */
+	bool reuse_known; /* tcp_tw_reuse could be read */
+	uint32_t process; /* row of the one that has most of them; RECORD_NONE */
+	uint32_t process_used;
+	uint32_t unit_used; /* of all processes of its unit; 0: it has none */
+};
+
 /* What the records alone do not say. Borrowed for one call. */
 struct findings_input {
 	int64_t now_ns;
@@ -33,6 +48,16 @@ struct findings_input {
 		*namespaces; /* ascending by inode; what a rule asks of each one by itself */
 	uint32_t namespace_count;
 	const struct orphans *orphans;
+	uint32_t page_bytes; /* of the unit of tcp_mem; 0: 4096 */
+	/* Memory of queues, by row of a process; summed when it runs short only. */
+	bool queues_known;
+	const uint64_t *queue_bytes;
+	uint32_t queue_rows;
+	uint64_t queue_nobody; /* of sockets without a process */
+	/* Destinations that use up the ports of a namespace, by the newest sweep, the fullest first. */
+	bool ports_known; /* they were counted */
+	const struct port_pair *ports;
+	uint32_t port_count;
 	uint32_t netns;
 	/*
 	 * Who holds what is still being found out for the first time: what has no process yet is left

@@ -67,6 +67,18 @@ struct thresholds {
 	/* fin-wait-1-stalled, last-ack-stalled */
 	int64_t fw1_info_age, fw1_warning_count, fw1_warning_age;
 	int64_t la_info_age, la_warning_count, la_warning_age;
+	/* time-wait-overflow */
+	double tw_info_ratio;
+	int64_t tw_warning_rate, tw_warning_age;
+	/* tcp-memory-pressure */
+	int64_t mem_warning_age;
+	double mem_critical_ratio;
+	/* aborts-rising */
+	int64_t aborts_history, aborts_info_rate, aborts_info_age, aborts_warning_failed;
+	int64_t aborts_critical_age;
+	double aborts_info_factor, aborts_warning_share;
+	/* port-exhaustion */
+	double port_info_ratio, port_warning_ratio, port_critical_ratio;
 	/* of all */
 	int64_t rate_window;
 	double clear_ratio;

@@ -286,11 +286,13 @@ START_TEST(test_port_usage)
 {
 	static const uint16_t range[2] = { 1000, 1999 };
 	struct port_usage usage = {};
+	const struct tcpdiag_environment env = {};
 	struct record record = { .direction = DIRECTION_OUTBOUND,
 				 .sk = { .remote_port = 443, .netns = 1 } };
 	int i;
 
-	port_usage_begin(&usage, range);
+	port_usage_begin(&usage);
+	port_usage_space(&usage, 1, range, &env);
 	for (i = 0; i < 500; i++) {
 		record.sk.local_port = (uint16_t)(1000 + i);
 		port_usage_add(&usage, &record);
@@ -317,7 +319,8 @@ START_TEST(test_port_usage)
 	ck_assert_double_eq(port_usage_ratio(&usage), 0.501);
 	/* The next poll begins from none, whatever it keeps. */
 	for (i = 0; i < 3; i++) {
-		port_usage_begin(&usage, range);
+		port_usage_begin(&usage);
+		port_usage_space(&usage, 1, range, &env);
 		ck_assert_double_eq(port_usage_ratio(&usage), 0);
 		port_usage_add(&usage, &record);
 		ck_assert_double_eq(port_usage_ratio(&usage), 0.001);

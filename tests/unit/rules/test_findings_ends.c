@@ -336,7 +336,10 @@ START_TEST(dead_ones_that_cannot_be_seen)
 	world->rates.known = 0;
 	world_run(world, 10, 5);
 	ck_assert_uint_eq(world->snapshot.header->findings_blind,
-			  finding_bit(DEAD) | finding_bit(TCPDIAG_RULE_ORPHAN_ACCUMULATION));
+			  finding_bit(DEAD) | finding_bit(TCPDIAG_RULE_ORPHAN_ACCUMULATION) |
+				  finding_bit(TCPDIAG_RULE_TCP_MEMORY_PRESSURE) |
+				  finding_bit(TCPDIAG_RULE_TIME_WAIT_OVERFLOW) |
+				  finding_bit(TCPDIAG_RULE_ABORTS_RISING));
 }
 END_TEST
 

@@ -71,6 +71,7 @@ static inline struct world *world_new(uint32_t max_findings)
 	world->environment.known = TCPDIAG_ENV_ORPHANS;
 	world->environment.tcp_max_orphans = 131072;
 	world->orphans.count_known = true;
+	world->input.ports_known = true;
 	world->rates.known = UINT32_MAX >> (32 - COUNTER_MAX);
 	return world;
 }
