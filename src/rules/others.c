@@ -238,7 +238,9 @@ void others_gather(const struct round *round, const struct tally *tally, struct 
 		peer = peer_of(round, record);
 		if (peer) {
 			add_here(&walk, peer);
-		} else if (record->peer_unknown == PEER_NOT_HERE) {
+		} else if (record->peer_unknown == PEER_NOT_HERE ||
+			   record->peer_unknown == PEER_NOT_SEEN) {
+			ret->unseen |= record->peer_unknown == PEER_NOT_SEEN;
 			ret->not_here++;
 			add_remote(&walk, record->sk.remote);
 		} else {
@@ -305,7 +307,8 @@ void others_describe_elsewhere(const struct others *others, struct sentence *s)
 		return;
 	sentence_add(s, " ");
 	sentence_number(s, others->not_here);
-	sentence_add(s, "%s not on this machine: ", others->not_here == 1 ? " is" : " are");
+	sentence_add(s, "%s not on this machine%s: ", others->not_here == 1 ? " is" : " are",
+		     others->unseen ? ", as far as its sockets are seen" : "");
 	for (i = 0; i < OTHERS_REMOTES && others->remotes[i].count; i++) {
 		sentence_add(s, "%s", i ? ", " : "");
 		describe_address(s, others->remotes[i].address);

@@ -40,6 +40,7 @@ struct others_index {
 
 struct others {
 	uint32_t here, not_here, unknown; /* other ends; they add up to the sockets */
+	bool unseen; /* some of those not here may be where nobody looks */
 	/* Of those here: */
 	uint32_t eof_unread, eof_read, data_unread, unaccepted; /* in CLOSE-WAIT */
 	uint32_t finishing; /* their FIN is under way */

@@ -149,6 +149,11 @@ START_TEST(fw2_many_other_ends)
 	has(cause(FW2), " 7 are not on this machine: 10.9.8.51 (3), 10.9.8.52 (2), 10.9.8.50 (1) "
 			"and 1 more.");
 	has_not(cause(FW2), "10.9.8.54");
+	for (i = 14; i < 21; i++)
+		world->records[i].peer_unknown = PEER_NOT_SEEN;
+	world_run(world, 5, 5);
+	has(cause(FW2),
+	    " 7 are not on this machine, as far as its sockets are seen: 10.9.8.51 (3)");
 	ck_assert_double_eq(number(FW2, EVIDENCE_PEERS_HERE), 7);
 	ck_assert_double_eq(number(FW2, EVIDENCE_PEERS_NOT_HERE), 7);
 }
