@@ -220,6 +220,13 @@ static const struct schema_member source[] = {
 	{ 0 },
 };
 
+static const struct schema_member warming_rule[] = {
+	{ "rule", REF("FindingRule"), "Its id.", true },
+	{ "seconds_left", NUMBER, "Until it judges in full.", true },
+	{ "until", TIME_OR_NULL, "When that is.", true },
+	{ 0 },
+};
+
 static const struct schema_member lane[] = {
 	{ "name", STRING, "fast, sweep or owners.", false },
 	{ "interval_seconds", NUMBER_OR_NULL, "In force.", false },
@@ -304,6 +311,8 @@ static const struct schema_member status[] = {
 	{ "uptime_seconds", NUMBER_OR_NULL, "Since then.", true },
 	{ "replay", BOOLEAN, "Whether a file is shown instead of the kernel.", true },
 	{ "warming_up", BOOLEAN, "Whether history is too short to see slow growth.", true },
+	{ "warming_rules", ARRAY(REF("WarmingRule")),
+	  "The rules that cannot see growth yet: their silence about it says nothing.", true },
 	{ "missing", ARRAY(STRING), "What the snapshot lacks.", true },
 	{ "sources", ARRAY(REF("Source")), "What is read, and how well.", true },
 	{ "lanes", ARRAY(REF("Lane")), "Periods in force and what the polls cost.", true },
@@ -363,6 +372,7 @@ static const struct {
 	{ "Summary", "The host on one screen.", summary },
 	{ "Source", "Something that is read.", source },
 	{ "Lane", "A poll that repeats.", lane },
+	{ "WarmingRule", "A rule that has not enough history yet.", warming_rule },
 	{ "Namespace", "A network namespace.", namespace },
 	{ "Reload", "A reload of the configuration.", reload },
 	{ "Status", "How well tcpdiagd itself is.", status },

@@ -13,9 +13,6 @@
 #include "web/sysctls.h"
 
 #define API_VERSION "1"
-/* Rules about growth need so much history before their silence means anything. */
-#define WARM_UP_NS (15 * 60 * NSEC_PER_SEC)
-
 /* Seconds from then until now; null where it never was. */
 static void emit_age(struct emitter *j, const char *name, int64_t then_ns, int64_t now_ns)
 {
@@ -23,6 +20,35 @@ static void emit_age(struct emitter *j, const char *name, int64_t then_ns, int64
 		emit_ns(j, name, MAX(now_ns - then_ns, 0));
 	else
 		emit_null(j, name);
+}
+
+static bool is_warming(const struct snapshot_header *h, int rule, int64_t now_ns)
+{
+	return !h->replay && h->findings_warm_ns[rule] > now_ns &&
+	       !(h->findings_blind & finding_bit(rule));
+}
+
+/* Rules that ask for history which is not there yet: what of it grows they cannot see until then. */
+static void warming(struct emitter *j, const struct snapshot *snapshot, int64_t now_ns)
+{
+	const struct snapshot_header *h = snapshot->header;
+	bool any = false;
+	int rule;
+
+	for (rule = TCPDIAG_RULE_FINDING_FIRST; rule < TCPDIAG_RULE_MAX; rule++)
+		any |= is_warming(h, rule, now_ns);
+	emit_bool(j, "warming_up", any);
+	emit_array(j, "warming_rules");
+	for (rule = TCPDIAG_RULE_FINDING_FIRST; rule < TCPDIAG_RULE_MAX; rule++) {
+		if (!is_warming(h, rule, now_ns))
+			continue;
+		emit_object(j, NULL);
+		emit_text(j, "rule", tcpdiag_rule_id(rule));
+		emit_ns(j, "seconds_left", h->findings_warm_ns[rule] - now_ns);
+		emit_since(j, "until", snapshot, h->findings_warm_ns[rule]);
+		emit_end(j, '}');
+	}
+	emit_end(j, ']');
 }
 
 static void sources(struct emitter *j, const struct snapshot *snapshot, int64_t now_ns)
@@ -184,7 +210,7 @@ static void collector(struct emitter *j, const struct snapshot *snapshot, int64_
 	emit_since(j, "started", snapshot, h->started_ns);
 	emit_age(j, "uptime_seconds", h->started_ns, now_ns);
 	emit_bool(j, "replay", h->replay);
-	emit_bool(j, "warming_up", !h->replay && h->now_ns - h->started_ns < WARM_UP_NS);
+	warming(j, snapshot, now_ns);
 	emit_lines(j, "missing", snapshot_text(snapshot, h->missing));
 	sources(j, snapshot, now_ns);
 	lanes(j, h, now_ns);

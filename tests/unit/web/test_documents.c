@@ -282,9 +282,20 @@ START_TEST(status_of_a_failed_reload)
 	f.w.header->started_ns = FIXTURE_NOW - 60 * NSEC_PER_SEC;
 	f.w.header->reload_ns = FIXTURE_NOW - 10 * NSEC_PER_SEC;
 	f.w.header->reload_error = fixture_string(&f, "tcpdiagd.yaml:3:1: unknown key");
+	f.w.header->findings_warm_ns[TCPDIAG_RULE_CLOSE_WAIT_LEAK] = FIXTURE_NOW +
+								     60 * NSEC_PER_SEC;
+	f.w.header->findings_warm_ns[TCPDIAG_RULE_ABORTS_RISING] = FIXTURE_NOW - NSEC_PER_SEC;
+	f.w.header->findings_warm_ns[TCPDIAG_RULE_DEAD_DESCRIPTOR] = FIXTURE_NOW +
+								     60 * NSEC_PER_SEC;
+	f.w.header->findings_blind = finding_bit(TCPDIAG_RULE_DEAD_DESCRIPTOR);
 	fixture_seal(&f);
 	json = fixture_get_json(&f, status_route, "");
 	ck_assert(json_is_true(fixture_at(json, "warming_up")));
+	ck_assert_uint_eq(json_array_size(fixture_at(json, "warming_rules")), 1);
+	ck_json_text(json, "warming_rules.0.rule", "close-wait-leak");
+	ck_assert_double_eq(json_number_value(fixture_at(json, "warming_rules.0.seconds_left")),
+			    59.5);
+	ck_json_text(json, "warming_rules.0.until", "2025-11-23T04:01:00.000Z");
 	ck_assert(json_is_false(fixture_at(json, "reload.ok")));
 	ck_json_text(json, "reload.time", "2025-11-23T03:59:50.000Z");
 	ck_json_text(json, "reload.error", "tcpdiagd.yaml:3:1: unknown key");
