@@ -51,6 +51,10 @@ static void make_settings(struct record *record, const uint8_t *bytes, int64_t n
 	record->sk.sk_err = bytes[2];
 	record->sk.remote_port = bytes[2];
 	record->peer = bytes[3];
+	record->peer_unknown = bytes[3] >> 3 & 7;
+	record->sk.retransmits = bytes[4];
+	record->sk.last_ack_recv_ms = bytes[4] * 1000U;
+	record->sk.remote[15] = bytes[2];
 	record->ack_since_ns = bytes[4] ? now_ns - bytes[4] * NSEC_PER_SEC : 0;
 	record->findings = bytes[4];
 }
