@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "collector/attach.h"
+#include "collector/inherit.h"
 #include "collector/roster.h"
 #include "collector/settings.h"
 #include "model/macro.h"
@@ -33,6 +34,7 @@ struct attach {
 	bool blank; /* cleared, and no result since */
 	uint64_t cut_holders;
 	struct history *history; /* borrowed, may be NULL */
+	int64_t clock_offset_ns;
 };
 
 int attach_new(struct attach **ret)
@@ -184,6 +186,7 @@ int attach_begin(struct attach *attach, const struct owners *owners, uint16_t pa
 		return r;
 	}
 	attach->renewed = true;
+	attach->clock_offset_ns = inherit_clock_offset();
 	attach->result_ns = result_ns;
 	attach->pass = pass;
 	attach->clean = clean;
@@ -322,10 +325,63 @@ static void note_holder(const struct attach *attach, struct record *record, uint
 		history_holder(attach->history, record, &name);
 }
 
+/* Its holders in the result before, as they are numbered now. */
+static void holders_before(const struct attach *attach, const struct record *record,
+			   struct inherit_rows *ret)
+{
+	uint32_t i;
+
+	for (i = 0; i < record->holders && record->holder + i < attach->before_count; i++)
+		inherit_add(ret, renumbered(attach, attach->before[record->holder + i].process));
+}
+
+/* The process that has started the first of its holders; RECORD_NONE where that has no socket. */
+static uint32_t parent_of_holder(const struct attach *attach, const struct record *record)
+{
+	struct roster_kin kin;
+	uint32_t process;
+
+	if (!roster_kin(&attach->roster, attach->holders[record->holder].process, &kin))
+		return RECORD_NONE;
+	process = owners_process_of(attach->owners, kin.parent);
+	if (process >= attach->process_rows_count || attach->process_rows[process] == ROW_CUT)
+		return RECORD_NONE;
+	return attach->process_rows[process];
+}
+
+/* Who had it before those who have it now, and let go of it. @origin: the one known so far. */
+static uint32_t find_origin(const struct attach *attach, struct record *record, uint32_t origin,
+			    const struct inherit_rows *before, bool first)
+{
+	const int64_t offset = attach->clock_offset_ns;
+	struct inherit_rows now = {};
+	uint32_t i, parent;
+
+	if (before->count == 1 && record->holders == 1 && origin == RECORD_NONE &&
+	    attach->holders[record->holder].process == before->row[0])
+		return RECORD_NONE;
+	for (i = 0; i < record->holders; i++)
+		inherit_add(&now, attach->holders[record->holder + i].process);
+	if (origin != RECORD_NONE)
+		return inherit_holds(&attach->roster, record, origin, &now, offset) ? origin
+										    : RECORD_NONE;
+	if (before->count)
+		return inherit_origin(&attach->roster, record, before, &now, offset);
+	parent = first ? parent_of_holder(attach, record) : RECORD_NONE;
+	if (parent == RECORD_NONE ||
+	    !inherit_from_parent(&attach->roster, record, parent, &now, offset))
+		return RECORD_NONE;
+	record->flags |= RECORD_ORIGIN_GUESSED;
+	return parent;
+}
+
 static void ask(struct attach *attach, struct record *record)
 {
 	uint32_t last = last_holder(attach, record);
+	uint32_t origin = record->holders ? renumbered(attach, record->creator) : RECORD_NONE;
 	bool ended = record->holders == 0, complete;
+	bool first = last == RECORD_NONE && !(record->flags & RECORD_OWNERS_KNOWN);
+	struct inherit_rows before = {};
 
 	record->flags &= (uint8_t)~RECORD_ASK_OWNERS;
 	if (!attach->owners) {
@@ -339,9 +395,17 @@ static void ask(struct attach *attach, struct record *record)
 	/* The first walk that misses a socket does not count as the second one. */
 	if (!ended)
 		record->flags &= (uint8_t)~RECORD_OWNERS_KNOWN;
+	if (attach->renewed)
+		holders_before(attach, record, &before);
 	complete = look_up(attach, record);
 	note_holder(attach, record, last);
-	record->creator = record->holders ? RECORD_NONE : last;
+	if (!record->holders)
+		origin = last;
+	else if (attach->renewed && attach->clean && complete && !owners_is_partial(attach->owners))
+		origin = find_origin(attach, record, origin, &before, first);
+	record->creator = origin;
+	if (!record->holders || origin == RECORD_NONE)
+		record->flags &= (uint8_t)~RECORD_ORIGIN_GUESSED;
 	if (attach->renewed)
 		judge_walk(attach, record, complete);
 }

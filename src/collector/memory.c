@@ -126,13 +126,29 @@ static bool change_is_exact(const struct memory *memory, uint8_t state, int64_t 
 	       (is_fast(state) ? memory->fast_reach_ns : memory->sweep_reach_ns);
 }
 
+/*
+ * Whether a program has read, written or shut anything down since. What it wrote is what is acknowledged and
+ * what is not, the FIN included: what the kernel sends meanwhile changes nothing.
+ */
+static bool was_used(const struct tcpdiag_socket *new, const struct tcpdiag_socket *old)
+{
+	return !(new->known & old->known &KNOWS_PROGRESS) ||
+	       record_bytes_taken(new) != record_bytes_taken(old) ||
+	       new->bytes_acked + new->wqueue != old->bytes_acked + old->wqueue;
+}
+
 static void carry_owners(const struct memory *memory, struct record *new, const struct record *old)
 {
 	new->holder = old->holder;
 	new->holders = old->holders;
 	new->creator = old->creator;
 	new->owner_pass = old->owner_pass;
-	new->flags |= old->flags &(RECORD_OWNERS_KNOWN | RECORD_ASK_OWNERS);
+	new->flags |= old->flags &(RECORD_OWNERS_KNOWN | RECORD_ASK_OWNERS | RECORD_ORIGIN_GUESSED);
+	/* Whoever has it now has taken it over. */
+	if (old->holders && old->creator != RECORD_NONE && was_used(&new->sk, &old->sk)) {
+		new->creator = RECORD_NONE;
+		new->flags &= (uint8_t)~RECORD_ORIGIN_GUESSED;
+	}
 	if (new->sk.inode == old->sk.inode) {
 		if (old->sk.attachment == TCPDIAG_UNHELD && new->sk.attachment == TCPDIAG_HELD)
 			new->sk.attachment = TCPDIAG_UNHELD;

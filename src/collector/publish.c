@@ -265,6 +265,7 @@ static int put_findings(struct poll *p, const struct orphans *orphans, const str
 		.ports = c->usage.pairs,
 		.port_count = c->usage.pair_count,
 		.settings_blind = !reader_works(c),
+		.holders_blind = !c->settings.processes || !c->walk.owners,
 		.closed_blind = !reader_works(c) || !c->walk.bpf,
 		.netns = c->self.netns,
 		.replay = c->replay,

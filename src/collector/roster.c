@@ -28,9 +28,9 @@ enum text {
 _Static_assert(TEXT_MAX <= ROSTER_TEXTS, "each has its place");
 
 struct roster_entry {
-	int32_t pid;
+	int32_t pid, parent;
 	uint32_t netns;
-	uint64_t start_time;
+	uint64_t start_time, executable;
 	uint32_t descriptors, descriptor_limit;
 	char comm[16];
 	char *texts; /* enum text, each terminated; owned */
@@ -117,7 +117,9 @@ static bool entry_update(struct roster_entry *entry, const struct owner_process 
 		entry->texts_size = size;
 	}
 	entry->pid = process->pid;
+	entry->parent = process->parent;
 	entry->start_time = process->start_time;
+	entry->executable = process->executable;
 	entry->netns = process->netns;
 	entry->descriptors = process->descriptors;
 	entry->descriptor_limit = process->descriptor_limit;
@@ -301,6 +303,23 @@ void roster_refer(struct roster *roster, uint32_t row)
 {
 	if (row < roster->count)
 		roster->entries[row].referred = true;
+}
+
+bool roster_kin(const struct roster *roster, uint32_t row, struct roster_kin *ret)
+{
+	const struct roster_entry *entry;
+
+	if (row >= roster->count)
+		return false;
+	entry = &roster->entries[row];
+	*ret = (struct roster_kin){
+		.pid = entry->pid,
+		.parent = entry->parent,
+		.start_time = entry->start_time,
+		.executable = entry->executable,
+		.comm = entry->comm,
+	};
+	return true;
 }
 
 uint32_t roster_size(const struct roster *roster)

@@ -50,6 +50,16 @@ void roster_count(struct roster *roster, uint32_t row, uint8_t state);
 /* Something refers to the row, which may be RECORD_NONE. */
 void roster_refer(struct roster *roster, uint32_t row);
 
+/* What tells whether one process has its descriptors from another. */
+struct roster_kin {
+	int32_t pid, parent;
+	uint64_t start_time, executable;
+	const char *comm; /* borrowed until rows are added */
+};
+
+/* Return: false where there is no such row. */
+bool roster_kin(const struct roster *roster, uint32_t row, struct roster_kin *ret);
+
 uint32_t roster_size(const struct roster *roster);
 
 #define ROSTER_TEXTS 8

@@ -161,6 +161,13 @@ const struct owner_process *owners_process(const struct owners *owners, uint32_t
 	return process < owners->result.process_count ? &owners->result.processes[process] : NULL;
 }
 
+uint32_t owners_process_of(const struct owners *owners, int32_t pid)
+{
+	const struct owner_process *process = owners_pass_process(&owners->result, pid);
+
+	return process ? (uint32_t)(process - owners->result.processes) : UINT32_MAX;
+}
+
 uint32_t owners_process_count(const struct owners *owners)
 {
 	return owners->result.process_count;

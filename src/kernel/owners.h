@@ -28,7 +28,9 @@ struct owner {
 
 struct owner_process {
 	int32_t pid;
+	int32_t parent; /* pid of the process that it was first seen as a child of; 0: none, not known */
 	uint64_t start_time; /* clock ticks since boot */
+	uint64_t executable; /* equal for processes of one file, 0: not known */
 	uint32_t netns; /* inode number, 0: not known */
 	uint32_t descriptors; /* open at the walk, 0: not known (with BPF before Linux 6.2) */
 	uint32_t descriptor_limit; /* soft RLIMIT_NOFILE, 0: not known */
@@ -104,6 +106,9 @@ uint32_t owners_find(const struct owners *owners, uint32_t inode, const struct o
 
 /* Borrowed until the next complete pass. */
 const struct owner_process *owners_process(const struct owners *owners, uint32_t process);
+
+/* Number of the process with this pid in the last complete pass; UINT32_MAX: it has no socket. */
+uint32_t owners_process_of(const struct owners *owners, int32_t pid);
 
 /* What owner.settings refers to; NULL where it is out of range. Borrowed until the next complete pass. */
 const struct socket_settings *owners_settings(const struct owners *owners, uint32_t row);

@@ -93,6 +93,10 @@ int owners_begin_row(struct owners *owners, uint32_t netns)
 		process = *before;
 	} else {
 		process.start_time = stat.start_time;
+		/* As long as it lives: later it is somebody who has taken it in. */
+		process.parent = before && before->start_time == stat.start_time ? before->parent
+										 : stat.parent;
+		process.executable = proc_read_executable(owners->folder);
 		memcpy(process.comm, stat.comm, sizeof(process.comm));
 		process.descriptor_limit = proc_read_descriptor_limit(owners->folder);
 		r = proc_read_text(owners->folder, "cgroup", text, sizeof(text));

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "kernel/proc.h"
 #include "model/macro.h"
@@ -13,6 +14,7 @@
 /* Of include/linux/sched.h, in field 9 of stat. */
 #define PF_KTHREAD 0x00200000U
 
+#define FIELD_PARENT 4
 #define FIELD_FLAGS 9
 #define FIELD_START_TIME 22
 
@@ -57,7 +59,7 @@ int proc_parse_stat(const char *text, size_t len, struct proc_stat *ret)
 	const char *open = len ? memchr(text, '(', len) : NULL;
 	const char *close = len ? memrchr(text, ')', len) : NULL;
 	struct proc_stat stat = {};
-	uint64_t flags = 0;
+	uint64_t flags = 0, parent = 0;
 	const char *at;
 	bool found = false;
 
@@ -67,6 +69,9 @@ int proc_parse_stat(const char *text, size_t len, struct proc_stat *ret)
 	at = close + 1;
 	for (int field = 3; field <= FIELD_START_TIME; field++) {
 		if (at >= end || *at++ != ' ')
+			return -EBADMSG;
+		if (field == FIELD_PARENT &&
+		    (!parse_number(at, end, &parent) || parent > INT32_MAX))
 			return -EBADMSG;
 		if (field == FIELD_FLAGS && !parse_number(at, end, &flags))
 			return -EBADMSG;
@@ -81,6 +86,7 @@ int proc_parse_stat(const char *text, size_t len, struct proc_stat *ret)
 	}
 	if (!found)
 		return -EBADMSG;
+	stat.parent = (int32_t)parent;
 	stat.kernel_thread = flags & PF_KTHREAD;
 	*ret = stat;
 	return 0;
@@ -92,6 +98,19 @@ int proc_read_stat(int folder, struct proc_stat *ret)
 	int r = proc_read_text(folder, "stat", text, sizeof(text));
 
 	return r < 0 ? r : proc_parse_stat(text, r, ret);
+}
+
+uint64_t proc_read_executable(int folder)
+{
+	uint64_t hash;
+	struct stat st;
+
+	if (fstatat(folder, "exe", &st, 0) < 0)
+		return 0;
+	hash = st.st_dev * 0x9e3779b97f4a7c15ULL;
+	hash = (hash ^ hash >> 31 ^ st.st_ino) * 0xbf58476d1ce4e5b9ULL;
+	hash ^= hash >> 29;
+	return hash ? hash : 1;
 }
 
 uint32_t proc_read_descriptor_limit(int folder)

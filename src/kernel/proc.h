@@ -13,6 +13,7 @@
 
 struct proc_stat {
 	char comm[16];
+	int32_t parent; /* pid, as this PID namespace sees it; 0: none, or not in it */
 	uint64_t start_time; /* clock ticks since boot */
 	bool kernel_thread;
 };
@@ -30,6 +31,12 @@ int proc_parse_stat(const char *text, size_t len, struct proc_stat *ret);
 
 /* Soft RLIMIT_NOFILE, 0 where it is not known; UINT32_MAX: unlimited. */
 uint32_t proc_read_descriptor_limit(int folder);
+
+/*
+ * What program it runs: equal for processes of one executable file (device and inode), 0 where it is not known.
+ * Needs CAP_SYS_PTRACE for processes of others.
+ */
+uint64_t proc_read_executable(int folder);
 
 /* Text of @folder/@name up to @size bytes. Return: its length; -errno. */
 int proc_read_text(int folder, const char *name, char *buffer, size_t size);

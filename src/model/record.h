@@ -26,6 +26,8 @@ enum record_flag {
 	RECORD_STATE_EXACT = 1U << 0, /* state_since_ns is when it entered, within one interval */
 	RECORD_BORN_SEEN = 1U << 1, /* born_ns is its birth, within one interval */
 	RECORD_OWNERS_KNOWN = 1U << 2, /* its holders have been looked for, completely */
+	RECORD_ORIGIN_GUESSED =
+		1U << 3, /* its creator was not seen to hold it: it is its holder's parent */
 };
 
 /* Why a record with a remote end shows no peer. */
@@ -51,7 +53,11 @@ struct record {
 	int64_t settings_ns; /* when linger, linger2, references... were read; 0: never */
 
 	uint32_t holder; /* first of its rows in SECTION_HOLDERS */
-	uint32_t creator; /* row in SECTION_PROCESSES: last known holder; for what has no holder */
+	/*
+	 * Row in SECTION_PROCESSES. Of what has no holder the last known one; of what has: who had it before
+	 * them and let go of it, while they have neither read nor written since (collector/inherit.h).
+	 */
+	uint32_t creator;
 	uint32_t
 		listener; /* record of the listener in whose queue it waits, or that owns its port */
 	uint32_t peer; /* record of the other end, on this machine; RECORD_NONE: see peer_unknown */

@@ -253,4 +253,26 @@ const struct tcpdiag_rule_info catalogue_finding[TCPDIAG_RULE_MAX] = {
 			"a machine that was switched off). close() instead of holding on: an orphan is "
 			"given up after net.ipv4.tcp_orphan_retries, sooner than a held one.",
 	},
+	[TCPDIAG_RULE_INHERITED_DESCRIPTOR] = {
+		.id = "inherited-descriptor",
+		.kind = TCPDIAG_RULE_KIND_FINDING,
+		.title = "A program holds connections that it does not know of",
+		.condition = "fin-wait-2 or close-wait held by another program than the one that had it and let "
+			"go of it; not read, written or shut down since",
+		.because = "A descriptor without FD_CLOEXEC goes to each program that a process starts: when "
+			"the process closes it nothing is sent, since the other one still has it, and that never "
+			"closes it.",
+		.function = "filp_close(), begin_new_exec()",
+		.file = "fs/exec.c",
+		.rfc = "RFC 9293, 3.6",
+		.example = "fd = accept(listener, NULL, NULL);       /* no SOCK_CLOEXEC */\n"
+			"if (fork() == 0)\n"
+			"        execlp(\"sleep\", \"sleep\", \"3600\", NULL);\n"
+			"close(fd);                               /* no FIN: sleep has it, too */\n"
+			"$ ls -l /proc/$(pgrep -n sleep)/fd       # what a program has that it never opened\n",
+		.older = "Not judged without the walk over the processes, nor where some of them cannot be read.",
+		.remedy = "Open descriptors with O_CLOEXEC, SOCK_CLOEXEC and accept4(), or close them between "
+			"fork() and exec() (close_range(), close_fds=True in Python). Ending the program that holds "
+			"them lets go of them now.",
+	},
 };

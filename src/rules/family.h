@@ -56,6 +56,7 @@ enum mark_flag {
 	MARK_TIMED_OUT, /* the kernel has given its connection up */
 	MARK_WINDOW, /* the peer lets it send nothing, and says so */
 	MARK_SILENT, /* the peer answers nothing */
+	MARK_GUESSED, /* who had it before was not seen to hold it */
 	MARK_FLAG_MAX
 };
 
@@ -236,7 +237,7 @@ extern const struct family finding_rst_on_close, finding_fin_wait2_stuck, findin
 	finding_linger_blocks, finding_fin_timeout_cliff, finding_late_data,
 	finding_dead_descriptor, finding_orphan_stalled, finding_fin_wait1_stalled,
 	finding_last_ack_stalled, finding_tcp_memory, finding_time_wait, finding_aborts,
-	finding_ports;
+	finding_ports, finding_inherited;
 
 /* The row of a rule; NULL where it is none of a finding's. */
 const struct family *family_of(enum tcpdiag_rule rule);

@@ -35,6 +35,7 @@ static const struct family *const families[] = {
 	&finding_time_wait,
 	&finding_aborts,
 	&finding_ports,
+	&finding_inherited,
 };
 
 #define AHEAD 16 /* records: by when the memory has answered */

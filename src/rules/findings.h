@@ -72,6 +72,7 @@ struct findings_input {
 	bool replay; /* no clock runs: ages are lower bounds only */
 	/* Nobody reads linger, TCP_LINGER2 and references: what rests on them is not judged, and said so. */
 	bool settings_blind;
+	bool holders_blind; /* who holds what is not looked for */
 	bool closed_blind; /* nor the sockets in CLOSE that only a descriptor shows */
 	/* All records for which findings_concern() holds, so that nobody walks twice; else all are walked. */
 	bool selected;

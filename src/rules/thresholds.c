@@ -247,6 +247,14 @@ static const struct threshold_info table[] = {
 	PERCENT("port-exhaustion.critical-ratio", port_critical_ratio, 95, 100,
 		"The same, without ports that tcp_tw_reuse gives to new connections."),
 
+	AGE("inherited-descriptor.info-age", inherited_info_age, 60,
+	    "Held in FIN-WAIT-2 or CLOSE-WAIT for so long by a program that has only inherited "
+	    "it."),
+	COUNT("inherited-descriptor.info-count", inherited_info_count, 1,
+	      "So many of them in one process."),
+	COUNT("inherited-descriptor.warning-count", inherited_warning_count, 20,
+	      "So many of them in one process."),
+
 	DURATION("rate-window", rate_window, 300, 60, 1800,
 		 "The window of growth per second, the median slope of what was seen in it."),
 	PERCENT("clear-ratio", clear_ratio, 70, 100,

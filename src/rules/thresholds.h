@@ -79,6 +79,8 @@ struct thresholds {
 	double aborts_info_factor, aborts_warning_share;
 	/* port-exhaustion */
 	double port_info_ratio, port_warning_ratio, port_critical_ratio;
+	/* inherited-descriptor */
+	int64_t inherited_info_age, inherited_info_count, inherited_warning_count;
 	/* of all */
 	int64_t rate_window;
 	double clear_ratio;

@@ -402,6 +402,77 @@ START_TEST(test_gone_keeps_creator)
 }
 END_TEST
 
+/* A child of pid 7, as add_process() makes it, running the file @program below the root. */
+static void run_program(int pid, int parent, const char *comm, int start_time, const char *program)
+{
+	char path[128], file[128], text[256];
+
+	if (pid != 7)
+		add_process(pid, comm, start_time);
+	snprintf(path, sizeof(path), "%s/%d/stat", root, pid);
+	snprintf(text, sizeof(text),
+		 "%d (%s) S %d 1 1 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 %d 1 2 3 4 5\n", pid, comm,
+		 parent, start_time);
+	write_file(path, text);
+	snprintf(file, sizeof(file), "%s/%s", root, program);
+	write_file(file, "");
+	snprintf(path, sizeof(path), "%s/%d/exe", root, pid);
+	ck_assert_int_eq(symlink(file, path), 0);
+}
+
+static const struct {
+	const char *name, *comm, *server, *child;
+	int parent;
+	bool inherited;
+} kin_rows[] = {
+	{ "another program", "nginx", "server", "sleep", 7, true },
+	{ "the same program", "nginx", "server", "server", 7, false },
+	{ "nobody's child, and as old as the socket", "nginx", "server", "sleep", 1, false },
+	{ "systemd starts what it accepts for", "systemd", "server", "sleep", 7, false },
+};
+
+START_TEST(test_inherited)
+{
+	struct record record = held(50), next;
+
+	record.sk.known = TCPDIAG_KNOWS_BYTES;
+	record.born_ns = INT64_MAX;
+	add_process(7, kin_rows[_i].comm, 1);
+	run_program(7, 1, kin_rows[_i].comm, 1, kin_rows[_i].server);
+	run_program(9, kin_rows[_i].parent, "child", 2, kin_rows[_i].child);
+	add_socket(7, 3, 50);
+	add_socket(9, 5, 50);
+	walk();
+	poll_records(&record, 1, true);
+	ck_assert_uint_eq(record.creator, RECORD_NONE);
+	remove_socket(7, 3);
+	walk();
+	poll_records(&record, 1, true);
+	ck_assert_uint_eq(record.holders, 1);
+	if (!kin_rows[_i].inherited) {
+		ck_assert_msg(record.creator == RECORD_NONE, "%s", kin_rows[_i].name);
+		return;
+	}
+	ck_assert_int_eq(pid_of(record.creator, "nginx.service"), 7);
+	/* It is remembered past the end of the process, and until somebody uses the socket. */
+	remove_process(7);
+	for (int i = 0; i < 5; i++) {
+		walk();
+		poll_records(&record, 1, true);
+		ck_assert_int_eq(pid_of(record.creator, "nginx.service"), 7);
+	}
+	next = record;
+	next.creator = RECORD_NONE;
+	next.sk.bytes_received = 10;
+	next.sk.rqueue = 10; /* comes in, and nobody reads it */
+	memory_carry(&(struct memory){ .now_ns = 1 }, &next, &record);
+	ck_assert_uint_eq(next.creator, record.creator);
+	next.sk.rqueue = 9;
+	memory_carry(&(struct memory){ .now_ns = 1 }, &next, &record);
+	ck_assert_uint_eq(next.creator, RECORD_NONE);
+}
+END_TEST
+
 START_TEST(test_limits)
 {
 	struct record records[4] = { held(50), held(51), held(52), held(53) };
@@ -472,6 +543,7 @@ Suite *suite(void)
 	tcase_add_test(tc, test_unreadable);
 	tcase_add_test(tc, test_creator_and_reused_pid);
 	tcase_add_test(tc, test_gone_keeps_creator);
+	tcase_add_loop_test(tc, test_inherited, 0, ARRAY_SIZE(kin_rows));
 	tcase_add_test(tc, test_limits);
 	tcase_add_test(tc, test_cleared);
 	suite_add_tcase(s, tc);

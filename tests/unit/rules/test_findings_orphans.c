@@ -266,6 +266,88 @@ START_TEST(creators_unknown)
 }
 END_TEST
 
+/* ---- inherited-descriptor ---- */
+
+#define INHERITED TCPDIAG_RULE_INHERITED_DESCRIPTOR
+
+static void inherit(enum tcpdiag_state state, uint32_t holder, uint32_t origin, int count,
+		    uint8_t flags)
+{
+	while (count--) {
+		struct record *record = world_socket(world, state, holder);
+
+		record->creator = origin;
+		record->flags |= flags;
+	}
+}
+
+static const struct {
+	enum tcpdiag_state state;
+	int seen, guessed, fd;
+	int severity;
+} inherited_rows[] = {
+	{ TCPDIAG_CLOSE_WAIT, 0, 0, 5, SEVERITY_NONE },
+	{ TCPDIAG_CLOSE_WAIT, 1, 0, 5, SEVERITY_INFO },
+	{ TCPDIAG_FIN_WAIT2, 1, 0, 5, SEVERITY_INFO },
+	{ TCPDIAG_CLOSE_WAIT, 19, 0, 5, SEVERITY_INFO },
+	{ TCPDIAG_CLOSE_WAIT, 20, 0, 5, SEVERITY_WARNING },
+	{ TCPDIAG_CLOSE_WAIT, 500, 0, 5, SEVERITY_WARNING }, /* never critical */
+	{ TCPDIAG_CLOSE_WAIT, 0, 1, 5, SEVERITY_NONE }, /* started for this one, perhaps */
+	{ TCPDIAG_CLOSE_WAIT, 0, 2, 5, SEVERITY_INFO },
+	{ TCPDIAG_CLOSE_WAIT, 1, 1, 5, SEVERITY_INFO },
+	{ TCPDIAG_CLOSE_WAIT, 500, 0, 0, SEVERITY_NONE }, /* standard input: handed over */
+	{ TCPDIAG_CLOSE_WAIT, 500, 0, 2, SEVERITY_NONE },
+	{ TCPDIAG_CLOSE_WAIT, 500, 0, 3, SEVERITY_WARNING },
+	{ TCPDIAG_ESTABLISHED, 500, 0, 5, SEVERITY_NONE },
+	{ TCPDIAG_LISTEN, 500, 0, 5, SEVERITY_NONE },
+};
+
+START_TEST(inherited_row)
+{
+	uint32_t server = world_process(world, "server", "server.service", 5, 0);
+	uint32_t child = world_process(world, "sleep", "server.service", 5, 0);
+
+	world->holders[child].fd = inherited_rows[_i].fd;
+	inherit(inherited_rows[_i].state, child, server, inherited_rows[_i].seen, 0);
+	inherit(inherited_rows[_i].state, child, server, inherited_rows[_i].guessed,
+		RECORD_ORIGIN_GUESSED);
+	/* What nobody had before is its holder's own. */
+	inherit(TCPDIAG_CLOSE_WAIT, server, RECORD_NONE, 30, 0);
+	world_run(world, 59, 1);
+	ck_assert_int_eq(world_severity(world, INHERITED), SEVERITY_NONE);
+	world_run(world, 1, 1);
+	ck_assert_int_eq(world_severity(world, INHERITED), inherited_rows[_i].severity);
+}
+END_TEST
+
+START_TEST(inherited_clears)
+{
+	uint32_t server = world_process(world, "server", "server.service", 5, 1024);
+	uint32_t child = world_process(world, "sleep", "server.service", 5, 1024);
+	const struct finding *finding;
+
+	inherit(TCPDIAG_CLOSE_WAIT, child, server, 20, 0);
+	inherit(TCPDIAG_FIN_WAIT2, child, server, 1, 0);
+	world_run(world, 60, 1);
+	finding = world_expect(world, INHERITED);
+	ck_assert_int_eq(finding->severity, SEVERITY_WARNING);
+	ck_assert_int_eq(finding->pid, 1001);
+	ck_assert_ptr_nonnull(
+		strstr(world_text(world, finding->summary),
+		       "sleep (pid 1001, server.service) holds 21 connections that it has "
+		       "inherited and does not use (CLOSE-WAIT 20, FIN-WAIT-2 1) from server "
+		       "(pid 1000, server.service)"));
+	world->record_count = 14; /* 70 % of 20 */
+	world_run(world, 100, 1);
+	ck_assert_int_eq(world_severity(world, INHERITED), SEVERITY_WARNING);
+	world->record_count = 0;
+	world_run(world, 59, 1);
+	ck_assert_int_eq(world_severity(world, INHERITED), SEVERITY_WARNING);
+	world_run(world, 2, 1);
+	ck_assert_int_eq(world_severity(world, INHERITED), SEVERITY_NONE);
+}
+END_TEST
+
 Suite *suite(void)
 {
 	Suite *s = suite_create("findings: orphans");
@@ -284,6 +366,11 @@ Suite *suite(void)
 	tcase_add_test(tests, creators_by_unit);
 	tcase_add_test(tests, creators_by_container);
 	tcase_add_test(tests, creators_unknown);
+	suite_add_tcase(s, tests);
+	tests = tcase_create("inherited-descriptor");
+	tcase_add_checked_fixture(tests, setup, teardown);
+	tcase_add_loop_test(tests, inherited_row, 0, ARRAY_SIZE(inherited_rows));
+	tcase_add_test(tests, inherited_clears);
 	suite_add_tcase(s, tests);
 	return s;
 }
