@@ -23,7 +23,7 @@ static uint32_t find(const struct addresses *addresses, const uint8_t address[st
 	uint32_t slot = home(address);
 
 	while (addresses->slots[slot].seen_ns &&
-	       memcmp(addresses->slots[slot].address, address, 16))
+	       memcmp(addresses->slots[slot].address, address, 16) != 0)
 		slot = (slot + 1) & (ADDRESSES_SLOTS - 1);
 	return slot;
 }

@@ -151,7 +151,7 @@ static void add_remote(struct walk *walk, const uint8_t address[static 16])
 	memcpy(words, address, 16);
 	hash = (words[0] ^ words[1] * 0xbf58476d1ce4e5b9ULL) * 0x9e3779b97f4a7c15ULL;
 	slot = (uint32_t)(hash >> 40) % SLOTS;
-	while (slots[slot].count && memcmp(slots[slot].address, address, 16))
+	while (slots[slot].count && memcmp(slots[slot].address, address, 16) != 0)
 		slot = (slot + 1) % SLOTS;
 	if (!slots[slot].count) {
 		if (others->addresses == OTHERS_ADDRESSES) {
