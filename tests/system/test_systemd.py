@@ -471,9 +471,9 @@ class Installed(unittest.TestCase):
         self.assertEqual(show("LoadState"), "loaded")
 
 
-def outside(result_path):
-    """Starts this file again under systemd and passes on what it counted."""
-    command = ["tests/system/sandbox", sys.executable, __file__, "--inside", *sys.argv[1:]]
+def outside(result_path, path=__file__):
+    """Starts the file again under systemd and passes on what it counted."""
+    command = ["tests/system/sandbox", sys.executable, path, "--inside", *sys.argv[1:]]
     done = subprocess.run(command, cwd=lib.TOP, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True,
                           stderr=subprocess.STDOUT, errors="replace", check=False)
     output, _, last = done.stdout.rstrip("\n").rpartition("\n")
