@@ -11,6 +11,7 @@
 #   make check-unit     unit tests           make check-fuzz    replay of the fuzzers' corpora
 #   make conformance    the oracle against the running kernel
 #   make check-system   the real daemon: namespaces, systemd, Prometheus
+#   make zoo            nginx, haproxy, PostgreSQL and others at work together for MINUTES=10: not one warning
 #   make bench          what it costs, beside ss and a raw dump
 #   make fuzz T=NAME    run one fuzzer (query, netlink, ...) for SECONDS=60
 #   make lint           formatting, clang-tidy, cppcheck, shell, manuals, floors
@@ -18,6 +19,7 @@
 #   make docs           writes docs/rules and docs/openapi.yaml anew from the program's tables
 #   make openapi        the latter alone
 #   make deps           packages for the build      make deps-test   packages for the tests
+#   make deps-zoo       the programs that the zoo is made of, unpacked into the build folder
 #   make clean
 #
 # Variables: O=build (build folder), BPF=0 (without BPF: no clang, bpftool and libbpf), V=1 (show commands),

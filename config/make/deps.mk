@@ -10,6 +10,10 @@ DEPS_TEST = $(DEPS_BUILD) check clang clang-format clang-tidy cppcheck libclang-
 	mandoc python3 iproute2 nftables curl openssl systemd procps
 # Unpacked only: they come with services.
 DEPS_UNPACK = prometheus nginx nginx-common
+# Unpacked too, with what of theirs this machine lacks: the programs of the zoo (tests/system/zoo).
+DEPS_ZOO = haproxy postgresql-15 postgresql-client-15 libpq5 openjdk-17-jre-headless libhttpclient-java \
+	libeclipse-jdt-core-java python3-gunicorn python3-urllib3 python3-websockets openssh-server openssh-client \
+	wrk nghttp2-client
 
 # What is built belongs to whoever called sudo, where that user may write here at all. setpriv, not sudo,
 # keeps make's own variables and its job server.
@@ -30,18 +34,34 @@ define install_missing
 		apt-get -qq -y --no-install-recommends install $$missing; }
 endef
 
-.PHONY: deps deps-test
+.PHONY: deps deps-test deps-zoo
 deps:
 	$(call install_missing,$(DEPS_BUILD))
 
-deps-test: $(O)/tools/.unpacked
+deps-test: $(O)/tools/.unpacked $(O)/tools/zoo/.unpacked
 	$(call install_missing,$(DEPS_TEST))
 
-# apt-get as root drops to its own user for the download, which must be able to write there.
-$(O)/tools/.unpacked: config/make/deps.mk
-	$(AS_USER) mkdir -p $(O)/tools
+deps-zoo: $(O)/tools/.unpacked $(O)/tools/zoo/.unpacked
+
+# unpack,PACKAGES,FOLDER: PACKAGES may be a command, which knows them once the lists are there. apt-get as root
+# drops to its own user for the download, which must be able to write there.
+define unpack
+	$(AS_USER) mkdir -p $(2)
 	@dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT && chmod 755 "$$dir" && \
-		download() { (cd "$$dir" && apt-get -qq -o APT::Sandbox::User=root download $(DEPS_UNPACK)); } && \
+		download() { (cd "$$dir" && packages=$$(echo $(1)) && \
+			apt-get -qq -o APT::Sandbox::User=root download $$packages); } && \
 		{ download || { { [ "$$(id -u)" != 0 ] || apt-get -qq update; } && download; }; } && \
-		for deb in "$$dir"/*.deb; do dpkg-deb -x "$$deb" $(O)/tools || exit 1; done && \
-		touch $@ && { [ -z "$(BEHIND_SUDO)" ] || chown -R $(BEHIND_SUDO): $(O)/tools; }
+		for deb in "$$dir"/*.deb; do dpkg-deb -x "$$deb" $(2) || exit 1; done && \
+		touch $(2)/.unpacked && { [ -z "$(BEHIND_SUDO)" ] || chown -R $(BEHIND_SUDO): $(2); }
+endef
+
+$(O)/tools/.unpacked: config/make/deps.mk
+	$(call unpack,$(DEPS_UNPACK),$(O)/tools)
+
+# What apt would install or raise besides them; links to /etc stay inside.
+zoo_packages = $(DEPS_ZOO) $$(apt-get -s --no-upgrade --no-install-recommends install $(DEPS_ZOO) | sed -n 's/^Inst \([^ ]*\).*/\1/p')
+
+$(O)/tools/zoo/.unpacked: config/make/deps.mk
+	$(call unpack,$(zoo_packages),$(O)/tools/zoo)
+	@cd $(O)/tools/zoo && find . -type l -lname '/*' | while IFS= read -r link; do \
+		target=$$(readlink "$$link"); [ ! -e ".$$target" ] || ln -sfrT ".$$target" "$$link"; done

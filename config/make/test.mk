@@ -42,7 +42,7 @@ $(OTHER_TOOLS): $(O)/tests/%: $(O)/obj/tests/%.o $(call floor_archives,daemon)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)$(LINK) -o $@ $^ $(sort $(call floor_libs,daemon))
 
-.PHONY: build-tests check check-unit check-fuzz check-system conformance bench fuzz check-here
+.PHONY: build-tests check check-unit check-fuzz check-system conformance bench fuzz check-here zoo
 build-tests: all $(UNIT_TESTS) $(FUZZ_REPLAYS) $(TOOLS)
 
 check-unit: $(UNIT_TESTS)
@@ -65,6 +65,11 @@ conformance: $(CONFORMANCE_TOOLS)
 
 check-system: all $(TOOLS)
 	@O=$(O) tests/system/run $(ARGS)
+
+# Real programs of Debian together, none of them sick, for MINUTES=10; what was seen is printed.
+MINUTES ?= 10
+zoo: all deps-zoo
+	@cd tests/system && O=$(O) python3 -m zoo.visit $(MINUTES) $(ARGS)
 
 bench: all $(TOOLS)
 	@O=$(O) tests/bench/run $(ARGS)

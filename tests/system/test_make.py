@@ -29,8 +29,8 @@ usr/local/sbin/tcpdiagd
 usr/local/share/man/man5/tcpdiagd.yaml.5
 usr/local/share/man/man8/tcpdiagd.8
 """.split()
-TARGETS = ["run", "check", "install", "uninstall", "check-unit", "check-fuzz", "conformance", "check-system", "bench",
-           "fuzz", "lint", "format", "openapi", "docs", "deps", "deps-test", "clean"]
+TARGETS = ["run", "check", "install", "uninstall", "check-unit", "check-fuzz", "conformance", "check-system", "zoo",
+           "bench", "fuzz", "lint", "format", "openapi", "docs", "deps", "deps-test", "deps-zoo", "clean"]
 # For each floor a function of one that is not below it.
 UPWARD = {
     "model": ("rules", "int tcpdiag_segment_name(int);", "tcpdiag_segment_name(0)"),
