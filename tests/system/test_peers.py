@@ -48,6 +48,7 @@ SCENES = {
     "forgot": (2, "assert sock.recv(1) == b''", "pass"),
     "data": (2, "pass", "sock.sendall(bytes(100))"),
     "full": (2, "pass", "fill(sock)"),
+    "last": (2, "fill(sock); sock.shutdown(socket.SHUT_WR)", "pass"),
 }
 
 
@@ -113,6 +114,14 @@ class OneNamespace(unittest.TestCase):
         self.assertEqual(row["evidence"]["window_closed"], 2)
         self.assertEqual(row["evidence"]["silent"], 0)
         self.assertGreater(row["evidence"]["peers_unread_bytes"], 1000)
+
+    def test_last_ack(self):
+        upstream, proxy = self.upstreams["last"], self.proxies["last"]
+        row = lib.wait_for(lambda: [r for r in scenes.findings("last-ack-stalled", pid=upstream.pid)
+                                    if r["count"] == 2 and f"(pid {proxy.pid}" in r["summary"]],
+                           "last-ack-stalled names who does not read", 20, 0.1)[0]
+        self.assertIn("2 sockets in LAST-ACK whose peers acknowledge nothing more", row["summary"])
+        self.assertEqual((row["evidence"]["window_closed"], row["evidence"]["peers_here"]), (2, 2))
 
     def test_peer_in_full(self):
         proxy, upstream = self.proxies["unread"], self.upstreams["unread"]
