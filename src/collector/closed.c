@@ -41,7 +41,7 @@ static int add(struct poll *p, const struct tcpdiag_socket *sk, int64_t read_ns)
 	return poll_place(p, record);
 }
 
-/* Calls @put for each of this namespace. Return: 0 or -errno of @put. */
+/* Calls @put for each, also of namespaces that nobody can enter. Return: 0 or -errno of @put. */
 static int for_each(struct poll *p,
 		    int (*put)(struct poll *p, const struct tcpdiag_socket *sk, int64_t read_ns))
 {
@@ -54,7 +54,7 @@ static int for_each(struct poll *p,
 		return 0;
 	count = owners_closed(walk->owners, &sockets);
 	for (i = 0; i < count && r == 0; i++)
-		if (sockets[i].netns == p->c->self.netns)
+		if (p->c->settings.namespaces || sockets[i].netns == p->c->self.netns)
 			r = put(p, &sockets[i], owners_result_ns(walk->owners));
 	p->c->closed_ns = owners_result_ns(walk->owners);
 	return r;
@@ -140,13 +140,13 @@ void closed_seen(struct record *record)
 		record->flags |= RECORD_UNJUDGED;
 }
 
-void poll_settle_closed(struct poll *p, uint32_t first)
+void poll_settle_closed(struct poll *p, uint32_t first, uint32_t end)
 {
 	struct record *records;
 	uint32_t count, i;
 
 	records = snapshot_writer_records(&p->w, &count);
-	for (i = first; i < count; i++)
+	for (i = first; i < end; i++)
 		if (records[i].sk.state == TCPDIAG_CLOSE)
 			closed_seen(&records[i]);
 }

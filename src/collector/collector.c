@@ -94,9 +94,9 @@ static int open_diag(struct collector *c)
 {
 	int r;
 
-	if (c->diag)
+	if (c->spaces.own->diag)
 		return 0;
-	r = sock_diag_open(c->self.netns, &c->diag);
+	r = sock_diag_open(c->self.netns, &c->spaces.own->diag);
 	if (r < 0)
 		sources_failed(&c->sources, SOURCE_SOCK_DIAG, -r,
 			       "sockets cannot be asked for (NETLINK_SOCK_DIAG)", diag_remedy(-r));
@@ -121,9 +121,10 @@ static int open_replay(struct collector *c, const char *path)
 	int r;
 
 	c->replay = true;
-	r = sock_diag_open_file(path, &c->diag);
+	r = sock_diag_open_file(path, &c->spaces.own->diag);
 	if (r < 0)
 		return r;
+	c->spaces.only = true;
 	sources_set(&c->sources, SOURCE_COUNTERS, SOURCE_OFF,
 		    "a dump file has no counters and no limits");
 	sources_set(&c->sources, SOURCE_PROCESSES, SOURCE_OFF,
@@ -138,12 +139,14 @@ static int open_replay(struct collector *c, const char *path)
 void collector_tick(struct collector *c, int64_t now_ns)
 {
 	int64_t began = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+	struct counters counters = {};
 	int r;
 
+	spaces_tick(c, now_ns);
 	open_counters(c);
 	if (!c->counters_reader)
 		return;
-	r = counters_read(c->counters_reader, &c->counters, &c->environment, c->port_range);
+	r = counters_read(c->counters_reader, &counters, &c->environment, c->port_range);
 	if (r < 0) {
 		/* Old limits would be taken for those of now. */
 		c->environment = (struct tcpdiag_environment){};
@@ -161,7 +164,9 @@ void collector_tick(struct collector *c, int64_t now_ns)
 		sources_set(&c->sources, SOURCE_COUNTERS, SOURCE_OK, NULL);
 	sources_passed(&c->sources, SOURCE_COUNTERS, now_ns,
 		       clock_ns(CLOCK_THREAD_CPUTIME_ID) - began);
-	gauges_add(&c->gauges, now_ns, &c->counters, &c->environment);
+	spaces_count(&c->spaces, c->spaces.own, &counters, now_ns);
+	c->counters = c->spaces.sum;
+	gauges_add(&c->gauges, now_ns, &c->spaces.moved, &c->environment);
 }
 
 /* ---- life ---- */
@@ -203,9 +208,11 @@ int collector_new(const struct collector_settings *settings, struct collector **
 	c->settings.replay = NULL;
 	sources_init(&c->sources);
 	know_self(&c->self);
+	r = spaces_init(&c->spaces, c->self.netns);
 	lanes_configure(&c->lanes, settings->interval_ns, settings->sweep_interval_ns,
 			settings->cpu_share, c->self.started_ns, true);
-	r = open_parts(c);
+	if (r >= 0)
+		r = open_parts(c);
 	if (r >= 0 && settings->replay)
 		r = open_replay(c, settings->replay);
 	if (r < 0) {
@@ -217,6 +224,7 @@ int collector_new(const struct collector_settings *settings, struct collector **
 		open_counters(c);
 		reader_open(c);
 		walk_open(c);
+		census_open(c);
 	}
 	*ret = c;
 	return 0;
@@ -227,7 +235,6 @@ struct collector *collector_free(struct collector *c)
 	if (!c)
 		return NULL;
 	collector_detach(c);
-	sock_diag_free(c->diag);
 	counters_free(c->counters_reader);
 	owners_free(c->walk.owners);
 	bpf_reader_free(c->bpf);
@@ -235,6 +242,8 @@ struct collector *collector_free(struct collector *c)
 	findings_free(c->findings);
 	gone_free(c->gone);
 	history_free(c->history);
+	census_close(c);
+	spaces_done(&c->spaces);
 	listeners_free(c->listeners);
 	attach_free(c->attach);
 	join_done(&c->join);
@@ -259,6 +268,8 @@ void collector_configure(struct collector *c, const struct collector_settings *s
 {
 	bool processes = c->settings.processes, bpf = c->settings.bpf;
 	uint32_t max_findings = c->settings.max_findings;
+	uint32_t max_namespaces = c->settings.max_namespaces;
+	bool namespaces = c->settings.namespaces;
 	struct findings *findings = NULL;
 
 	c->settings = *settings;
@@ -270,6 +281,10 @@ void collector_configure(struct collector *c, const struct collector_settings *s
 	    findings_new(settings->max_findings, &findings) == 0) {
 		findings_free(c->findings);
 		c->findings = findings;
+	}
+	if (namespaces != settings->namespaces || max_namespaces != settings->max_namespaces) {
+		census_close(c);
+		census_open(c);
 	}
 	if (processes != settings->processes || bpf != settings->bpf) {
 		walk_close(c);
@@ -344,8 +359,6 @@ static int begin(struct poll *p)
 		p->w.size = p->buffer->size;
 	p->memory = (struct memory){
 		.now_ns = p->now_ns,
-		.fast_ns = c->fast_ns,
-		.sweep_ns = c->sweep_ns,
 		.fast_reach_ns = 2 * c->lanes.passes[PASS_FAST].interval_ns,
 		.sweep_reach_ns = 2 * c->lanes.passes[PASS_SWEEP].interval_ns,
 		.owner_pass = c->walk.begun,
@@ -359,12 +372,7 @@ static void remember_pass(struct poll *p)
 {
 	struct collector *c = p->c;
 
-	if (p->pass == PASS_SWEEP) {
-		c->sweep_cut = p->cut;
-		c->sweep_ns = p->cut ? 0 : p->now_ns;
-	}
-	if (p->pass >= PASS_FAST)
-		c->fast_ns = p->now_ns;
+	spaces_passed(p);
 	sources_set(&c->sources, SOURCE_SOCK_DIAG, SOURCE_OK, NULL);
 	sources_passed(&c->sources, SOURCE_SOCK_DIAG, p->now_ns,
 		       clock_ns(CLOCK_THREAD_CPUTIME_ID) - p->cpu_ns);
@@ -375,6 +383,7 @@ static int finish(struct poll *p)
 {
 	struct collector *c = p->c;
 
+	census_say(c);
 	if (poll_look_up(p) < 0 || poll_judge(p) < 0 || poll_seal(p) < 0) {
 		/* Rows of processes may be numbered anew, and the newest snapshot does not know. */
 		attach_clear(c->attach, c->gone);
@@ -384,6 +393,8 @@ static int finish(struct poll *p)
 	pool_publish(c->pool, p->buffer);
 	c->restored = (struct snapshot){};
 	p->buffer = NULL;
+	if (!p->stale)
+		c->spaces.lost = false;
 	if (p->lendable)
 		return 0;
 	c->limits[LIMIT_SNAPSHOTS_SKIPPED]++;
@@ -424,6 +435,8 @@ static int read_poll(struct poll *p)
 	int r;
 
 	r = open_diag(p->c);
+	if (r >= 0)
+		r = spaces_choose(p);
 	if (r < 0)
 		return r;
 	r = poll_read_rows(p);
@@ -444,10 +457,12 @@ int collector_pass(struct collector *c, enum pass pass)
 			  .cpu_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID) };
 	int r;
 
+	if (!c->timer || !c->census.last_ns)
+		census_all(c);
 	collector_tick(c, p.now_ns);
 	if (pass != PASS_TICK) {
 		/* A part of nothing is nothing: the first pass reads everything. */
-		if (!c->sweep_ns && !c->sweep_cut)
+		if (!c->spaces.own->sweep_ns && !c->spaces.own->cut)
 			p.pass = PASS_SWEEP;
 		r = begin(&p);
 		look_up_begin(&p);

@@ -32,7 +32,9 @@ struct collector_settings {
 	uint32_t
 		max_history; /* entries; 0: no history is kept; not changed by collector_configure() */
 	uint32_t max_ended; /* sockets; the same */
+	uint32_t max_namespaces;
 	bool processes; /* the owners' walk */
+	bool namespaces; /* all, not tcpdiagd's own only */
 	bool bpf; /* what sock_diag does not tell */
 	const char *replay; /* NULL, or a file of `ss -D` instead of the kernel */
 	struct thresholds thresholds;

@@ -53,6 +53,12 @@ int join_begin(struct join *join, const struct record *before, uint32_t count,
  */
 int join_row(struct join *join, const struct tcpdiag_socket *sk, uint32_t *ret_position);
 
+/* That record stands in the new snapshot as it is. */
+static inline void join_keep(struct join *join, uint32_t position)
+{
+	join->seen[position / 64] |= 1ULL << (position % 64);
+}
+
 /* Whether a row of this poll has been matched with that record. */
 static inline bool join_seen(const struct join *join, uint32_t position)
 {

@@ -58,8 +58,6 @@ static int gather_listeners(struct poll *p, struct record *records, uint32_t cou
 			r = add_listener(p, records, p->c->besides[i]);
 	for (i = p->appended; i < count && r == 0; i++)
 		r = add_listener(p, records, i);
-	if (r == 0 && !p->stale)
-		p->c->listeners_seen = true;
 	return r;
 }
 
@@ -68,9 +66,8 @@ static bool sees_all(const struct poll *p)
 {
 	const struct collector *c = p->c;
 
-	return !c->replay && c->sweep_ns && !c->sweep_cut && c->walk.owners &&
-	       owners_result_ns(c->walk.owners) &&
-	       !owners_other_namespaces(c->walk.owners, c->self.netns);
+	return !c->replay && c->spaces.own->sweep_ns && c->walk.owners &&
+	       owners_result_ns(c->walk.owners) && census_is_complete(c);
 }
 
 static int want_peer(struct poll *p, const struct record *records, uint32_t position)
@@ -115,6 +112,8 @@ static void meet(struct poll *p, struct record *records, uint32_t position)
 
 static void direct(struct poll *p, const struct record *records, struct record *record)
 {
+	static const uint16_t no_range[2];
+	const struct space *space = poll_in(p, record->sk.netns);
 	struct collector *c = p->c;
 	const struct tcpdiag_socket *sk = &record->sk;
 
@@ -124,16 +123,17 @@ static void direct(struct poll *p, const struct record *records, struct record *
 	record->listener = listeners_find(c->listeners, records, sk);
 	if (record->direction == DIRECTION_UNKNOWN)
 		record->direction = (uint8_t)direction_of(c->listeners, sk, record->listener,
-							  c->port_range, c->listeners_seen);
+							  space ? space->port_range : no_range,
+							  space && space->listeners_seen);
 	if (record->direction != DIRECTION_INBOUND)
 		record->listener = RECORD_NONE;
 }
 
 /* A connection that waits, counted at its listener. Only a sweep sees all of them. */
-static void count_child(const struct poll *p, struct record *records, const struct record *record)
+static void count_child(struct poll *p, struct record *records, const struct record *record)
 {
 	if (p->pass == PASS_SWEEP && record->sk.attachment == TCPDIAG_UNACCEPTED &&
-	    record->listener != RECORD_NONE)
+	    record->listener != RECORD_NONE && poll_reads(p, record))
 		records[record->listener].sk.children++;
 }
 
@@ -222,12 +222,43 @@ static void count_queued(struct poll *p, const struct record *records)
 	}
 }
 
-static int judge(struct poll *p, struct record *records, uint32_t position, uint32_t count,
-		 bool turned)
+/* What changes without a segment, so that no counter of its namespace tells. */
+static bool is_restless(const struct record *record)
+{
+	const struct tcpdiag_socket *sk = &record->sk;
+
+	if (sk->state == TCPDIAG_LISTEN)
+		return sk->rqueue;
+	return sk->kind == TCPDIAG_KIND_FULL &&
+	       (TCPDIAG_STATES_TEARDOWN & TCPDIAG_STATE_BIT(sk->state) || sk->rqueue || sk->wqueue);
+}
+
+static void count_space(struct space *space, const struct record *record)
+{
+	bool restless = is_restless(record);
+
+	space->sockets++;
+	space->restless += restless;
+	space->restless_fast += restless &&
+				MEMORY_FAST_STATES & TCPDIAG_STATE_BIT(record->sk.state);
+}
+
+static void judge_close(const struct poll *p, const struct space *space, struct record *record)
+{
+	static const struct tcpdiag_environment unknown;
+
+	if ((space && space->turned) || record->flags & RECORD_UNJUDGED ||
+	    (record->seen_ns == p->now_ns && !(record->flags & RECORD_JUDGED)))
+		totals_judge(record, space ? &space->environment : &unknown);
+	record->flags &= (uint8_t) ~(RECORD_JUDGED | RECORD_UNJUDGED);
+}
+
+static int judge(struct poll *p, struct record *records, uint32_t position, uint32_t count)
 {
 	struct collector *c = p->c;
 	struct record *record = &records[position];
 	uint8_t attachment = record->sk.attachment;
+	struct space *space = poll_in(p, record->sk.netns);
 
 	if (position + AHEAD < count)
 		record_prefetch(&records[position + AHEAD]);
@@ -238,10 +269,9 @@ static int judge(struct poll *p, struct record *records, uint32_t position, uint
 	attach_record(c->attach, record);
 	if (record->sk.attachment != attachment)
 		history_attachment(c->history, record, attachment);
-	if (turned || record->flags & RECORD_UNJUDGED ||
-	    (record->seen_ns == p->now_ns && !(record->flags & RECORD_JUDGED)))
-		totals_judge(record, &c->environment);
-	record->flags &= (uint8_t) ~(RECORD_JUDGED | RECORD_UNJUDGED);
+	judge_close(p, space, record);
+	if (space)
+		count_space(space, record);
 	totals_add(&p->totals, record, &c->settings.thresholds, p->now_ns);
 	if (count_unit(p, record, position) < 0)
 		return -ENOMEM;
@@ -258,8 +288,7 @@ static int judge(struct poll *p, struct record *records, uint32_t position, uint
 int poll_judge(struct poll *p)
 {
 	struct collector *c = p->c;
-	uint32_t class = totals_environment_class(&c->environment), count, i;
-	bool turned = class != c->environment_class;
+	uint32_t count, i;
 	struct record *records = snapshot_writer_records(&p->w, &count);
 
 	if (c->walk.bpf && owners_result_ns(c->walk.owners) != c->settings_ns)
@@ -267,12 +296,12 @@ int poll_judge(struct poll *p)
 	if (gather_listeners(p, records, count) < 0 || gather_peers(p, records, count) < 0 ||
 	    begin_attach(p) == -ENOMEM)
 		return -ENOMEM;
-	c->environment_class = class;
+	spaces_turn(c);
 	units_begin(&c->units);
 	ports_begin(p);
 	queues_begin(&c->queues, &c->environment);
 	for (i = 0; i < count; i++)
-		if (judge(p, records, i, count, turned) < 0)
+		if (judge(p, records, i, count) < 0)
 			return -ENOMEM;
 	count_queued(p, records);
 	if (p->settings_ns)

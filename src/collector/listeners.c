@@ -27,7 +27,7 @@ struct ports {
 struct entry {
 	uint32_t position; /* of the record */
 	uint32_t next; /* same port, + 1 */
-	uint32_t ports; /* in struct listeners.ports */
+	struct ports *ports;
 	uint16_t port;
 };
 
@@ -45,17 +45,23 @@ int listeners_new(struct listeners **ret)
 	return *ret ? 0 : -ENOMEM;
 }
 
+static void free_ports(struct ports *ports)
+{
+	uint32_t i;
+
+	for (i = 0; i < PAGES; i++)
+		free(ports->pages[i]);
+	free(ports);
+}
+
 struct listeners *listeners_free(struct listeners *listeners)
 {
-	uint32_t i, j;
+	uint32_t i;
 
 	if (!listeners)
 		return NULL;
-	for (i = 0; i < listeners->count; i++) {
-		for (j = 0; j < PAGES; j++)
-			free(listeners->ports[i]->pages[j]);
-		free(listeners->ports[i]);
-	}
+	for (i = 0; i < listeners->count; i++)
+		free_ports(listeners->ports[i]);
 	free(listeners->ports);
 	free(listeners->entries);
 	free(listeners);
@@ -77,36 +83,66 @@ static void turn(struct listeners *listeners)
 		}
 }
 
-void listeners_begin(struct listeners *listeners, int64_t now_ns)
+static void clear_entries(struct listeners *listeners)
 {
 	uint32_t i;
 
 	for (i = 0; i < listeners->entry_count; i++) {
 		const struct entry *entry = &listeners->entries[i];
-		struct page *page = listeners->ports[entry->ports]->pages[entry->port / PAGE];
+		struct page *page = entry->ports->pages[entry->port / PAGE];
 
 		page->head[entry->port % PAGE] = 0;
 	}
 	listeners->entry_count = 0;
+}
+
+void listeners_begin(struct listeners *listeners, int64_t now_ns)
+{
+	clear_entries(listeners);
 	if (now_ns - listeners->turned_ns > RECENT_NS) {
 		turn(listeners);
 		listeners->turned_ns = now_ns;
 	}
 }
 
-/* The namespace's number, NETNS_MAX where it has none. Sockets of one namespace come together. */
-static uint32_t number_of(struct listeners *listeners, uint32_t netns)
+/* Where the namespace stands or would stand: they ascend. Sockets of one namespace come together. */
+static uint32_t place_of(struct listeners *listeners, uint32_t netns)
 {
-	uint32_t i;
+	uint32_t low = 0, high = listeners->count;
 
 	if (listeners->last < listeners->count && listeners->ports[listeners->last]->netns == netns)
 		return listeners->last;
-	for (i = 0; i < listeners->count; i++)
-		if (listeners->ports[i]->netns == netns) {
-			listeners->last = i;
-			return i;
-		}
-	return NETNS_MAX;
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+
+		if (listeners->ports[middle]->netns < netns)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	listeners->last = low;
+	return low;
+}
+
+/* The namespace's number, NETNS_MAX where it has none. */
+static uint32_t number_of(struct listeners *listeners, uint32_t netns)
+{
+	uint32_t at = place_of(listeners, netns);
+
+	return at < listeners->count && listeners->ports[at]->netns == netns ? at : NETNS_MAX;
+}
+
+void listeners_forget(struct listeners *listeners, uint32_t netns)
+{
+	uint32_t number = number_of(listeners, netns);
+
+	if (number == NETNS_MAX)
+		return;
+	clear_entries(listeners);
+	free_ports(listeners->ports[number]);
+	listeners->count--;
+	memmove(listeners->ports + number, listeners->ports + number + 1,
+		(listeners->count - number) * sizeof(*listeners->ports));
 }
 
 /* The same, made where it is new. -ENOMEM also where there are too many. */
@@ -132,20 +168,25 @@ static int make_number(struct listeners *listeners, uint32_t netns, uint32_t *re
 	if (!ports)
 		return -ENOMEM;
 	ports->netns = netns;
-	listeners->ports[listeners->count] = ports;
-	*ret = listeners->count++;
+	*ret = place_of(listeners, netns);
+	memmove(listeners->ports + *ret + 1, listeners->ports + *ret,
+		(listeners->count - *ret) * sizeof(*listeners->ports));
+	listeners->ports[*ret] = ports;
+	listeners->count++;
 	return 0;
 }
 
 int listeners_add(struct listeners *listeners, const struct tcpdiag_socket *sk, uint32_t position)
 {
 	uint32_t number = 0, slot = sk->local_port % PAGE;
+	struct ports *ports;
 	struct entry *entry;
 	struct page **page;
 
 	if (make_number(listeners, sk->netns, &number) < 0)
 		return -ENOMEM;
-	page = &listeners->ports[number]->pages[sk->local_port / PAGE];
+	ports = listeners->ports[number];
+	page = &ports->pages[sk->local_port / PAGE];
 	if (!*page)
 		*page = calloc(1, sizeof(**page));
 	if (!*page)
@@ -162,7 +203,7 @@ int listeners_add(struct listeners *listeners, const struct tcpdiag_socket *sk, 
 	entry = &listeners->entries[listeners->entry_count++];
 	*entry = (struct entry){ .position = position,
 				 .next = (*page)->head[slot],
-				 .ports = number,
+				 .ports = ports,
 				 .port = sk->local_port };
 	(*page)->head[slot] = listeners->entry_count;
 	(*page)->ever[slot / 8] |= (uint8_t)(1U << slot % 8);

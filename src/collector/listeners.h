@@ -20,6 +20,9 @@ int listeners_new(struct listeners **ret);
 /* Accepts NULL; returns NULL. */
 struct listeners *listeners_free(struct listeners *listeners);
 
+/* A namespace has gone, and its ports with it. Between polls. */
+void listeners_forget(struct listeners *listeners, uint32_t netns);
+
 /* Forgets the listeners of the poll before; the memory of ports stays. */
 void listeners_begin(struct listeners *listeners, int64_t now_ns);
 

@@ -45,8 +45,8 @@ static int64_t reread(const struct poll *p)
 	return p->c->walk.bpf ? 0 : MAX(p->now_ns - REREAD_NS, (int64_t)0);
 }
 
-/* Return: 0 or -errno of the reader. */
-static int run(struct poll *p, struct record *records, const uint32_t *positions, uint32_t count)
+/* In the namespace where they are. Return: 0 or -errno of the reader. */
+static int run_here(struct poll *p, struct record *const *records, uint32_t count)
 {
 	const struct tcpdiag_socket *sockets[LOOK_UP_MAX] = {};
 	struct socket_settings answers[LOOK_UP_MAX];
@@ -54,13 +54,51 @@ static int run(struct poll *p, struct record *records, const uint32_t *positions
 	int r;
 
 	for (i = 0; i < count; i++)
-		sockets[i] = &records[positions[i]].sk;
+		sockets[i] = &records[i]->sk;
 	r = settings_look_up(p->c->bpf, sockets, count, answers);
 	if (r < 0)
 		return r;
 	for (i = 0; i < count; i++)
-		settings_join(&records[positions[i]], &answers[i], READING_LOOK_UP, p->now_ns);
+		settings_join(records[i], &answers[i], READING_LOOK_UP, p->now_ns);
 	return 0;
+}
+
+/* One that has gone in the meantime is no failure of the reader: nothing is read then. */
+static int run_in(struct poll *p, uint32_t netns, struct record *const *records, uint32_t count)
+{
+	struct netns_watch *watch = p->c->census.watch;
+	int r;
+
+	if (netns == p->c->spaces.own->inode)
+		return run_here(p, records, count);
+	if (!watch || netns_enter(watch, netns) < 0)
+		return 0;
+	r = run_here(p, records, count);
+	netns_leave(watch);
+	return r;
+}
+
+/* The program looks where the calling thread is: a namespace after the other. Return: 0 or -errno of the reader. */
+static int run(struct poll *p, struct record *records, const uint32_t *positions, uint32_t count)
+{
+	struct record *waiting[LOOK_UP_MAX], *group[LOOK_UP_MAX];
+	uint32_t i;
+	int r = 0;
+
+	for (i = 0; i < count; i++)
+		waiting[i] = &records[positions[i]];
+	while (count && r == 0) {
+		uint32_t netns = waiting[0]->sk.netns, left = 0, found = 0;
+
+		for (i = 0; i < count; i++)
+			if (waiting[i]->sk.netns == netns)
+				group[found++] = waiting[i];
+			else
+				waiting[left++] = waiting[i];
+		r = run_in(p, netns, group, found);
+		count = left;
+	}
+	return r;
 }
 
 void look_up_flush(struct poll *p)
@@ -76,9 +114,11 @@ void look_up_flush(struct poll *p)
 	p->look_up_ns += clock_ns(CLOCK_THREAD_CPUTIME_ID) - began;
 }
 
-static bool is_due(const struct poll *p, const struct record *record, bool anew)
+/* What stands as it was is not looked up either. */
+static bool is_due(struct poll *p, const struct record *record, bool anew)
 {
-	if (!p->look_up || p->look_up_error || record->settings_ns >= p->now_ns)
+	if (!p->look_up || p->look_up_error || record->settings_ns >= p->now_ns ||
+	    !poll_reads(p, record))
 		return false;
 	return look_up_is_due(record, reread(p)) || (anew && look_up_can(&record->sk));
 }

@@ -8,11 +8,16 @@
 void ports_begin(struct poll *p)
 {
 	struct collector *c = p->c;
+	uint32_t i;
 
 	if (p->pass != PASS_SWEEP)
 		return;
 	port_usage_begin(&c->usage);
-	port_usage_space(&c->usage, c->self.netns, c->port_range, &c->environment);
+	for (i = 0; i < c->spaces.count; i++) {
+		const struct space *space = c->spaces.rows[i];
+
+		port_usage_space(&c->usage, space->inode, space->port_range, &space->environment);
+	}
 }
 
 void ports_end(struct poll *p, const struct record *records, uint32_t count)

@@ -19,6 +19,7 @@
 #include "collector/port_usage.h"
 #include "collector/queues.h"
 #include "collector/sources.h"
+#include "collector/spaces.h"
 #include "collector/units.h"
 #include "kernel/bpf.h"
 #include "kernel/counters.h"
@@ -60,6 +61,25 @@ struct owners_lane {
 	struct owners_cut cut; /* when it began */
 };
 
+/* The search for namespaces: in slices, too. */
+struct census_lane {
+	struct netns_watch *watch; /* NULL: switched off or not to be had */
+	int error; /* errno of the last attempt to search, 0 */
+	bool running; /* a pass has begun */
+	bool hurry; /* somebody has come or gone */
+	bool found; /* one pass has been complete */
+	int64_t next_ns; /* slice, or pass */
+	int64_t last_ns; /* end of the last pass, 0: none */
+	double cost_ns; /* CPU time of this pass so far, or of the last one */
+	uint64_t cut_before; /* namespaces above the limit, when it began */
+	uint32_t cut; /* in the last one */
+	int64_t judged_ns; /* the walk over the owners whose namespaces were compared with those found */
+	uint32_t *
+		strays; /* that have sockets and neither a process nor a name, in that walk; ascending */
+	uint32_t stray_count;
+	uint32_t confirmed; /* of these: already in the walk before */
+};
+
 /* What the two ways of the BPF reader did last. */
 struct reader_state {
 	int64_t pass_ns; /* CPU time of the pass, where it is nobody else's cost */
@@ -74,7 +94,8 @@ struct collector {
 	uint32_t web_restarts;
 	bool replay;
 
-	struct sock_diag *diag;
+	struct spaces spaces;
+	struct census_lane census;
 	struct counters_reader *counters_reader;
 	struct reader_state reader;
 	struct bpf_reader *bpf; /* NULL: switched off or not to be had */
@@ -95,19 +116,16 @@ struct collector {
 	struct sources sources;
 	uint64_t limits[LIMIT_MAX];
 
-	struct counters counters;
+	struct counters counters; /* of all namespaces together */
+	/* Of the own one. */
 	struct tcpdiag_environment environment;
 	uint16_t port_range[2];
-	uint32_t environment_class;
 
 	struct snapshot
 		restored; /* of a collector before this one, until the first poll; all empty: none */
 	uint64_t id; /* of the newest snapshot */
 	int64_t settings_ns; /* the walk whose settings the records have, 0: none */
 	int64_t closed_ns; /* the walk whose sockets in CLOSE are among them, 0: none */
-	int64_t fast_ns, sweep_ns; /* when the last complete pass began, 0: none */
-	uint32_t sweep_cut; /* sockets above the limit in the last sweep */
-	bool listeners_seen;
 	bool no_mptcp; /* the kernel does not answer for it */
 	uint32_t *order; /* kept between polls; fast lane: records it covers; sweep: listeners */
 	uint32_t *fresh; /* records without a record before */
@@ -124,7 +142,7 @@ struct collector {
 	uint32_t blind; /* finding_bit() of what the newest snapshot could not judge */
 	uint32_t look_up_turn; /* where the next poll goes on that cannot look all up */
 
-	struct sd_event_source *timer, *walk_timer;
+	struct sd_event_source *timer, *walk_timer, *census_timer, *census_io;
 	void (*published)(struct collector *collector, int result, void *context);
 	void *published_context;
 };
@@ -137,7 +155,10 @@ struct poll {
 	enum pass pass;
 	int64_t now_ns, wall_ns;
 	int64_t cpu_ns; /* CPU time of this thread when it began */
-	struct memory memory;
+	struct memory memory; /* of @space */
+	struct space *space; /* the namespace at hand; NULL: it is not read */
+	uint32_t netns; /* its number */
+	bool in_space; /* the two are set */
 	struct pool_buffer *buffer;
 	bool lendable;
 	struct snapshot_writer w;
@@ -158,6 +179,15 @@ struct poll {
 	bool stale; /* no dump: the records before, as they were */
 	struct totals totals;
 };
+
+/* rows.c: looks the namespace up whose turn it is. */
+struct space *poll_enter(struct poll *p, uint32_t netns);
+
+/* The namespace of the records that come; NULL where it is not read. p->memory is then its. */
+static inline struct space *poll_in(struct poll *p, uint32_t netns)
+{
+	return p->in_space && p->netns == netns ? p->space : poll_enter(p, netns);
+}
 
 /* Records lie in memory that no cache holds: those that come next are fetched ahead. */
 static inline void record_prefetch(const struct record *record)
@@ -184,6 +214,14 @@ static inline uint32_t max_holders(const struct collector_settings *settings)
 {
 	return settings->max_sockets < UINT32_MAX / 4 ? settings->max_sockets * 2 + 65536
 						      : UINT32_MAX;
+}
+
+/* Whether this pass reads the namespace of the record. */
+static inline bool poll_reads(struct poll *p, const struct record *record)
+{
+	const struct space *space = poll_in(p, record->sk.netns);
+
+	return space && space->chosen;
 }
 
 /* Room for one more number in a list that is kept between polls. Return: 0 or -ENOMEM. */
@@ -218,8 +256,8 @@ int poll_put_closed(struct poll *p);
 bool closed_supersedes(const struct record *row, const struct record *old, uint32_t covered);
 /* A row of the pass, joined with its record. */
 void closed_seen(struct record *record);
-/* When all are joined. @first: of them. */
-void poll_settle_closed(struct poll *p, uint32_t first);
+/* When all are joined. @first, @end: of them. */
+void poll_settle_closed(struct poll *p, uint32_t first, uint32_t end);
 
 /* judge.c: direction, listener, holders, verdict and totals of every record. 0 or -ENOMEM. */
 int poll_judge(struct poll *p);
@@ -264,6 +302,35 @@ int walk_open(struct collector *c);
 void walk_close(struct collector *c);
 /* Goes on for @budget_ns. 1 when a pass is complete, 0, or -errno. */
 int walk_step(struct collector *c, int64_t budget_ns);
+
+/* spaces_pass.c: which namespaces this pass reads. 0 or -ENOMEM. */
+int spaces_choose(struct poll *p);
+/* Opens what a dump of it needs, and counts what was counted long ago. 0 or -errno, which is said. */
+int spaces_visit(struct collector *c, struct space *space, int64_t now_ns);
+/* A dump of it broke off: it stays as it was. */
+void spaces_broke_off(struct collector *c, struct space *space, int error, int64_t now_ns);
+/* Each second: in which of them has anything happened? */
+void spaces_tick(struct collector *c, int64_t now_ns);
+/* What surrounds the sockets of each, before they are judged. */
+void spaces_turn(struct collector *c);
+/* This pass has read what it has chosen. */
+void spaces_passed(struct poll *p);
+
+/* census.c: which namespaces there are. */
+int census_open(struct collector *c);
+void census_close(struct collector *c);
+/* Goes on for @budget_ns. 1 when a pass is complete, 0, or -errno. */
+int census_step(struct collector *c, int64_t budget_ns);
+/* A complete search; with a daemon that has others to serve, as far as it comes in a moment. */
+void census_all(struct collector *c);
+/* A process or a name has gone that kept one. */
+void census_changed(struct collector *c);
+/* How well the others are read: the source's state. */
+void census_say(struct collector *c);
+/* Whether every namespace that there is is read, in full. */
+bool census_is_complete(const struct collector *c);
+/* Namespaces that nobody reads; -1: not known. */
+int64_t census_others(const struct collector *c);
 
 /* schedule.c: takes the timers away; sets them anew after a change of settings. */
 void collector_detach(struct collector *c);

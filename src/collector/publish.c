@@ -40,7 +40,7 @@ PRINTF(2, 3) static void line(struct lines *lines, const char *format, ...)
 		lines->used += MIN((size_t)n, left - 1);
 }
 
-static void missing_sources(struct lines *lines, const struct sources *sources)
+static void missing_sources(struct lines *lines, const struct sources *sources, bool others)
 {
 	int i;
 
@@ -52,7 +52,7 @@ static void missing_sources(struct lines *lines, const struct sources *sources)
 		    (i == SOURCE_MPTCP_DIAG && text->row.state == SOURCE_OFF))
 			continue;
 		/* What no other namespace is there for is not missed either. */
-		if (i == SOURCE_NAMESPACES && text->row.state == SOURCE_OFF)
+		if (i == SOURCE_NAMESPACES && text->row.state == SOURCE_OFF && !others)
 			continue;
 		line(lines, "%s: %s", source_name((enum source_id)i),
 		     text->reason[0] ? text->reason : "has not answered yet");
@@ -86,14 +86,18 @@ static void missing_rules(struct lines *lines, uint32_t blind)
 static uint32_t missing(struct poll *p)
 {
 	struct collector *c = p->c;
-	const struct sock_diag_stats *stats = c->diag ? sock_diag_stats(c->diag) : NULL;
+	const struct space *own = c->spaces.own;
+	const struct sock_diag_stats *stats = own->diag ? sock_diag_stats(own->diag) : NULL;
 	struct lines lines = {};
+	uint32_t cut = c->spaces.kept_cut, i;
 
-	missing_sources(&lines, &c->sources);
-	if (c->sweep_cut)
-		line(&lines, "%u sockets above limits.sockets (%u) are not shown", c->sweep_cut,
+	for (i = 0; i < c->spaces.count; i++)
+		cut += c->spaces.rows[i]->cut;
+	missing_sources(&lines, &c->sources, !c->replay && census_others(c) != 0);
+	if (cut)
+		line(&lines, "%u sockets above limits.sockets (%u) are not shown", cut,
 		     c->settings.max_sockets);
-	if (!c->sweep_ns && !c->sweep_cut && !p->stale)
+	if (!own->sweep_ns && !own->cut && !p->stale)
 		line(&lines, "no full sweep is complete yet");
 	missing_rules(&lines, p->w.header->findings_blind);
 	if (stats && c->replay && stats->truncated)
@@ -172,21 +176,36 @@ static int put_processes(struct poll *p, const struct process *processes, uint32
 	return 0;
 }
 
-static int put_namespaces(struct poll *p)
+/* In memory of our own: sections move. Return: 0 or -ENOMEM. */
+static int print_namespaces(struct poll *p)
 {
 	struct collector *c = p->c;
-	struct namespace *row = snapshot_section(&p->w, SECTION_NAMESPACES, 1, sizeof(*row));
+	struct spaces *spaces = &c->spaces;
+	uint32_t i;
 
-	if (!row)
+	if (spaces->count > spaces->out_room) {
+		struct namespace *rows = reallocarray(spaces->out, spaces->count, sizeof(*rows));
+
+		if (!rows)
+			return -ENOMEM;
+		spaces->out = rows;
+		spaces->out_room = spaces->count;
+	}
+	for (i = 0; i < spaces->count; i++)
+		space_print(spaces->rows[i], c->sources.text[SOURCE_SOCK_DIAG].row.state, &p->w,
+			    &spaces->out[i]);
+	return 0;
+}
+
+static int put_namespaces(struct poll *p)
+{
+	const struct spaces *spaces = &p->c->spaces;
+	struct namespace *rows = snapshot_section(&p->w, SECTION_NAMESPACES, spaces->count,
+						  sizeof(*rows));
+
+	if (!rows)
 		return -ENOMEM;
-	row->inode = c->self.netns;
-	row->state = c->sources.text[SOURCE_SOCK_DIAG].row.state;
-	row->sockets = p->totals.sockets;
-	row->flags = NAMESPACE_OWN;
-	row->sweep_ns = c->sweep_ns;
-	row->fast_ns = row->checked_ns = c->fast_ns;
-	row->environment = c->environment;
-	memcpy(row->port_range, c->port_range, sizeof(row->port_range));
+	memcpy(rows, spaces->out, spaces->count * sizeof(*rows));
 	return 0;
 }
 
@@ -255,6 +274,8 @@ static int put_findings(struct poll *p, const struct orphans *orphans, const str
 		.process_count = process_count,
 		.environment = &c->environment,
 		.rates = rates,
+		.namespaces = c->spaces.out,
+		.namespace_count = c->spaces.count,
 		.orphans = orphans,
 		.page_bytes = (uint32_t)sysconf(_SC_PAGESIZE),
 		.queues_known = known_queues,
@@ -316,8 +337,8 @@ static void lanes_state(struct poll *p)
 
 static void put_limits(struct collector *c, uint64_t limits[LIMIT_MAX])
 {
-	const struct sock_diag_stats *stats = c->diag ? sock_diag_stats(c->diag) : NULL;
 	struct owners_cut cut = {};
+	uint32_t i;
 
 	if (c->walk.owners)
 		cut = owners_cut(c->walk.owners);
@@ -325,9 +346,15 @@ static void put_limits(struct collector *c, uint64_t limits[LIMIT_MAX])
 	limits[LIMIT_PROCESSES] += cut.processes + attach_cut_processes(c->attach);
 	limits[LIMIT_CONTAINERS] += cut.containers;
 	limits[LIMIT_HOLDERS] += cut.holders + attach_cut_holders(c->attach);
-	if (stats) {
-		limits[LIMIT_MESSAGES_TRUNCATED] += stats->truncated;
-		limits[LIMIT_MESSAGES_FOREIGN] += stats->foreign;
+	limits[LIMIT_MESSAGES_TRUNCATED] += c->spaces.truncated;
+	limits[LIMIT_MESSAGES_FOREIGN] += c->spaces.foreign;
+	for (i = 0; i < c->spaces.count; i++) {
+		const struct sock_diag *diag = c->spaces.rows[i]->diag;
+
+		if (!diag)
+			continue;
+		limits[LIMIT_MESSAGES_TRUNCATED] += sock_diag_stats(diag)->truncated;
+		limits[LIMIT_MESSAGES_FOREIGN] += sock_diag_stats(diag)->foreign;
 	}
 }
 
@@ -359,10 +386,7 @@ static void put_header(struct poll *p, const struct orphans *orphans, const stru
 	header->kernel = put_text(p, c->self.kernel);
 	header->missing = missing(p);
 	header->netns = c->self.netns;
-	header->other_namespaces = c->walk.owners && owners_result_ns(c->walk.owners)
-					   ? (int64_t)owners_other_namespaces(c->walk.owners,
-									      c->self.netns)
-					   : -1;
+	header->other_namespaces = census_others(c);
 	header->web_restarts = c->web_restarts;
 	memcpy(header->lanes, c->lane_states, sizeof(header->lanes));
 	put_limits(c, header->limits);
@@ -390,6 +414,8 @@ int poll_seal(struct poll *p)
 	gauges_orphans(&c->gauges, p->now_ns, &c->environment, &orphans);
 	gauges_rates(&c->gauges, p->now_ns, &rates);
 	processes = attach_processes(c->attach, &p->w, &count);
+	if (print_namespaces(p) < 0)
+		return -ENOMEM;
 	if (put_findings(p, &orphans, &rates, processes, count) < 0 || put_holders(p) < 0 ||
 	    put_processes(p, processes, count) < 0 ||
 	    units_publish(&c->units, processes, count, p->now_ns, &p->w) < 0 ||

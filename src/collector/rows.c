@@ -34,9 +34,40 @@ int push_number(uint32_t **list, uint32_t *room, uint32_t *count, uint32_t value
 	return 0;
 }
 
+struct space *poll_enter(struct poll *p, uint32_t netns)
+{
+	p->space = spaces_find(&p->c->spaces, netns);
+	p->netns = netns;
+	p->in_space = true;
+	p->memory.fast_ns = p->space ? p->space->fast_ns : 0;
+	p->memory.sweep_ns = p->space ? p->space->sweep_ns : 0;
+	return p->space;
+}
+
+/* It stands in a namespace that has gone, perhaps with another one under its number. */
+static bool is_lost(struct poll *p, const struct record *record)
+{
+	const struct space *space = poll_in(p, record->sk.netns);
+
+	if (space)
+		return record->seen_ns < space->since_ns;
+	/* A pass over the descriptors shows those of every namespace. */
+	return record->sk.state != TCPDIAG_CLOSE || !p->c->settings.namespaces;
+}
+
 static bool is_teardown(const struct tcpdiag_socket *sk)
 {
 	return TCPDIAG_STATES_TEARDOWN & TCPDIAG_STATE_BIT(sk->state);
+}
+
+/* Listeners and what is in a teardown state are looked for in each poll, whoever has asked for them. */
+static int note_besides(struct poll *p, const struct record *record, uint32_t position)
+{
+	struct collector *c = p->c;
+
+	if (record->sk.state != TCPDIAG_LISTEN && !is_teardown(&record->sk))
+		return 0;
+	return push_number(&c->besides, &c->besides_room, &p->besides_count, position);
 }
 
 /* What is remembered of @old, and its verdict where that still holds. */
@@ -62,6 +93,7 @@ int poll_place(struct poll *p, struct record *record)
 	int r;
 
 	p->rows++;
+	poll_in(p, record->sk.netns);
 	if (c->join.hint + AHEAD < p->before.record_count)
 		record_prefetch(&p->before.records[c->join.hint + AHEAD]);
 	record->sk.attachment = tcpdiag_attachment_guess(&record->sk);
@@ -75,6 +107,11 @@ int poll_place(struct poll *p, struct record *record)
 		return 0;
 	}
 	snapshot_writer_records(&p->w, &count);
+	if (r == JOIN_MATCHED && record->settings_ns && !poll_reads(p, record) &&
+	    !closed_supersedes(record, &p->before.records[position], 0)) {
+		*record = p->before.records[position];
+		return note_besides(p, record, count - 1);
+	}
 	if (record->sk.state == TCPDIAG_LISTEN &&
 	    push_number(&c->order, &c->order_room, &p->order_count, count - 1) < 0)
 		return -ENOMEM;
@@ -96,7 +133,7 @@ int poll_place(struct poll *p, struct record *record)
 static int skip_row(struct poll *p)
 {
 	struct tcpdiag_socket sk;
-	int r = sock_diag_next(p->c->diag, &sk);
+	int r = sock_diag_next(p->space->diag, &sk);
 
 	if (r == 1) {
 		p->c->limits[LIMIT_SOCKETS]++;
@@ -105,16 +142,16 @@ static int skip_row(struct poll *p)
 	return r;
 }
 
-static int sweep_dump(struct poll *p, int protocol)
+static int sweep_dump(struct poll *p, const struct space *space, int protocol)
 {
 	const struct sock_diag_request request = { .states = TCPDIAG_STATES_ALL,
 						   .protocol = protocol,
 						   .info = true };
-	struct collector *c = p->c;
 	uint32_t count;
 	int r;
 
-	r = sock_diag_dump(c->diag, &request);
+	poll_in(p, space->inode);
+	r = sock_diag_dump(space->diag, &request);
 	while (r >= 0) {
 		struct record *record;
 
@@ -129,7 +166,7 @@ static int sweep_dump(struct poll *p, int protocol)
 		if (!record)
 			return -ENOMEM;
 		record_prefetch_write(record + AHEAD);
-		r = sock_diag_next(c->diag, &record->sk);
+		r = sock_diag_next(space->diag, &record->sk);
 		if (r <= 0) {
 			snapshot_drop(&p->w);
 			break;
@@ -165,6 +202,7 @@ static void settle_fresh(struct poll *p)
 		struct record *record = &records[c->fresh[i]];
 		const struct record *old = gone_find(c->gone, &record->sk, oldest);
 
+		poll_in(p, record->sk.netns);
 		if (old) {
 			memory_carry(&p->memory, record, old);
 			history_revive(c->history, &old->sk);
@@ -193,7 +231,8 @@ static void forget_unseen(struct poll *p)
 }
 
 /* MPTCP sockets have a dump of their own, and a kernel may not know it. */
-static int sweep_mptcp(struct poll *p)
+static int sweep_mptcp(struct poll *p, struct space *space,
+		       int (*dump)(struct poll *p, const struct space *space, int protocol))
 {
 	struct collector *c = p->c;
 	int64_t began = clock_ns(CLOCK_THREAD_CPUTIME_ID);
@@ -201,7 +240,7 @@ static int sweep_mptcp(struct poll *p)
 
 	if (c->no_mptcp || c->replay)
 		return 0;
-	r = sweep_dump(p, IPPROTO_MPTCP);
+	r = dump(p, space, IPPROTO_MPTCP);
 	if (r == -EOPNOTSUPP || r == -ENOENT || r == -EINVAL || r == -EPROTONOSUPPORT) {
 		c->no_mptcp = true;
 		if (access("/proc/sys/net/mptcp/enabled", F_OK) == 0)
@@ -213,34 +252,119 @@ static int sweep_mptcp(struct poll *p)
 				    "this kernel has no MPTCP");
 		return 0;
 	}
-	if (r == -ENOMEM)
+	if (r == -ENOMEM || (r < 0 && !space->own))
 		return r;
 	if (r < 0) {
 		sources_failed(&c->sources, SOURCE_MPTCP_DIAG, -r,
 			       "the dump of MPTCP sockets broke off", "");
 		return 0;
 	}
+	if (!space->own)
+		return 0;
 	sources_set(&c->sources, SOURCE_MPTCP_DIAG, SOURCE_OK, NULL);
 	sources_passed(&c->sources, SOURCE_MPTCP_DIAG, p->now_ns,
 		       clock_ns(CLOCK_THREAD_CPUTIME_ID) - began);
 	return 0;
 }
 
+/* One that cannot be read stays as it was. Return: 0; -ENOMEM; of the own one -errno. */
+static int failed(struct poll *p, struct space *space, int error)
+{
+	if (space->own || error == -ENOMEM)
+		return error;
+	spaces_broke_off(p->c, space, error, p->now_ns);
+	return 0;
+}
+
+/* Calls @read for each that this pass reads, the own one first. Return: 0 or -errno of @read. */
+static int for_each_space(struct poll *p, int (*read)(struct poll *p, struct space *space))
+{
+	const struct spaces *spaces = &p->c->spaces;
+	uint32_t i;
+	int r;
+
+	r = read(p, spaces->own);
+	for (i = 0; i < spaces->count && r == 0; i++) {
+		struct space *space = spaces->rows[i];
+		int64_t began;
+
+		if (space->own || !space->chosen || spaces_visit(p->c, space, p->now_ns) < 0)
+			continue;
+		began = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+		r = read(p, space);
+		look_up_flush(p);
+		if (space->chosen)
+			space_paid(spaces, space, space->full,
+				   clock_ns(CLOCK_THREAD_CPUTIME_ID) - began);
+	}
+	return r;
+}
+
+static int sweep_space(struct poll *p, struct space *space)
+{
+	int64_t began = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+	uint32_t cut = p->cut;
+	int r;
+
+	r = sweep_dump(p, space, IPPROTO_TCP);
+	look_up_flush(p);
+	if (r >= 0)
+		r = sweep_mptcp(p, space, sweep_dump);
+	look_up_flush(p);
+	if (r < 0)
+		return failed(p, space, r);
+	space->cut = p->cut - cut;
+	if (space->own)
+		space_paid(&p->c->spaces, space, true, clock_ns(CLOCK_THREAD_CPUTIME_ID) - began);
+	return 0;
+}
+
+/* What this pass has not asked for stands as it was. Sockets in CLOSE have been brought already. */
+static int keep_others(struct poll *p)
+{
+	uint32_t i, count;
+	int r = 0;
+
+	p->c->spaces.kept_cut = 0;
+	for (i = 0; i < p->before.record_count && r == 0; i++) {
+		const struct record *old = &p->before.records[i];
+		const struct space *space;
+		struct record *record;
+
+		if (i % 64 == 0 && p->c->join.seen[i / 64] == UINT64_MAX) {
+			i += 63;
+			continue;
+		}
+		space = poll_in(p, old->sk.netns);
+		if (join_seen(&p->c->join, i) || !space || space->chosen ||
+		    old->sk.state == TCPDIAG_CLOSE || is_lost(p, old))
+			continue;
+		snapshot_writer_records(&p->w, &count);
+		if (count >= p->w.max_records) {
+			p->c->limits[LIMIT_SOCKETS]++;
+			p->c->spaces.kept_cut++;
+			continue;
+		}
+		record = snapshot_add(&p->w);
+		if (!record)
+			return -ENOMEM;
+		*record = *old;
+		join_keep(&p->c->join, i);
+		r = note_besides(p, record, count);
+	}
+	return r;
+}
+
 static int sweep(struct poll *p)
 {
+	uint32_t dumped, closed;
 	struct record *records;
-	uint32_t plain, dumped;
 	int r;
 
 	r = join_begin(&p->c->join, p->before.records, p->before.record_count, NULL, 0);
 	if (r < 0)
 		return r;
-	r = sweep_dump(p, IPPROTO_TCP);
-	if (r < 0)
-		return r;
-	look_up_flush(p);
-	snapshot_writer_records(&p->w, &plain);
-	r = sweep_mptcp(p);
+	r = for_each_space(p, sweep_space);
 	if (r < 0)
 		return r;
 	snapshot_writer_records(&p->w, &dumped);
@@ -249,11 +373,15 @@ static int sweep(struct poll *p)
 		r = poll_keep_closed(p);
 	if (r < 0)
 		return r;
+	snapshot_writer_records(&p->w, &closed);
+	r = keep_others(p);
+	if (r < 0)
+		return r;
 	forget_unseen(p);
 	settle_fresh(p);
-	poll_settle_closed(p, dumped);
+	poll_settle_closed(p, dumped, closed);
 	records = snapshot_writer_records(&p->w, &p->appended);
-	return dumped > plain ? subflows_mark(records, dumped) : 0;
+	return subflows_mark(records, dumped);
 }
 
 /* ---- the fast lane ---- */
@@ -271,13 +399,15 @@ static int list_order(struct poll *p, uint32_t states)
 	int r = 0;
 
 	for (i = 0; i < p->before.record_count && r >= 0; i++) {
-		const struct tcpdiag_socket *sk = &p->before.records[i].sk;
+		const struct record *old = &p->before.records[i];
+		const struct tcpdiag_socket *sk = &old->sk;
+		bool asked = states & TCPDIAG_STATE_BIT(sk->state) &&
+			     (sk->state == TCPDIAG_CLOSE || (!sk->mptcp && poll_reads(p, old)));
 
-		if (states & TCPDIAG_STATE_BIT(sk->state) &&
-		    (!sk->mptcp || sk->state == TCPDIAG_CLOSE))
+		if (asked || (c->spaces.lost && is_lost(p, old)))
 			r = push_number(&c->order, &c->order_room, &p->order_count, i);
-		else if (is_teardown(sk))
-			r = push_number(&c->besides, &c->besides_room, &p->besides_count, i);
+		else
+			r = note_besides(p, old, i);
 	}
 	return r;
 }
@@ -285,6 +415,12 @@ static int list_order(struct poll *p, uint32_t states)
 static uint32_t covered(enum pass pass)
 {
 	return pass == PASS_FAST ? MEMORY_FAST_STATES : TCPDIAG_STATE_BIT(TCPDIAG_LISTEN);
+}
+
+/* States that this pass has asked for, where the record stands. */
+static uint32_t covered_here(struct poll *p, const struct record *record)
+{
+	return poll_reads(p, record) ? covered(p->pass) : 0;
 }
 
 /* Who waits is counted by sweeps; it holds as long as the queue is as long as it was. */
@@ -307,6 +443,7 @@ int poll_put(struct poll *p, struct record *row)
 	int r;
 
 	p->rows++;
+	poll_in(p, row->sk.netns);
 	row->sk.attachment = tcpdiag_attachment_guess(&row->sk);
 	r = join_row(&c->join, &row->sk, &position);
 	if (r < 0)
@@ -315,7 +452,7 @@ int poll_put(struct poll *p, struct record *row)
 	if (r == JOIN_MATCHED) {
 		const struct record *old = &p->before.records[position];
 
-		if (of_pass && !closed_supersedes(row, old, covered(p->pass)))
+		if (of_pass && !closed_supersedes(row, old, covered_here(p, row)))
 			return 0;
 		carry(p, row, old);
 		keep_children(&row->sk, &old->sk);
@@ -327,7 +464,7 @@ int poll_put(struct poll *p, struct record *row)
 				return -ENOMEM;
 		}
 		/* It has just come into a state that this pass covers. */
-		if (!(covered(p->pass) & TCPDIAG_STATE_BIT(old->sk.state)))
+		if (!(covered_here(p, row) & TCPDIAG_STATE_BIT(old->sk.state)))
 			return push_number(&c->besides, &c->besides_room, &p->besides_count,
 					   position);
 		return 0;
@@ -348,12 +485,12 @@ int poll_put(struct poll *p, struct record *row)
 	return push_number(&c->fresh, &c->fresh_room, &p->fresh_count, count);
 }
 
-static int fast_dump(struct poll *p, uint32_t states)
+static int fast_dump(struct poll *p, const struct space *space, uint32_t states, int protocol)
 {
 	const struct sock_diag_request request = { .states = states,
-						   .protocol = IPPROTO_TCP,
+						   .protocol = protocol,
 						   .info = true };
-	int r = sock_diag_dump(p->c->diag, &request);
+	int r = sock_diag_dump(space->diag, &request);
 
 	while (r >= 0) {
 		struct record row = { .holder = RECORD_NONE,
@@ -361,12 +498,55 @@ static int fast_dump(struct poll *p, uint32_t states)
 				      .listener = RECORD_NONE,
 				      .peer = RECORD_NONE };
 
-		r = sock_diag_next(p->c->diag, &row.sk);
+		r = sock_diag_next(space->diag, &row.sk);
 		if (r <= 0)
 			break;
 		r = poll_put(p, &row);
 	}
 	return r;
+}
+
+/* Everything in a namespace that has not been read before. */
+static int fast_dump_all(struct poll *p, const struct space *space, int protocol)
+{
+	return fast_dump(p, space, TCPDIAG_STATES_ALL, protocol);
+}
+
+/* Its records stay as they were. */
+static void keep_order(struct poll *p, const struct space *space)
+{
+	uint32_t i;
+
+	for (i = 0; i < p->order_count; i++)
+		if (p->before.records[p->c->order[i]].sk.netns == space->inode)
+			join_keep(&p->c->join, p->c->order[i]);
+}
+
+static int fast_space(struct poll *p, struct space *space)
+{
+	int64_t began = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+	uint32_t cut = p->cut, rows = p->rows;
+	int r;
+
+	if (space->full)
+		r = fast_dump_all(p, space, IPPROTO_TCP);
+	else
+		r = fast_dump(p, space, covered(p->pass), IPPROTO_TCP);
+	look_up_flush(p);
+	if (r >= 0 && space->full)
+		r = sweep_mptcp(p, space, fast_dump_all);
+	if (r < 0) {
+		keep_order(p, space);
+		return failed(p, space, r);
+	}
+	if (space->full)
+		space->cut = p->cut - cut;
+	/* Who waits in a queue, and what belongs to MPTCP, a sweep finds out. */
+	if (space->full && p->rows > rows)
+		space->changed_ns = p->now_ns + 1;
+	if (space->own && p->pass == PASS_FAST)
+		space_paid(&p->c->spaces, space, false, clock_ns(CLOCK_THREAD_CPUTIME_ID) - began);
+	return 0;
 }
 
 /* The last record comes into the place of one that has left. */
@@ -390,7 +570,7 @@ static int fast(struct poll *p)
 {
 	uint32_t states = covered(p->pass);
 	bool closed = poll_has_closed(p);
-	uint32_t i;
+	uint32_t count, i;
 	int r;
 
 	r = poll_copy_rows(p);
@@ -404,7 +584,7 @@ static int fast(struct poll *p)
 		       p->order_count);
 	if (r < 0)
 		return r;
-	r = fast_dump(p, states);
+	r = for_each_space(p, fast_space);
 	look_up_flush(p);
 	if (r >= 0 && closed)
 		r = poll_put_closed(p);
@@ -414,7 +594,8 @@ static int fast(struct poll *p)
 		if (!join_seen(&p->c->join, p->c->order[i]))
 			forget(p, p->c->order[i]);
 	settle_fresh(p);
-	poll_settle_closed(p, p->appended);
+	snapshot_writer_records(&p->w, &count);
+	poll_settle_closed(p, p->appended, count);
 	take_out(p);
 	return 0;
 }

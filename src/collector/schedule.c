@@ -6,6 +6,7 @@
  * process) is not made up for in a burst.
  */
 #include <errno.h>
+#include <sys/epoll.h>
 #include <systemd/sd-event.h>
 #include <time.h>
 
@@ -18,6 +19,10 @@
 #define EARLY_SHARE 0.005 /* of a core, over time */
 #define SLICE_NS (4 * NSEC_PER_MSEC)
 #define SLICE_PAUSE_NS (60 * NSEC_PER_MSEC)
+#define CENSUS_SHARE 0.002 /* of a core, over time */
+#define CENSUS_INTERVAL_NS (5 * NSEC_PER_SEC)
+#define CENSUS_HURRY_NS (500 * NSEC_PER_MSEC)
+#define CENSUS_SLICE_NS (2 * NSEC_PER_MSEC)
 #define FIRST_PAUSE_NS (4 * NSEC_PER_MSEC) /* names are wanted soon */
 
 static uint64_t usec(int64_t ns)
@@ -88,6 +93,66 @@ static int on_walk(sd_event_source *timer, uint64_t due, void *userdata)
 	return arm(timer, c->walk.next_ns);
 }
 
+/* The search: each five seconds, or soon where somebody has come or gone. */
+static int on_census(sd_event_source *timer, uint64_t due, void *userdata)
+{
+	struct collector *c = userdata;
+	struct census_lane *census = &c->census;
+	int64_t now = clock_ns(CLOCK_MONOTONIC);
+	int64_t pause = (int64_t)(census->cost_ns / CENSUS_SHARE);
+
+	(void)due;
+	if (!census->watch)
+		return arm(timer, now + CENSUS_INTERVAL_NS);
+	if (census_step(c, CENSUS_SLICE_NS) == 0)
+		return arm(timer, now + SLICE_PAUSE_NS);
+	pause = MAX(pause, census->hurry ? CENSUS_HURRY_NS : CENSUS_INTERVAL_NS);
+	return arm(timer, now + pause);
+}
+
+static int on_census_event(sd_event_source *source, int fd, uint32_t revents, void *userdata)
+{
+	struct collector *c = userdata;
+	int64_t pause = MAX(CENSUS_HURRY_NS, (int64_t)(c->census.cost_ns / CENSUS_SHARE));
+	int64_t soon = MAX(c->census.last_ns + pause, clock_ns(CLOCK_MONOTONIC));
+
+	(void)source;
+	(void)fd;
+	(void)revents;
+	census_changed(c);
+	return c->census.hurry && !c->census.running ? arm(c->census_timer, soon) : 0;
+}
+
+/* The watch may be another one since a reload. */
+static int listen_to_census(struct collector *c, struct sd_event *event)
+{
+	int r;
+
+	c->census_io = sd_event_source_disable_unref(c->census_io);
+	if (!c->census.watch)
+		return 0;
+	r = sd_event_add_io(event, &c->census_io, netns_fd(c->census.watch), EPOLLIN,
+			    on_census_event, c);
+	if (r < 0)
+		return r;
+	sd_event_source_set_description(c->census_io, "namespaces");
+	/* What waits for the end of a namespace waits for us: before all else. */
+	return sd_event_source_set_priority(c->census_io, SD_EVENT_PRIORITY_IMPORTANT);
+}
+
+static int attach_census(struct collector *c, struct sd_event *event)
+{
+	int r;
+
+	r = sd_event_add_time(event, &c->census_timer, CLOCK_MONOTONIC,
+			      usec(clock_ns(CLOCK_MONOTONIC)), 10000, on_census, c);
+	if (r < 0)
+		return r;
+	sd_event_source_set_description(c->census_timer, "census");
+	sd_event_source_set_priority(c->census_timer, SD_EVENT_PRIORITY_IDLE);
+	return listen_to_census(c, event);
+}
+
 int collector_attach(struct collector *c, struct sd_event *event,
 		     void (*published)(struct collector *c, int result, void *context),
 		     void *context)
@@ -108,6 +173,11 @@ int collector_attach(struct collector *c, struct sd_event *event,
 		return r;
 	}
 	sd_event_source_set_description(c->walk_timer, "owners");
+	r = attach_census(c, event);
+	if (r < 0) {
+		collector_detach(c);
+		return r;
+	}
 	/* Polls and replies come before the names. */
 	sd_event_source_set_priority(c->walk_timer, SD_EVENT_PRIORITY_IDLE);
 	return 0;
@@ -117,6 +187,8 @@ void collector_detach(struct collector *c)
 {
 	c->timer = sd_event_source_unref(c->timer);
 	c->walk_timer = sd_event_source_unref(c->walk_timer);
+	c->census_timer = sd_event_source_unref(c->census_timer);
+	c->census_io = sd_event_source_disable_unref(c->census_io);
 }
 
 void collector_rearm(struct collector *c)
@@ -127,4 +199,8 @@ void collector_rearm(struct collector *c)
 	}
 	if (c->walk_timer)
 		arm(c->walk_timer, clock_ns(CLOCK_MONOTONIC));
+	if (c->census_timer) {
+		(void)listen_to_census(c, sd_event_source_get_event(c->census_timer));
+		arm(c->census_timer, clock_ns(CLOCK_MONOTONIC));
+	}
 }

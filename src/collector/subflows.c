@@ -19,6 +19,8 @@ static int compare(const void *a, const void *b)
 	const struct tcpdiag_socket *y = *(const struct tcpdiag_socket *const *)b;
 	int r;
 
+	if (x->netns != y->netns)
+		return x->netns < y->netns ? -1 : 1;
 	if (x->inode != y->inode)
 		return x->inode < y->inode ? -1 : 1;
 	if (x->inode)

@@ -17,11 +17,6 @@ static void say_off(struct collector *c)
 {
 	sources_set(&c->sources, SOURCE_PROCESSES, SOURCE_OFF,
 		    "switched off by --no-collector.processes: holders are not known");
-	if (!c->bpf || !bpf_reader_has_descriptors(c->bpf))
-		sources_set(
-			&c->sources, SOURCE_NAMESPACES, SOURCE_DEGRADED,
-			"without the walk over the processes nobody knows whether there are other "
-			"network namespaces; this version reads its own only");
 }
 
 static int open_owners(struct collector *c, struct bpf_reader *bpf)
@@ -71,21 +66,6 @@ void walk_close(struct collector *c)
 	attach_clear(c->attach, c->gone);
 }
 
-/* Other namespaces are not read in this version: how many there are is known from the walk. */
-static void judge_namespaces(struct collector *c)
-{
-	uint32_t others = owners_other_namespaces(c->walk.owners, c->self.netns);
-
-	if (others)
-		sources_set(&c->sources, SOURCE_NAMESPACES, SOURCE_DEGRADED,
-			    "%u other network namespace%s (containers): this version reads the "
-			    "sockets of its own only",
-			    others, others == 1 ? "" : "s");
-	else /* nothing that this version would miss */
-		sources_set(&c->sources, SOURCE_NAMESPACES, SOURCE_OK, NULL);
-	sources_passed(&c->sources, SOURCE_NAMESPACES, owners_result_ns(c->walk.owners), 0);
-}
-
 static void say_complete(struct collector *c)
 {
 	struct owners_lane *walk = &c->walk;
@@ -133,7 +113,6 @@ static void complete(struct collector *c)
 	c->reader.pass_ns = c->settings.processes ? 0 : (int64_t)walk->cost_ns;
 	if (walk->bpf)
 		reader_answered(c, owners_result_ns(walk->owners));
-	judge_namespaces(c);
 	lane->passes++;
 	lane->last_ns = clock_ns(CLOCK_MONOTONIC);
 	lane->cost_ns = (int64_t)walk->cost_ns;

@@ -57,6 +57,9 @@ static const struct option_info table[] = {
 
 	{ "collector.processes", NULL, OPTION_SWITCH, AT(processes), "true",
 	  .text = "Find out which process, unit and container holds each socket." },
+	{ "collector.namespaces", NULL, OPTION_SWITCH, AT(namespaces), "true",
+	  .text = "Look into every network namespace that has a process or a name, not into "
+		  "tcpdiagd's own only." },
 	{ "collector.bpf", NULL, OPTION_SWITCH, AT(bpf), "true",
 	  .text = "Read with BPF what sock_diag does not tell: SO_LINGER, TCP_LINGER2, references, "
 		  "descriptors of dead connections." },
@@ -103,6 +106,8 @@ static const struct option_info table[] = {
 	  .flags = OPTION_RESTART,
 	  .text = "Sockets that are remembered after their end. The oldest make room; half of the "
 		  "places are for those that lived for a minute or that a finding was about." },
+	{ "limits.namespaces", "N", OPTION_COUNT, AT(max_namespaces), "1024", 1, 4000,
+	  .text = "Network namespaces that are looked into. What is above is counted." },
 
 	{ "log.level", "LEVEL", OPTION_CHOICE, AT(log_level), "info", .choices = levels,
 	  .text = "The least important messages to log." },

@@ -75,7 +75,7 @@ struct options {
 
 	int64_t interval_ns, sweep_interval_ns;
 	double cpu_share; /* percent of a core */
-	bool processes, bpf;
+	bool processes, namespaces, bpf;
 
 	struct option_list listen_addresses;
 	struct option_list allowed_hosts;
@@ -85,6 +85,7 @@ struct options {
 	int64_t idle_timeout_ns, hold_ns, stale_ns;
 
 	int64_t max_sockets, max_strings, max_findings, max_processes, max_history, max_ended;
+	int64_t max_namespaces;
 
 	int log_level; /* index into the choices of log.level */
 	int log_format; /* enum option_log_format */

@@ -183,6 +183,12 @@ uint32_t owners_other_namespaces(const struct owners *owners, uint32_t own)
 	return others;
 }
 
+uint32_t owners_namespaces(const struct owners *owners, const uint32_t **ret)
+{
+	*ret = owners->result.namespaces;
+	return owners->result.namespace_count;
+}
+
 struct owners_cut owners_cut(const struct owners *owners)
 {
 	struct owners_cut cut = owners->cut;

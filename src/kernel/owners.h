@@ -136,6 +136,9 @@ uint32_t owners_process_count(const struct owners *owners);
  */
 uint32_t owners_other_namespaces(const struct owners *owners, uint32_t own);
 
+/* Their inode numbers, ascending; borrowed until the next complete pass. Return: how many. */
+uint32_t owners_namespaces(const struct owners *owners, const uint32_t **ret);
+
 struct owners_cut {
 	uint64_t processes;
 	uint64_t holders;

@@ -427,7 +427,7 @@ static int probe(struct sock_diag *diag)
 	return r == -EOPNOTSUPP || r == -EINVAL ? -EPROTONOSUPPORT : r;
 }
 
-int sock_diag_open(uint32_t netns, struct sock_diag **ret)
+static int open_here(const struct sock_diag *model, uint32_t netns, struct sock_diag **ret)
 {
 	struct sock_diag *diag = calloc(1, sizeof(*diag));
 	int r;
@@ -438,7 +438,9 @@ int sock_diag_open(uint32_t netns, struct sock_diag **ret)
 	diag->netns = netns;
 	diag->thread_netns = current_netns();
 	r = open_netlink(&diag->netlink);
-	if (r >= 0)
+	if (model)
+		diag->single_pass = model->single_pass;
+	else if (r >= 0)
 		r = probe(diag);
 	if (r < 0) {
 		sock_diag_free(diag);
@@ -447,6 +449,16 @@ int sock_diag_open(uint32_t netns, struct sock_diag **ret)
 	diag->stats = (struct sock_diag_stats){};
 	*ret = diag;
 	return 0;
+}
+
+int sock_diag_open(uint32_t netns, struct sock_diag **ret)
+{
+	return open_here(NULL, netns, ret);
+}
+
+int sock_diag_open_as(const struct sock_diag *model, uint32_t netns, struct sock_diag **ret)
+{
+	return open_here(model, netns, ret);
 }
 
 int sock_diag_open_file(const char *path, struct sock_diag **ret)

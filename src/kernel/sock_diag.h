@@ -41,6 +41,13 @@ struct sock_diag_stats {
 int sock_diag_open(uint32_t netns, struct sock_diag **ret);
 
 /**
+ * sock_diag_open_as() - the same without finding out how this kernel is asked: as @model asks, which is open already
+ *
+ * Return: 0; -errno.
+ */
+int sock_diag_open_as(const struct sock_diag *model, uint32_t netns, struct sock_diag **ret);
+
+/**
  * sock_diag_open_file() - a dump written by `ss -D FILE` instead of the kernel
  *
  * Each sock_diag_dump() starts at the file's beginning and @states is applied here.

@@ -91,6 +91,9 @@ class Daemon:
         self.prefix = list(prefix)
         self.address = address
         self.options = list(options)
+        # Other tests run in namespaces of their own at the same time: who wants to see those says so.
+        if not any(option.endswith("collector.namespaces") for option in self.options):
+            self.options.append("--no-collector.namespaces")
         self.config = config
         self.wait = wait
         self.env = env

@@ -227,7 +227,7 @@ class Faults(unittest.TestCase):
         subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=755", "churn", str(NAMED)], check=True)
         with contextlib.ExitStack() as stack:
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="tcpdiagd-churn-"))
-            daemon = stack.enter_context(lib.Daemon(*OPTIONS))
+            daemon = stack.enter_context(lib.Daemon(*OPTIONS, "--collector.namespaces"))
             scenes.needs_bpf()
             reuse = os.getpid() < 1000
             churn = Churn(folder, reuse)

@@ -227,7 +227,7 @@ class AcrossNamespaces(unittest.TestCase):
     def setUp(self):
         self.stack = contextlib.ExitStack()
         self.addCleanup(self.stack.close)
-        self.stack.enter_context(lib.Daemon(*OPTIONS))
+        self.stack.enter_context(lib.Daemon(*OPTIONS, "--collector.namespaces"))
         if len(lib.get("/status").get("namespaces", [])) < 1:
             self.skipTest("namespaces are not listed")
 

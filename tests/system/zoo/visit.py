@@ -55,7 +55,7 @@ class Visit:
     def visit(self):
         with contextlib.ExitStack() as stack:
             place = stack.enter_context(keeper.Keeper(self.apart))
-            stack.enter_context(lib.Daemon())
+            stack.enter_context(lib.Daemon("--collector.namespaces"))
             self.watch = watch.Watch(sample=max(2, self.seconds / 20))
             stack.enter_context(self.watch)
             animals = [kind(place) for kind in self.kinds]
