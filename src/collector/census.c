@@ -187,14 +187,19 @@ int64_t census_others(const struct collector *c)
 	return owners_other_namespaces(c->walk.owners, c->self.netns);
 }
 
+/* Processes whose namespace nobody can tell. Where BPF lists the sockets it would show as a stray. */
+static uint32_t hidden(const struct collector *c)
+{
+	return c->walk.bpf ? 0 : netns_unreadable(c->census.watch);
+}
+
 bool census_is_complete(const struct collector *c)
 {
 	const struct census_lane *census = &c->census;
 
 	if (!census->watch)
 		return census_others(c) == 0;
-	return census_others(c) == 0 && !census->stray_count && !unread(c).failed &&
-	       !netns_unreadable(census->watch);
+	return census_others(c) == 0 && !census->stray_count && !unread(c).failed && !hidden(c);
 }
 
 static void say_off(struct collector *c)
@@ -238,7 +243,7 @@ PRINTF(2, 3) static void part(struct parts *parts, const char *format, ...)
 static void say_unread(struct collector *c)
 {
 	const struct census_lane *census = &c->census;
-	uint32_t hidden = netns_unreadable(census->watch);
+	uint32_t concealed = hidden(c);
 	struct unread sums = unread(c);
 	struct parts parts = {};
 
@@ -254,11 +259,11 @@ static void say_unread(struct collector *c)
 		     "be "
 		     "entered",
 		     census->confirmed, census->confirmed == 1 ? "" : "s");
-	if (hidden)
+	if (concealed)
 		part(&parts,
 		     "the network namespace of %u process%s cannot be seen: CAP_SYS_PTRACE is "
 		     "needed",
-		     hidden, hidden == 1 ? "" : "es");
+		     concealed, concealed == 1 ? "" : "es");
 	if (census->cut)
 		part(&parts, "%u network namespaces are above limits.namespaces (%u)", census->cut,
 		     c->settings.max_namespaces);

@@ -328,6 +328,7 @@ void space_print(const struct space *space, enum source_state own_state, struct 
 		.fast_ns = space->fast_ns,
 		.checked_ns = space->checked_ns,
 		.cost_ns = space->cost_ns,
+		.reads = space->reads,
 		.environment = space->environment,
 		.port_range = { space->port_range[0], space->port_range[1] },
 		.counters = space->counters,

@@ -53,6 +53,7 @@ struct space {
 	int64_t checked_ns; /* when it was last read, or known to be as it was */
 	int64_t changed_ns; /* when something was last seen to have happened in it */
 	int64_t cost_ns; /* CPU time of the last sweep */
+	uint64_t reads; /* by passes of any kind */
 	double fast_cost_ns, sweep_cost_ns; /* smoothed; 0: never measured */
 	bool own_table; /* as the costs say */
 	uint32_t cut; /* sockets above the limit in its last sweep */
@@ -72,7 +73,6 @@ struct spaces {
 	bool lost; /* some have gone whose records the newest snapshot has */
 	uint32_t kept_cut; /* records above the limit that were not read in the last sweep */
 	uint32_t turn; /* whose probe is read next */
-	uint64_t dumps; /* of other namespaces than the own one, since the start */
 	struct counters sum; /* of all, also of those that have gone */
 	struct counters moved; /* how much of that has come while tcpdiagd looked */
 	uint64_t truncated, foreign; /* of sockets that are closed: struct sock_diag_stats */

@@ -244,7 +244,7 @@ void spaces_passed(struct poll *p)
 		space->error = 0;
 		space->what = NULL;
 		space->listeners_seen = true;
-		p->c->spaces.dumps += !space->own;
+		space->reads++;
 		if (space->full)
 			space->sweep_ns = space->cut ? 0 : p->now_ns;
 		if (p->pass >= PASS_FAST)

@@ -26,7 +26,7 @@ static const struct privilege {
 	cap_value_t capability;
 	bool for_web; /* only as root, only permitted */
 	const char *name;
-	const char *without; /* what is lost; NULL: nothing that this version does */
+	const char *without; /* what is lost; NULL: nothing of what is shown */
 } privileges[] = {
 	{ CAP_NET_ADMIN, false, "CAP_NET_ADMIN",
 	  "marks of sockets and membership in MPTCP are not known" },
@@ -34,7 +34,8 @@ static const struct privilege {
 	  "holders of sockets are known for processes of this user only" },
 	{ CAP_DAC_READ_SEARCH, false, "CAP_DAC_READ_SEARCH",
 	  "holders of sockets are known for processes of this user only" },
-	{ CAP_SYS_ADMIN, false, "CAP_SYS_ADMIN", NULL },
+	{ CAP_SYS_ADMIN, false, "CAP_SYS_ADMIN",
+	  "sockets of other network namespaces are not read" },
 	{ CAP_BPF, false, "CAP_BPF", "SO_LINGER, TCP_LINGER2 and references are not known" },
 	{ CAP_PERFMON, false, "CAP_PERFMON",
 	  "SO_LINGER, TCP_LINGER2 and references are not known" },

@@ -23,7 +23,7 @@
 #include "model/record.h"
 
 #define SNAPSHOT_MAGIC 0x3144474944504354ULL /* "TCPDIGD1" */
-#define SNAPSHOT_LAYOUT 5U
+#define SNAPSHOT_LAYOUT 6U
 
 enum section_id {
 	SECTION_RECORDS = 0,
@@ -151,6 +151,7 @@ struct namespace
 	int64_t fast_ns; /* when its teardown states and listeners were last read */
 	int64_t checked_ns; /* when it was last read, or known to be as it was */
 	int64_t cost_ns; /* CPU time of its last sweep */
+	uint64_t reads; /* dumps of it, in part or in full */
 	struct tcpdiag_environment environment;
 	uint16_t port_range[2]; /* ip_local_port_range; 0: not known */
 	struct counters counters; /* of this namespace, when it was last read */

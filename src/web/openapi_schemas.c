@@ -258,6 +258,7 @@ static const struct schema_member namespace[] = {
 	{ "checked_age_seconds", NUMBER_OR_NULL, "Since it was read, or known to be as it was.",
 	  false },
 	{ "cost_seconds", NUMBER_OR_NULL, "CPU time of its last sweep.", false },
+	{ "reads", INTEGER, "How often it was read, in part or in full.", false },
 	{ "sysctls", "{\"type\":\"object\"}", "As in /summary, of this namespace.", false },
 	{ 0 },
 };

@@ -152,6 +152,7 @@ static void namespace(struct emitter *j, const struct snapshot *snapshot,
 	emit_age(j, "fast_age_seconds", row->fast_ns, now_ns);
 	emit_age(j, "checked_age_seconds", row->checked_ns, now_ns);
 	emit_number_known(j, "cost_seconds", read, (double)row->cost_ns / 1e9);
+	emit_u64(j, "reads", row->reads);
 	emit_sysctls(j, "sysctls", &row->environment, row->port_range);
 	emit_end(j, '}');
 }
