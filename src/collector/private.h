@@ -180,7 +180,7 @@ struct poll {
 	struct totals totals;
 };
 
-/* rows.c: looks the namespace up whose turn it is. */
+/* spaces_pass.c: looks the namespace up whose turn it is. */
 struct space *poll_enter(struct poll *p, uint32_t netns);
 
 /* The namespace of the records that come; NULL where it is not read. p->memory is then its. */
@@ -307,8 +307,12 @@ int walk_step(struct collector *c, int64_t budget_ns);
 int spaces_choose(struct poll *p);
 /* Opens what a dump of it needs, and counts what was counted long ago. 0 or -errno, which is said. */
 int spaces_visit(struct collector *c, struct space *space, int64_t now_ns);
-/* A dump of it broke off: it stays as it was. */
-void spaces_broke_off(struct collector *c, struct space *space, int error, int64_t now_ns);
+/* Calls @read for each that this pass reads, the own one first. 0 or -errno of @read. */
+int poll_each_space(struct poll *p, int (*read)(struct poll *p, struct space *space));
+/* One whose dump broke off stays as it was. 0; -ENOMEM; of the own one -errno. */
+int poll_failed(struct poll *p, struct space *space, int error);
+/* It stands in a namespace that has gone, perhaps with another one under its number. */
+bool poll_has_lost(struct poll *p, const struct record *record);
 /* Each second: in which of them has anything happened? */
 void spaces_tick(struct collector *c, int64_t now_ns);
 /* What surrounds the sockets of each, before they are judged. */

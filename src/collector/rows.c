@@ -34,27 +34,6 @@ int push_number(uint32_t **list, uint32_t *room, uint32_t *count, uint32_t value
 	return 0;
 }
 
-struct space *poll_enter(struct poll *p, uint32_t netns)
-{
-	p->space = spaces_find(&p->c->spaces, netns);
-	p->netns = netns;
-	p->in_space = true;
-	p->memory.fast_ns = p->space ? p->space->fast_ns : 0;
-	p->memory.sweep_ns = p->space ? p->space->sweep_ns : 0;
-	return p->space;
-}
-
-/* It stands in a namespace that has gone, perhaps with another one under its number. */
-static bool is_lost(struct poll *p, const struct record *record)
-{
-	const struct space *space = poll_in(p, record->sk.netns);
-
-	if (space)
-		return record->seen_ns < space->since_ns;
-	/* A pass over the descriptors shows those of every namespace. */
-	return record->sk.state != TCPDIAG_CLOSE || !p->c->settings.namespaces;
-}
-
 static bool is_teardown(const struct tcpdiag_socket *sk)
 {
 	return TCPDIAG_STATES_TEARDOWN & TCPDIAG_STATE_BIT(sk->state);
@@ -267,39 +246,6 @@ static int sweep_mptcp(struct poll *p, struct space *space,
 	return 0;
 }
 
-/* One that cannot be read stays as it was. Return: 0; -ENOMEM; of the own one -errno. */
-static int failed(struct poll *p, struct space *space, int error)
-{
-	if (space->own || error == -ENOMEM)
-		return error;
-	spaces_broke_off(p->c, space, error, p->now_ns);
-	return 0;
-}
-
-/* Calls @read for each that this pass reads, the own one first. Return: 0 or -errno of @read. */
-static int for_each_space(struct poll *p, int (*read)(struct poll *p, struct space *space))
-{
-	const struct spaces *spaces = &p->c->spaces;
-	uint32_t i;
-	int r;
-
-	r = read(p, spaces->own);
-	for (i = 0; i < spaces->count && r == 0; i++) {
-		struct space *space = spaces->rows[i];
-		int64_t began;
-
-		if (space->own || !space->chosen || spaces_visit(p->c, space, p->now_ns) < 0)
-			continue;
-		began = clock_ns(CLOCK_THREAD_CPUTIME_ID);
-		r = read(p, space);
-		look_up_flush(p);
-		if (space->chosen)
-			space_paid(spaces, space, space->full,
-				   clock_ns(CLOCK_THREAD_CPUTIME_ID) - began);
-	}
-	return r;
-}
-
 static int sweep_space(struct poll *p, struct space *space)
 {
 	int64_t began = clock_ns(CLOCK_THREAD_CPUTIME_ID);
@@ -312,7 +258,7 @@ static int sweep_space(struct poll *p, struct space *space)
 		r = sweep_mptcp(p, space, sweep_dump);
 	look_up_flush(p);
 	if (r < 0)
-		return failed(p, space, r);
+		return poll_failed(p, space, r);
 	space->cut = p->cut - cut;
 	if (space->own)
 		space_paid(&p->c->spaces, space, true, clock_ns(CLOCK_THREAD_CPUTIME_ID) - began);
@@ -337,7 +283,7 @@ static int keep_others(struct poll *p)
 		}
 		space = poll_in(p, old->sk.netns);
 		if (join_seen(&p->c->join, i) || !space || space->chosen ||
-		    old->sk.state == TCPDIAG_CLOSE || is_lost(p, old))
+		    old->sk.state == TCPDIAG_CLOSE || poll_has_lost(p, old))
 			continue;
 		snapshot_writer_records(&p->w, &count);
 		if (count >= p->w.max_records) {
@@ -364,7 +310,7 @@ static int sweep(struct poll *p)
 	r = join_begin(&p->c->join, p->before.records, p->before.record_count, NULL, 0);
 	if (r < 0)
 		return r;
-	r = for_each_space(p, sweep_space);
+	r = poll_each_space(p, sweep_space);
 	if (r < 0)
 		return r;
 	snapshot_writer_records(&p->w, &dumped);
@@ -404,7 +350,7 @@ static int list_order(struct poll *p, uint32_t states)
 		bool asked = states & TCPDIAG_STATE_BIT(sk->state) &&
 			     (sk->state == TCPDIAG_CLOSE || (!sk->mptcp && poll_reads(p, old)));
 
-		if (asked || (c->spaces.lost && is_lost(p, old)))
+		if (asked || (c->spaces.lost && poll_has_lost(p, old)))
 			r = push_number(&c->order, &c->order_room, &p->order_count, i);
 		else
 			r = note_besides(p, old, i);
@@ -537,7 +483,7 @@ static int fast_space(struct poll *p, struct space *space)
 		r = sweep_mptcp(p, space, fast_dump_all);
 	if (r < 0) {
 		keep_order(p, space);
-		return failed(p, space, r);
+		return poll_failed(p, space, r);
 	}
 	if (space->full)
 		space->cut = p->cut - cut;
@@ -584,7 +530,7 @@ static int fast(struct poll *p)
 		       p->order_count);
 	if (r < 0)
 		return r;
-	r = for_each_space(p, fast_space);
+	r = poll_each_space(p, fast_space);
 	look_up_flush(p);
 	if (r >= 0 && closed)
 		r = poll_put_closed(p);

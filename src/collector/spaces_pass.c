@@ -154,11 +154,6 @@ static void say_failed(struct collector *c, struct space *space, int error, cons
 		     now_ns + (error == EPERM ? RETRY_REFUSED_NS : RETRY_NS));
 }
 
-void spaces_broke_off(struct collector *c, struct space *space, int error, int64_t now_ns)
-{
-	say_failed(c, space, -error, "the dump of its sockets broke off", now_ns);
-}
-
 /* In it. */
 static int open_parts(struct collector *c, struct space *space)
 {
@@ -209,7 +204,60 @@ int spaces_visit(struct collector *c, struct space *space, int64_t now_ns)
 	return r;
 }
 
+/* ---- one after the other ---- */
+
+int poll_failed(struct poll *p, struct space *space, int error)
+{
+	if (space->own || error == -ENOMEM)
+		return error;
+	say_failed(p->c, space, -error, "the dump of its sockets broke off", p->now_ns);
+	return 0;
+}
+
+int poll_each_space(struct poll *p, int (*read)(struct poll *p, struct space *space))
+{
+	const struct spaces *spaces = &p->c->spaces;
+	uint32_t i;
+	int r;
+
+	r = read(p, spaces->own);
+	for (i = 0; i < spaces->count && r == 0; i++) {
+		struct space *space = spaces->rows[i];
+		int64_t began;
+
+		if (space->own || !space->chosen || spaces_visit(p->c, space, p->now_ns) < 0)
+			continue;
+		began = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+		r = read(p, space);
+		look_up_flush(p);
+		if (space->chosen)
+			space_paid(spaces, space, space->full,
+				   clock_ns(CLOCK_THREAD_CPUTIME_ID) - began);
+	}
+	return r;
+}
+
 /* ---- around the records ---- */
+
+struct space *poll_enter(struct poll *p, uint32_t netns)
+{
+	p->space = spaces_find(&p->c->spaces, netns);
+	p->netns = netns;
+	p->in_space = true;
+	p->memory.fast_ns = p->space ? p->space->fast_ns : 0;
+	p->memory.sweep_ns = p->space ? p->space->sweep_ns : 0;
+	return p->space;
+}
+
+bool poll_has_lost(struct poll *p, const struct record *record)
+{
+	const struct space *space = poll_in(p, record->sk.netns);
+
+	if (space)
+		return record->seen_ns < space->since_ns;
+	/* A pass over the descriptors shows those of every namespace. */
+	return record->sk.state != TCPDIAG_CLOSE || !p->c->settings.namespaces;
+}
 
 void spaces_turn(struct collector *c)
 {

@@ -53,7 +53,7 @@ static int compare(const void *a, const void *b)
 /* Of an even number the lower of the two in the middle: less is usual, more is noticed. */
 static uint64_t median(const struct aborts *aborts, enum abort_cause cause)
 {
-	uint64_t values[ABORT_SAMPLES];
+	uint64_t values[ABORT_SAMPLES] = {};
 	uint32_t i;
 
 	for (i = 0; i < aborts->count; i++)

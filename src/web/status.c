@@ -129,8 +129,8 @@ static const struct process *inhabitant(const struct snapshot *snapshot,
 	return found;
 }
 
-static void namespace(struct emitter *j, const struct snapshot *snapshot,
-		      const struct namespace *row, int64_t now_ns)
+static void one_namespace(struct emitter *j, const struct snapshot *snapshot,
+			  const struct namespace *row, int64_t now_ns)
 {
 	const struct process *process = inhabitant(snapshot, row);
 	bool read = row->sweep_ns;
@@ -163,7 +163,7 @@ static void namespaces(struct emitter *j, const struct snapshot *snapshot, int64
 
 	emit_array(j, "namespaces");
 	for (i = 0; i < snapshot->namespace_count; i++)
-	namespace(j, snapshot, &snapshot->namespaces[i], now_ns);
+		one_namespace(j, snapshot, &snapshot->namespaces[i], now_ns);
 	emit_end(j, ']');
 }
 
