@@ -346,6 +346,8 @@ static void put_limits(struct collector *c, uint64_t limits[LIMIT_MAX])
 	limits[LIMIT_PROCESSES] += cut.processes + attach_cut_processes(c->attach);
 	limits[LIMIT_CONTAINERS] += cut.containers;
 	limits[LIMIT_HOLDERS] += cut.holders + attach_cut_holders(c->attach);
+	if (c->census.watch)
+		limits[LIMIT_NAMESPACES] += netns_cut(c->census.watch);
 	limits[LIMIT_MESSAGES_TRUNCATED] += c->spaces.truncated;
 	limits[LIMIT_MESSAGES_FOREIGN] += c->spaces.foreign;
 	for (i = 0; i < c->spaces.count; i++) {

@@ -94,6 +94,7 @@ static struct plan_row plan_row(const struct poll *p, uint32_t number)
 		.blocked = !space->own &&
 			   ((space->error && p->now_ns < space->retry_ns) || p->pass < PASS_FAST),
 		.changed = !space->probed || space->changed_ns > read_ns,
+		.empty = !space->sockets && !space->traffic.in_use && !space->traffic.timewaits,
 		.restless = sweep ? space->restless : space->restless_fast,
 		.read_ns = is_new(space) ? 0 : read_ns,
 		.cost_ns = price(p, space),
@@ -117,6 +118,7 @@ int spaces_choose(struct poll *p)
 		.now_ns = p->now_ns,
 		.interval_ns = p->c->lanes.passes[p->pass].wanted_ns,
 		.budget_ns = budget(p),
+		.sweep = p->pass == PASS_SWEEP,
 		.all = !p->c->timer,
 	};
 	uint32_t i;

@@ -13,6 +13,13 @@
 #define RESTLESS_INTERVALS 10
 #define QUIET_INTERVALS 12
 #define QUIET_NS (60 * NSEC_PER_SEC)
+#define EMPTY_NS (600 * NSEC_PER_SEC)
+#define QUIET_SHARE 0.25
+
+static bool is_quiet(const struct plan_row *row)
+{
+	return row->read_ns && !row->changed && !row->restless;
+}
 
 static int64_t due(const struct plan_row *row, const struct plan_terms *terms)
 {
@@ -20,9 +27,10 @@ static int64_t due(const struct plan_row *row, const struct plan_terms *terms)
 
 	if (!row->read_ns)
 		return 0;
-	if (!row->changed)
-		period = row->restless ? RESTLESS_INTERVALS * period
-				       : MAX(QUIET_NS, QUIET_INTERVALS * period);
+	if (is_quiet(row))
+		period = row->empty ? EMPTY_NS : MAX(QUIET_NS, QUIET_INTERVALS * period);
+	else if (!row->changed)
+		period *= RESTLESS_INTERVALS;
 	/* A pass that comes a moment early is not a pass too early. */
 	return row->read_ns + period - terms->interval_ns / 2;
 }
@@ -38,10 +46,26 @@ static int compare(const void *a, const void *b)
 	return (x->number > y->number) - (x->number < y->number);
 }
 
+/* What is left to spend, and whether it was begun. */
+struct purse {
+	double left_ns;
+	bool begun;
+};
+
+static bool pay(struct purse *purse, double cost_ns)
+{
+	if (purse->begun && cost_ns > purse->left_ns && cost_ns >= PLAN_CHEAP_NS)
+		return false;
+	purse->left_ns -= cost_ns;
+	purse->begun = true;
+	return true;
+}
+
 uint32_t spaces_plan(struct plan_row *rows, uint32_t count, const struct plan_terms *terms)
 {
-	double left = terms->budget_ns;
-	uint32_t waiting = 0, taken = 0, i;
+	struct purse purse = { .left_ns = terms->budget_ns };
+	struct purse quiet = { .left_ns = QUIET_SHARE * terms->budget_ns };
+	uint32_t waiting = 0, i;
 
 	for (i = 0; i < count; i++)
 		rows[i].due_ns = due(&rows[i], terms);
@@ -51,15 +75,11 @@ uint32_t spaces_plan(struct plan_row *rows, uint32_t count, const struct plan_te
 		struct plan_row *row = &rows[i];
 
 		row->chosen = !row->blocked && (row->own || terms->all);
-		if (row->chosen || row->blocked || row->due_ns > terms->now_ns)
+		if (row->chosen || row->blocked || row->due_ns > terms->now_ns ||
+		    (is_quiet(row) && !terms->sweep))
 			continue;
-		if (taken && row->cost_ns > left && row->cost_ns >= PLAN_CHEAP_NS) {
-			waiting++;
-			continue;
-		}
-		row->chosen = true;
-		left -= row->cost_ns;
-		taken++;
+		row->chosen = pay(is_quiet(row) ? &quiet : &purse, row->cost_ns);
+		waiting += !row->chosen;
 	}
 	return waiting;
 }

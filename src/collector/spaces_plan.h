@@ -16,6 +16,7 @@ struct plan_row {
 	bool blocked; /* cannot be read now */
 	bool changed; /* something happened in it since it was last read, or nobody can tell */
 	bool restless; /* it has sockets that change without a sign */
+	bool empty; /* it had none at all */
 	int64_t read_ns; /* when it was last read by this lane or a larger one, 0: never */
 	double cost_ns; /* of a dump, estimated */
 	int64_t due_ns; /* set by the plan */
@@ -26,6 +27,7 @@ struct plan_terms {
 	int64_t now_ns;
 	int64_t interval_ns; /* of the lane, as configured */
 	double budget_ns; /* CPU time for all but the own one */
+	bool sweep; /* everything is read: what is quiet is looked after here alone */
 	bool all; /* nobody waits: each one that is not blocked */
 };
 
@@ -33,7 +35,8 @@ struct plan_terms {
  * spaces_plan() - marks the rows that this pass dumps
  *
  * The own one always. Of the others those that are due, the one that is longest overdue first, as long as the
- * budget lasts, but one at least. The rows are sorted on the way.
+ * budget lasts, but one at least. Those in which nothing has happened get a quarter of it, so that many of them
+ * are asked less often. The rows are sorted on the way.
  *
  * Return: how many are due and have to wait.
  */

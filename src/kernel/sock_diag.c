@@ -35,6 +35,13 @@
 /* Whoever floods our port with messages that we never asked for ends the dump, not the program. */
 #define FOREIGN_MAX 4096
 
+/* One for all that were opened as another: a dump is read to its end before the next one begins. */
+struct diag_buffer {
+	uint32_t references;
+	const struct sock_diag *user; /* whose dump it holds */
+	_Alignas(struct nlmsghdr) char bytes[BUFFER_SIZE];
+};
+
 struct sock_diag {
 	struct mnl_socket *netlink; /* NULL: a file */
 	struct dump_file file;
@@ -54,7 +61,7 @@ struct sock_diag {
 	uint32_t foreign; /* in this dump */
 	struct sock_diag_stats stats;
 
-	_Alignas(struct nlmsghdr) char buffer[BUFFER_SIZE];
+	struct diag_buffer *buffer;
 };
 
 /* Where the calling thread is; 0 where /proc does not say. */
@@ -154,8 +161,9 @@ static int receive(struct sock_diag *diag)
 	while (diag->foreign < FOREIGN_MAX) {
 		struct sockaddr_nl from = {};
 		socklen_t length = sizeof(from);
-		ssize_t n = recvfrom(mnl_socket_get_fd(diag->netlink), diag->buffer, BUFFER_SIZE,
-				     MSG_DONTWAIT | MSG_TRUNC, (struct sockaddr *)&from, &length);
+		ssize_t n = recvfrom(mnl_socket_get_fd(diag->netlink), diag->buffer->bytes,
+				     BUFFER_SIZE, MSG_DONTWAIT | MSG_TRUNC,
+				     (struct sockaddr *)&from, &length);
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -170,7 +178,7 @@ static int receive(struct sock_diag *diag)
 			diag->stats.truncated++;
 			n = BUFFER_SIZE;
 		}
-		diag->message = (const struct nlmsghdr *)diag->buffer;
+		diag->message = (const struct nlmsghdr *)diag->buffer->bytes;
 		diag->left = n;
 		return 0;
 	}
@@ -186,14 +194,14 @@ static int refill(struct sock_diag *diag)
 	diag->left = 0;
 	if (diag->netlink)
 		return receive(diag);
-	r = dump_file_read(&diag->file, diag->buffer, BUFFER_SIZE);
+	r = dump_file_read(&diag->file, diag->buffer->bytes, BUFFER_SIZE);
 	if (r == -EBADMSG)
 		diag->stats.truncated++;
 	if (r < 0)
 		return r;
 	if (r == 0)
 		diag->running = false;
-	diag->message = (const struct nlmsghdr *)diag->buffer;
+	diag->message = (const struct nlmsghdr *)diag->buffer->bytes;
 	diag->left = r;
 	return 0;
 }
@@ -333,6 +341,11 @@ int sock_diag_dump(struct sock_diag *diag, const struct sock_diag_request *reque
 	uint8_t family = single ? AF_UNSPEC : AF_INET;
 	int r;
 
+	/* What it held of ours has been written over. */
+	if (diag->buffer->user != diag)
+		diag->left = 0;
+	diag->buffer->user = diag;
+
 	if (!diag->netlink) {
 		/* ss writes TCP only. */
 		if (request->protocol != IPPROTO_TCP)
@@ -363,6 +376,8 @@ int sock_diag_dump(struct sock_diag *diag, const struct sock_diag_request *reque
 
 int sock_diag_next(struct sock_diag *diag, struct tcpdiag_socket *ret)
 {
+	if (diag->running && diag->buffer->user != diag)
+		return broke_off(diag, -EBUSY);
 	while (diag->running) {
 		const struct nlmsghdr *message = diag->message;
 		int r;
@@ -427,14 +442,30 @@ static int probe(struct sock_diag *diag)
 	return r == -EOPNOTSUPP || r == -EINVAL ? -EPROTONOSUPPORT : r;
 }
 
-static int open_here(const struct sock_diag *model, uint32_t netns, struct sock_diag **ret)
+/* All but what it reads from. @model: shares its buffer; NULL: one of its own. */
+static struct sock_diag *new_diag(const struct sock_diag *model)
 {
 	struct sock_diag *diag = calloc(1, sizeof(*diag));
+
+	if (!diag)
+		return NULL;
+	diag->file = (struct dump_file)DUMP_FILE_INIT;
+	diag->buffer = model ? model->buffer : calloc(1, sizeof(*diag->buffer));
+	if (!diag->buffer) {
+		free(diag);
+		return NULL;
+	}
+	diag->buffer->references++;
+	return diag;
+}
+
+static int open_here(const struct sock_diag *model, uint32_t netns, struct sock_diag **ret)
+{
+	struct sock_diag *diag = new_diag(model);
 	int r;
 
 	if (!diag)
 		return -ENOMEM;
-	diag->file = (struct dump_file)DUMP_FILE_INIT;
 	diag->netns = netns;
 	diag->thread_netns = current_netns();
 	r = open_netlink(&diag->netlink);
@@ -463,12 +494,11 @@ int sock_diag_open_as(const struct sock_diag *model, uint32_t netns, struct sock
 
 int sock_diag_open_file(const char *path, struct sock_diag **ret)
 {
-	struct sock_diag *diag = calloc(1, sizeof(*diag));
+	struct sock_diag *diag = new_diag(NULL);
 	int r;
 
 	if (!diag)
 		return -ENOMEM;
-	diag->file = (struct dump_file)DUMP_FILE_INIT;
 	r = dump_file_open(&diag->file, path);
 	if (r < 0) {
 		sock_diag_free(diag);
@@ -486,6 +516,10 @@ struct sock_diag *sock_diag_free(struct sock_diag *diag)
 	if (diag->netlink)
 		mnl_socket_close(diag->netlink);
 	dump_file_done(&diag->file);
+	if (diag->buffer->user == diag)
+		diag->buffer->user = NULL;
+	if (!--diag->buffer->references)
+		free(diag->buffer);
 	free(diag);
 	return NULL;
 }

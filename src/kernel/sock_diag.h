@@ -43,6 +43,8 @@ int sock_diag_open(uint32_t netns, struct sock_diag **ret);
 /**
  * sock_diag_open_as() - the same without finding out how this kernel is asked: as @model asks, which is open already
  *
+ * They share a buffer: a dump of one ends where another one begins.
+ *
  * Return: 0; -errno.
  */
 int sock_diag_open_as(const struct sock_diag *model, uint32_t netns, struct sock_diag **ret);

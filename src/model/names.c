@@ -188,6 +188,7 @@ const char *limit_name(enum limit limit)
 		[LIMIT_SNAPSHOTS_SKIPPED] = "snapshots_skipped",
 		[LIMIT_HISTORY] = "history",
 		[LIMIT_ENDED] = "ended",
+		[LIMIT_NAMESPACES] = "namespaces",
 	};
 
 	return NAME(names, limit);

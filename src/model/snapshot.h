@@ -185,6 +185,7 @@ enum limit {
 	LIMIT_SNAPSHOTS_SKIPPED, /* publications without a free buffer */
 	LIMIT_HISTORY, /* entries that found no room in their poll */
 	LIMIT_ENDED, /* sockets that have ended and found none */
+	LIMIT_NAMESPACES, /* namespaces above --limits.namespaces, once a search */
 	LIMIT_MAX
 };
 

@@ -225,6 +225,19 @@ class Refused(Namespaces):
             self.assertEqual(answer["namespaces"]["read"], 1)
             scenes.wait_row(scenes.tuple_query(client), lambda r: r["state"] == "established", "the own one is read")
 
+    def test_limit(self):
+        """What is above limits.namespaces is counted and said, and the own one is never above."""
+        for name in ("a", "b", "c"):
+            self.named(name)
+        with lib.Daemon(*OPTIONS, "--limits.namespaces=2"):
+            source = scenes.wait_source("namespaces", "degraded")
+            self.assertIn("above limits.namespaces (2)", source["reason"])
+            status = lib.get("/status")
+            self.assertEqual(len(status["namespaces"]), 2)
+            self.assertEqual(len([n for n in status["namespaces"] if n["own"]]), 1)
+            self.assertGreaterEqual(status["limits"]["namespaces"], 2)
+            self.assertGreaterEqual(status["snapshot"]["namespaces"]["not_read"], 2)
+
     def test_switched_off_and_on(self):
         """By option, and by a reload: what was shown of the others goes, and comes back."""
         number = self.named("switched")

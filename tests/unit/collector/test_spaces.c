@@ -19,34 +19,38 @@
 struct row {
 	int64_t read_ns;
 	double cost_ms;
-	bool changed, restless, blocked;
+	bool changed, restless, empty, blocked;
 	bool chosen; /* expected */
 };
 
 static const struct {
 	const char *what;
 	double budget_ms;
-	bool all;
+	bool all, fast;
 	uint32_t waiting; /* expected */
 	struct row rows[6]; /* the first is the own one */
 } plans[] = {
 	{ "the own one is read however little may be spent",
 	  0,
 	  false,
+	  false,
 	  0,
 	  { { AGO(0.1), 50, .chosen = true } } },
 	{ "what was never read comes, and at once",
 	  10,
+	  false,
 	  false,
 	  0,
 	  { { AGO(1), 1, .chosen = true }, { 0, 2, .chosen = true } } },
 	{ "what has not changed does not come",
 	  10,
 	  false,
+	  false,
 	  0,
 	  { { AGO(1), 1, .chosen = true }, { AGO(5), 2, .chosen = false } } },
 	{ "what has changed comes after an interval, give or take half of one",
 	  100,
+	  false,
 	  false,
 	  0,
 	  { { AGO(1), 1, .chosen = true },
@@ -55,6 +59,7 @@ static const struct {
 	{ "one whose sockets change without a sign comes each ten intervals",
 	  100,
 	  false,
+	  false,
 	  0,
 	  { { AGO(1), 1, .chosen = true },
 	    { AGO(9), 2, .restless = true, .chosen = false },
@@ -62,12 +67,14 @@ static const struct {
 	{ "a quiet one comes each minute",
 	  100,
 	  false,
+	  false,
 	  0,
 	  { { AGO(1), 1, .chosen = true },
 	    { AGO(58), 2, .chosen = false },
 	    { AGO(60), 2, .chosen = true } } },
 	{ "the longest overdue comes first, and the budget ends it",
 	  4,
+	  false,
 	  false,
 	  2,
 	  { { AGO(1), 1, .chosen = true },
@@ -78,19 +85,36 @@ static const struct {
 	{ "one comes however little is left",
 	  0,
 	  false,
+	  false,
 	  1,
 	  { { AGO(1), 1, .chosen = true },
 	    { AGO(3), 20, .changed = true, .chosen = false },
 	    { AGO(5), 20, .changed = true, .chosen = true } } },
-	{ "quiet ones are not starved by busy ones",
-	  2,
-	  false,
-	  1,
-	  { { AGO(1), 1, .chosen = true },
-	    { AGO(2), 2, .changed = true, .chosen = false },
-	    { AGO(70), 2, .chosen = true } } },
+	{ .what = "quiet ones are not starved by busy ones, and take no more than a quarter",
+	  .budget_ms = 8,
+	  .waiting = 2,
+	  .rows = { { AGO(1), 1, .chosen = true },
+		    { AGO(2), 8, .changed = true, .chosen = true },
+		    { AGO(2), 8, .changed = true, .chosen = false },
+		    { AGO(80), 1, .chosen = true },
+		    { AGO(70), 1, .chosen = true },
+		    { AGO(65), 1, .chosen = false } } },
+	{ .what = "a pass of the fast lane leaves quiet ones to the sweep",
+	  .budget_ms = 100,
+	  .fast = true,
+	  .rows = { { AGO(1), 1, .chosen = true },
+		    { AGO(700), 1, .chosen = false },
+		    { AGO(20), 1, .restless = true, .chosen = true },
+		    { 0, 1, .chosen = true } } },
+	{ .what = "where there is no socket nothing is looked for",
+	  .budget_ms = 100,
+	  .rows = { { AGO(1), 1, .chosen = true },
+		    { AGO(500), 1, .empty = true, .chosen = false },
+		    { AGO(600), 1, .empty = true, .chosen = true },
+		    { AGO(3), 1, .empty = true, .changed = true, .chosen = true } } },
 	{ "those with a table of their own do not wait for a budget",
 	  0,
+	  false,
 	  false,
 	  0,
 	  { { AGO(1), 1, .chosen = true },
@@ -99,11 +123,13 @@ static const struct {
 	{ "one that cannot be read is left alone",
 	  100,
 	  false,
+	  false,
 	  0,
 	  { { AGO(1), 1, .chosen = true }, { 0, 2, .blocked = true, .chosen = false } } },
 	{ "where nobody waits all of them are read",
 	  0,
 	  true,
+	  false,
 	  0,
 	  { { AGO(1), 1, .chosen = true },
 	    { AGO(0.1), 20, .chosen = true },
@@ -116,6 +142,7 @@ START_TEST(test_plan)
 	const struct plan_terms terms = { .now_ns = NOW,
 					  .interval_ns = NSEC_PER_SEC,
 					  .budget_ns = plans[_i].budget_ms * MS,
+					  .sweep = !plans[_i].fast,
 					  .all = plans[_i].all };
 	struct plan_row rows[ARRAY_SIZE(plans[0].rows)] = {};
 	uint32_t count = 0, i;
@@ -126,6 +153,7 @@ START_TEST(test_plan)
 						 .blocked = plans[_i].rows[count].blocked,
 						 .changed = plans[_i].rows[count].changed,
 						 .restless = plans[_i].rows[count].restless,
+						 .empty = plans[_i].rows[count].empty,
 						 .read_ns = plans[_i].rows[count].read_ns,
 						 .cost_ns = plans[_i].rows[count].cost_ms * MS };
 	ck_assert_uint_eq(spaces_plan(rows, count, &terms), plans[_i].waiting);

@@ -55,6 +55,42 @@ START_TEST(dump_given_up)
 }
 END_TEST
 
+/* Two that share a buffer, as those of two namespaces do: what one writes over, the other does not read. */
+START_TEST(shared_buffer)
+{
+	const struct sock_diag_request all = { .states = SCENE_NOT_LISTENING,
+					       .protocol = IPPROTO_TCP,
+					       .info = true };
+	struct sock_diag *first, *second = NULL;
+	struct tcpdiag_socket sk;
+	int listener;
+
+	scene_begin();
+	listener = scene_listen(AF_INET, "127.0.0.1", 0, 200);
+	for (int i = 0; i < 150; i++)
+		scene_connect(AF_INET, "127.0.0.1", scene_port(listener), 0, 0);
+	first = scene_open();
+	ck_assert_int_eq(sock_diag_open_as(first, SCENE_NETNS + 1, &second), 0);
+	ck_assert(sock_diag_single_pass(second) == sock_diag_single_pass(first));
+	for (int i = 0; i < 3; i++) {
+		ck_assert_int_eq(sock_diag_dump(first, &all), 0);
+		ck_assert_int_eq(sock_diag_next(first, &sk), 1);
+		ck_assert_uint_eq(sk.netns, SCENE_NETNS);
+		ck_assert_int_eq(scene_count(second, SCENE_NOT_LISTENING, IPPROTO_TCP, 0, 0, &sk),
+				 300);
+		ck_assert_uint_eq(sk.netns, SCENE_NETNS + 1);
+		ck_assert_int_eq(sock_diag_next(first, &sk), -EBUSY);
+		ck_assert_int_eq(sock_diag_next(first, &sk), 0);
+		ck_assert_int_eq(scene_count(first, SCENE_NOT_LISTENING, IPPROTO_TCP, 0, 0, &sk),
+				 300);
+	}
+	/* Whoever brought the buffer may go first. */
+	sock_diag_free(first);
+	ck_assert_int_eq(scene_count(second, SCENE_NOT_LISTENING, IPPROTO_TCP, 0, 0, NULL), 300);
+	sock_diag_free(second);
+}
+END_TEST
+
 /* Without descriptors for the two witnesses both families are asked one after the other. */
 START_TEST(two_passes_see_the_same)
 {
@@ -202,6 +238,7 @@ Suite *suite(void)
 
 	tcase_add_test(c, unknown_protocol);
 	tcase_add_test(c, dump_given_up);
+	tcase_add_test(c, shared_buffer);
 	tcase_add_test(c, two_passes_see_the_same);
 	tcase_add_test(c, messages_of_others);
 	tcase_add_test(c, without_capability);
