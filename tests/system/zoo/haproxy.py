@@ -63,4 +63,5 @@ class Haproxy(keeper.Animal):
         rows = self.statistics()
         for name in ("nginx", "websocket"):
             row = rows[name, name]
-            assert row["status"] == "UP" and int(row["chkfail"]) == 0, row
+            # The first check may come before the server does.
+            assert row["status"] == "UP" and int(row["chkfail"]) <= 3, row
