@@ -17,6 +17,7 @@ void sources_init(struct sources *sources)
 		sources->text[i].row.id = (uint8_t)i;
 		sources->text[i].row.state = SOURCE_STARTING;
 	}
+	sources->text[SOURCE_EVENTS].row.state = SOURCE_OFF; /* until collector/events.c opens it */
 }
 
 void sources_set(struct sources *sources, enum source_id id, enum source_state state,

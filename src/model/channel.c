@@ -16,6 +16,8 @@ static const uint32_t sizes[] = {
 	[CHANNEL_PING] = sizeof(struct channel_ping),
 	[CHANNEL_READY] = sizeof(uint32_t),
 	[CHANNEL_RETURN] = sizeof(struct channel_lend),
+	[CHANNEL_JOURNAL] = sizeof(struct channel_journal),
+	[CHANNEL_EVENTS] = sizeof(struct channel_events),
 };
 
 int channel_send(int fd, const void *packet, uint32_t size, int passed)

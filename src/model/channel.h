@@ -24,6 +24,8 @@ enum channel_type {
 	CHANNEL_PING, /* to web: struct channel_ping; answered with the same packet */
 	CHANNEL_READY, /* from web: every listener serves */
 	CHANNEL_RETURN, /* from web: struct channel_lend as it came */
+	CHANNEL_JOURNAL, /* to web: struct channel_journal with its descriptor, once */
+	CHANNEL_EVENTS, /* to web: struct channel_events, at most ten times a second */
 };
 
 struct channel_settings {
@@ -63,12 +65,26 @@ struct channel_ping {
 	uint64_t number;
 };
 
+/* The journal (model/journal.h), to be mapped for reading. */
+struct channel_journal {
+	uint32_t type;
+	uint64_t size;
+};
+
+/* There are new events: whoever streams looks. */
+struct channel_events {
+	uint32_t type;
+	uint64_t newest; /* id */
+};
+
 union channel_packet {
 	uint32_t type;
 	struct channel_settings settings;
 	struct channel_listen listen;
 	struct channel_lend lend;
 	struct channel_ping ping;
+	struct channel_journal journal;
+	struct channel_events events;
 };
 
 /**

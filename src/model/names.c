@@ -146,6 +146,7 @@ const char *source_name(enum source_id id)
 		[SOURCE_SOCK_DIAG] = "sock_diag",   [SOURCE_MPTCP_DIAG] = "mptcp_diag",
 		[SOURCE_COUNTERS] = "counters",	    [SOURCE_PROCESSES] = "processes",
 		[SOURCE_NAMESPACES] = "namespaces", [SOURCE_BPF] = "bpf",
+		[SOURCE_EVENTS] = "events",
 	};
 
 	return NAME(names, id);

@@ -21,9 +21,10 @@
 #include "model/finding.h"
 #include "model/history.h"
 #include "model/record.h"
+#include "model/reset_reason.h"
 
 #define SNAPSHOT_MAGIC 0x3144474944504354ULL /* "TCPDIGD1" */
-#define SNAPSHOT_LAYOUT 6U
+#define SNAPSHOT_LAYOUT 7U
 
 enum section_id {
 	SECTION_RECORDS = 0,
@@ -84,6 +85,7 @@ enum source_id {
 	SOURCE_PROCESSES,
 	SOURCE_NAMESPACES,
 	SOURCE_BPF, /* what sock_diag does not tell: kernel/bpf.h */
+	SOURCE_EVENTS, /* what happens between polls: kernel/events.h */
 	SOURCE_MAX
 };
 
@@ -240,6 +242,28 @@ struct orphans {
 	bool count_known; /* sockstat could be read; false: count and peak say nothing */
 };
 
+/* How much the events' programs are allowed to see: a brake takes the next step where they cost too much. */
+enum event_brake {
+	EVENT_BRAKE_OFF = 0, /* everything */
+	EVENT_BRAKE_ENDS, /* resets and the ends of sockets, no other change of state */
+	EVENT_BRAKE_DETACHED, /* nothing */
+	EVENT_BRAKE_MAX
+};
+
+/* What the events told, since the collector's start. */
+struct event_totals {
+	bool known; /* the source works; false: all of this says nothing */
+	bool reasons; /* the kernel tells why it resets; false: reasons are derived */
+	uint8_t brake; /* enum event_brake */
+	uint64_t events; /* read */
+	uint64_t dropped; /* found no room in the ring */
+	uint64_t braked; /* times that the brake was pulled */
+	uint64_t resets_sent[RESET_REASON_MAX];
+	uint64_t resets_received[TCPDIAG_STATE_MAX]; /* by the state that it met */
+	uint64_t checks[3]; /* enum audit_result: the oracle against the kernel */
+	double core_share; /* of one core that the programs take, smoothed; < 0: not measured */
+};
+
 struct snapshot_header {
 	uint64_t magic;
 	uint32_t layout; /* SNAPSHOT_LAYOUT */
@@ -283,6 +307,7 @@ struct snapshot_header {
 	/* How often each was raised since the start; findings only. */
 	uint64_t findings_raised[TCPDIAG_RULE_MAX];
 	struct history_header history;
+	struct event_totals events;
 
 	/* The collector's own cost, for process_* metrics. */
 	double cpu_seconds;

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "model/channel.h"
+#include "model/journal.h"
 #include "model/snapshot.h"
 #include "web/document.h"
 
@@ -54,6 +55,7 @@ struct request {
 	const char *host; /* header, checked; NULL where there is none, or the socket is AF_UNIX */
 	const struct snapshot
 		*snapshot; /* NULL before the first; then routes with ROUTE_DATA get a 503 */
+	const struct journal_view *journal; /* NULL: none has come */
 	const struct web_statistics *statistics;
 	const struct channel_settings *settings;
 	int64_t now_ns; /* CLOCK_MONOTONIC */

@@ -90,7 +90,7 @@ END_TEST
 
 START_TEST(test_wrong_types)
 {
-	const uint32_t types[] = { 0, CHANNEL_RETURN + 1, 255, UINT32_MAX };
+	const uint32_t types[] = { 0, CHANNEL_EVENTS + 1, 255, UINT32_MAX };
 	union channel_packet packet = {}, in;
 	int passed;
 	size_t i, j;

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The audit: each operation that the kernel's tracepoints show is given to the oracle, with the inputs of that
+ * instant, and its answer is compared with what the kernel did.
+ *
+ * Agreed, disagreed, or undecided: an input was not known that could change the answer, or an event may be missing.
+ * Pure: the caller logs the first disagreement of a kind with what audit_describe() says, which is all inputs, in the
+ * words of a row of the conformance table.
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <tcpdiag/outcome.h>
+
+#include "collector/autopsy.h"
+
+enum audit_result { AUDIT_AGREED = 0, AUDIT_DISAGREED, AUDIT_UNDECIDED, AUDIT_RESULT_MAX };
+
+/* What one operation came to. */
+struct audit_verdict {
+	enum audit_result result;
+	struct tcpdiag_result predicted;
+	bool certain;
+	bool predicted_known; /* the oracle has an answer */
+	uint32_t kind; /* the same for disagreements of one kind: operation, state, rule, segment */
+};
+
+/* @env: of the socket's namespace. */
+void audit_check(const struct autopsy_operation *operation, const struct tcpdiag_environment *env,
+		 struct audit_verdict *ret);
+
+/* All inputs, the prediction and what happened, in one line. Return: as snprintf(). */
+int audit_describe(const struct autopsy_operation *operation, const struct tcpdiag_environment *env,
+		   const struct audit_verdict *verdict, char *buffer, size_t size);
