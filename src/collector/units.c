@@ -61,6 +61,7 @@ void units_add(struct units *units, uint32_t row, const struct record *record)
 		counts->sockets[i] += sk->state == states[i];
 	counts->close_resets += record->close_rule != TCPDIAG_RULE_NONE &&
 				record->close_segment == TCPDIAG_SEGMENT_RST;
+	counts->orphans += sk->attachment == TCPDIAG_ORPHAN;
 	if (sk->state == TCPDIAG_LISTEN && !sk->mptcp)
 		counts->listener_ratio = MAX(counts->listener_ratio,
 					     (double)sk->rqueue / MAX(sk->wqueue, 1U));
@@ -71,6 +72,7 @@ static void add(struct unit_counts *to, const struct unit_counts *from)
 	for (unsigned int i = 0; i < UNIT_STATE_MAX; i++)
 		to->sockets[i] += from->sockets[i];
 	to->close_resets += from->close_resets;
+	to->orphans += from->orphans;
 	to->listener_ratio = MAX(to->listener_ratio, from->listener_ratio);
 }
 
@@ -200,6 +202,7 @@ static void put(struct unit_totals *to, const struct unit_counts *counts)
 	for (unsigned int i = 0; i < UNIT_STATE_MAX; i++)
 		to->sockets[i] += counts->sockets[i];
 	to->close_resets += counts->close_resets;
+	to->orphans += counts->orphans;
 	to->listener_ratio = MAX(to->listener_ratio, counts->listener_ratio);
 }
 

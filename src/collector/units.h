@@ -13,6 +13,7 @@
 struct unit_counts {
 	uint32_t sockets[UNIT_STATE_MAX];
 	uint32_t close_resets;
+	uint32_t orphans;
 	double listener_ratio;
 };
 

@@ -230,6 +230,7 @@ struct unit_totals {
 	uint32_t name; /* strings; 0: all that have no row of their own */
 	uint32_t sockets[UNIT_STATE_MAX];
 	uint32_t close_resets; /* close() would send RST */
+	uint32_t orphans; /* that it has created */
 	double listener_ratio; /* of its fullest accept queue */
 };
 

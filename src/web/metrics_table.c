@@ -376,6 +376,25 @@ static void unit_close_resets(struct scrape *s)
 				s->snapshot->header->units[row].close_resets);
 }
 
+/* Whose creator nobody knows stand by themselves: all of them together are every orphan that is seen. */
+static void unit_orphans(struct scrape *s)
+{
+	const struct totals *totals = &s->snapshot->header->totals;
+	uint64_t known = 0;
+
+	for (uint32_t row = 0; row < unit_count(s); row++) {
+		const uint32_t orphans = s->snapshot->header->units[row].orphans;
+
+		scrape_sample_1(s, "systemd_unit", unit_name(s, row), orphans);
+		known += orphans;
+	}
+	if (!unit_count(s) || !metrics_source_works(s->snapshot, SOURCE_SOCK_DIAG))
+		return;
+	scrape_sample_1(s, "systemd_unit", "~unknown",
+			(double)(totals->attachment[TCPDIAG_ORPHAN] -
+				 MIN(known, totals->attachment[TCPDIAG_ORPHAN])));
+}
+
 static void unit_queue_ratio(struct scrape *s)
 {
 	for (uint32_t row = 0; row < unit_count(s); row++)
@@ -475,6 +494,9 @@ static const struct metric metrics[] = {
 	  NULL, unit_sockets },
 	{ "tcpdiag_unit_close_resets", GAUGE, SOURCE_PROCESSES, NULL, "systemd_unit",
 	  "TCP sockets of a unit whose close() would send a RST now.", NULL, unit_close_resets },
+	{ "tcpdiag_unit_orphans", GAUGE, SOURCE_PROCESSES, NULL, "systemd_unit",
+	  "Orphaned sockets that processes of a unit have left; ~unknown: nobody saw who.", NULL,
+	  unit_orphans },
 	{ "tcpdiag_unit_listener_queue_ratio", GAUGE, SOURCE_PROCESSES, NULL, "systemd_unit",
 	  "The fullest accept queue of a unit against its limit; 0 where it does not listen.", NULL,
 	  unit_queue_ratio },

@@ -139,11 +139,25 @@ static const struct schema_member close_sums[] = {
 	{ 0 },
 };
 
+#define LEFT_MEMBERS \
+	{ "count", INTEGER, "Orphans left.", false }, \
+		{ "states", "{\"type\":\"object\",\"additionalProperties\":" INTEGER "}", \
+		  "The same by state.", false }, \
+	{ \
+		"bytes", INTEGER, "What the kernel still has to deliver for them.", false \
+	}
+
+static const struct schema_member left[] = { LEFT_MEMBERS, { 0 } };
+
 static const struct schema_member creator[] = {
 	{ "unit", STRING_OR_NULL, "systemd unit.", false },
-	{ "pid", INTEGER_OR_NULL, "The process, or the first of the unit.", false },
+	{ "container", STRING_OR_NULL, "Its id, or its name.", false },
+	{ "container_name", STRING_OR_NULL, "NAMESPACE/POD/CONTAINER, or the name alone.", false },
+	{ "processes", INTEGER, "Processes of it that have left orphans, ended ones included.",
+	  false },
+	{ "pid", INTEGER, "The process, or the first of them. It may have ended.", false },
 	{ "comm", STRING_OR_NULL, "Its command.", false },
-	{ "count", INTEGER, "Orphans it left.", false },
+	LEFT_MEMBERS,
 	{ 0 },
 };
 
@@ -153,8 +167,14 @@ static const struct schema_member orphans[] = {
 	{ "peak", INTEGER_OR_NULL, "Most of the last 120 seconds.", false },
 	{ "growth_per_second", NUMBER_OR_NULL, "Robust; null while history is too short.", false },
 	{ "seconds_to_limit", NUMBER_OR_NULL, "Null where they do not grow.", false },
+	{ "seen", INTEGER_OR_NULL, "Orphans among the sockets of the snapshot.", false },
 	{ "creators", "{\"type\":[\"array\",\"null\"],\"items\":" REF("OrphanCreator") "}",
-	  "Who left them, most first, at most 10.", false },
+	  "Who left those, most first, at most 20: a unit (in its container), a container, else a "
+	  "process.",
+	  false },
+	{ "creators_total", INTEGER_OR_NULL, "How many there are.", false },
+	{ "unknown_creator", REF_OR_NULL("OrphansLeft"), "Those that nobody is known to have left.",
+	  false },
 	{ 0 },
 };
 
@@ -366,6 +386,7 @@ static const struct {
 	{ "CloseSums", "Sockets by what close() would send.", close_sums },
 	{ "Moment", "A line of a socket's history.", moment },
 	{ "History", "What is remembered of sockets.", history },
+	{ "OrphansLeft", "Orphans, added up.", left },
 	{ "OrphanCreator", "Who left orphans behind.", creator },
 	{ "Orphans", "Sockets that their process has closed and the kernel still keeps.", orphans },
 	{ "Memory", "Memory of all TCP buffers.", memory },

@@ -6,13 +6,10 @@
 #include <errno.h>
 #include <unistd.h>
 
+#include "web/creators.h"
 #include "web/envelope.h"
 #include "web/metrics.h"
-#include "web/owners.h"
-#include "web/pieces.h"
 #include "web/sysctls.h"
-
-#define CREATORS_MAX 10
 
 static void by_state(struct emitter *j, const char *name, const uint32_t counts[TCPDIAG_STATE_MAX])
 {
@@ -110,42 +107,6 @@ static void no_sockets(struct emitter *j)
 		emit_null(j, names[i]);
 }
 
-static int most_orphans(const void *a, const void *b)
-{
-	const struct owner *x = a, *y = b;
-
-	if (x->orphans != y->orphans)
-		return x->orphans < y->orphans ? 1 : -1;
-	return (x->process > y->process) - (x->process < y->process);
-}
-
-static int creators(struct emitter *j, const struct snapshot *snapshot)
-{
-	const struct owner_query all = { .kind = OWNER_PROGRAM };
-	struct owners owners;
-	uint32_t i;
-	int r;
-
-	r = owners_count(snapshot, &all, &owners);
-	if (r < 0)
-		return r;
-	qsort(owners.rows, owners.count, sizeof(*owners.rows), most_orphans);
-	emit_array(j, "creators");
-	for (i = 0; i < owners.count && i < CREATORS_MAX && owners.rows[i].orphans; i++) {
-		const struct process *process = snapshot_process(snapshot, owners.rows[i].process);
-
-		emit_object(j, NULL);
-		emit_text(j, "unit", snapshot_text(snapshot, owners.rows[i].name));
-		emit_u64_known(j, "pid", process, process ? (uint64_t)process->pid : 0);
-		emit_text(j, "comm", process ? snapshot_text(snapshot, process->comm) : NULL);
-		emit_u64(j, "count", owners.rows[i].orphans);
-		emit_end(j, '}');
-	}
-	emit_end(j, ']');
-	owners_done(&owners);
-	return 0;
-}
-
 static int orphans(struct emitter *j, const struct snapshot *snapshot)
 {
 	const struct snapshot_header *h = snapshot->header;
@@ -162,9 +123,9 @@ static int orphans(struct emitter *j, const struct snapshot *snapshot)
 	emit_number_known(j, "seconds_to_limit", growth && o->seconds_to_limit >= 0,
 			  o->seconds_to_limit);
 	if (metrics_source_works(snapshot, SOURCE_SOCK_DIAG))
-		r = creators(j, snapshot);
+		r = creators_print(j, snapshot);
 	else
-		emit_null(j, "creators");
+		creators_print_unknown(j);
 	emit_end(j, '}');
 	return r;
 }

@@ -40,6 +40,7 @@ WALKED = {
     "network_namespaces": {"state": ["ok", "failed"]},
     "unit_sockets": {"systemd_unit": ["~other"], "state": UNIT_STATES},
     "unit_close_resets": {"systemd_unit": ["~other"]},
+    "unit_orphans": {"systemd_unit": ["~other", "~unknown"]},
     "unit_listener_queue_ratio": {"systemd_unit": ["~other"]},
 }
 # Family: its labels, each with the values that must be there from the first scrape; None: some value.

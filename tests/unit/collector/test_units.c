@@ -129,6 +129,11 @@ START_TEST(what_is_counted)
 				  .close_rule = TCPDIAG_RULE_NONE,
 				  .close_segment = TCPDIAG_SEGMENT_RST };
 	units_add(&units, tool, &record);
+	record.sk = (struct tcpdiag_socket){ .state = TCPDIAG_CLOSING,
+					     .attachment = TCPDIAG_ORPHAN };
+	units_add(&units, web, &record);
+	units_add(&units, worker, &record);
+	units_add(&units, RECORD_NONE, &record);
 	publish();
 	ck_assert_uint_eq(w.header->unit_count, 3);
 	row = totals("web.service");
@@ -138,6 +143,7 @@ START_TEST(what_is_counted)
 	ck_assert_uint_eq(row->sockets[UNIT_FIN_WAIT1], 1);
 	ck_assert_uint_eq(row->sockets[UNIT_FIN_WAIT2], 0);
 	ck_assert_uint_eq(row->close_resets, 1);
+	ck_assert_uint_eq(row->orphans, 2);
 	ck_assert(row->listener_ratio == 0.25);
 	row = totals("-.slice");
 	ck_assert_ptr_nonnull(row);
@@ -146,6 +152,7 @@ START_TEST(what_is_counted)
 	ck_assert_uint_eq(row->sockets[UNIT_FIN_WAIT2], 5);
 	ck_assert_uint_eq(row->sockets[UNIT_LAST_ACK], 6);
 	ck_assert_uint_eq(row->close_resets, 0);
+	ck_assert_uint_eq(row->orphans, 0);
 	ck_assert(row->listener_ratio == 0);
 	/* And the next poll counts anew. */
 	begin();

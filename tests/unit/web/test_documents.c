@@ -115,11 +115,23 @@ END_TEST
 
 START_TEST(summary_unknown)
 {
-	static const char *const names[] = { "total",	     "sockets",	       "attachments",
-					     "teardown",     "fin_wait_2",     "close",
-					     "unread_bytes", "unsent_bytes",   "orphans.count",
-					     "orphans.peak", "orphans.limit",  "orphans.creators",
-					     "memory",	     "sysctls.tcp_mem" };
+	static const char *const names[] = { "total",
+					     "sockets",
+					     "attachments",
+					     "teardown",
+					     "fin_wait_2",
+					     "close",
+					     "unread_bytes",
+					     "unsent_bytes",
+					     "orphans.count",
+					     "orphans.peak",
+					     "orphans.limit",
+					     "orphans.creators",
+					     "orphans.seen",
+					     "orphans.creators_total",
+					     "orphans.unknown_creator",
+					     "memory",
+					     "sysctls.tcp_mem" };
 	json_t *json;
 	size_t i;
 
@@ -138,6 +150,15 @@ START_TEST(summary_unknown)
 }
 END_TEST
 
+static struct record *orphan(struct record *records, uint32_t at, uint8_t state, uint32_t creator)
+{
+	records[at].sk.attachment = TCPDIAG_ORPHAN;
+	records[at].sk.state = state;
+	records[at].sk.rqueue = 0;
+	records[at].creator = creator;
+	return &records[at];
+}
+
 START_TEST(creators_by_unit)
 {
 	struct record *records;
@@ -147,19 +168,66 @@ START_TEST(creators_by_unit)
 	/* Two processes of one unit are one creator; the unknown are nobody's. */
 	fixture_begin(&f);
 	records = snapshot_writer_records(&f.w, &count);
-	records[R_LIVE].sk.attachment = TCPDIAG_ORPHAN;
-	records[R_LIVE].creator = P_WEB;
-	records[R_SHARED].sk.attachment = TCPDIAG_ORPHAN;
-	records[R_SHARED].creator = P_WORKER;
-	records[R_DONE].sk.attachment = TCPDIAG_ORPHAN;
-	records[R_DONE].creator = RECORD_NONE;
+	/* 700 bytes and the FIN; the last 100 of them have not been sent, like the FIN. */
+	orphan(records, R_LIVE, TCPDIAG_FIN_WAIT1, P_WEB)->sk.wqueue = 701;
+	records[R_LIVE].sk.known |= TCPDIAG_KNOWS_NOTSENT;
+	records[R_LIVE].sk.notsent_bytes = 101;
+	orphan(records, R_SHARED, TCPDIAG_LAST_ACK, P_WORKER)->sk.wqueue = 1;
+	orphan(records, R_DONE, TCPDIAG_FIN_WAIT1, RECORD_NONE)->sk.wqueue = 31;
 	fixture_seal(&f);
 	json = fixture_get_json(&f, summary_route, "");
+	ck_json_int(json, "orphans.seen", 4);
+	ck_json_int(json, "orphans.creators_total", 2);
 	ck_assert_uint_eq(json_array_size(fixture_at(json, "orphans.creators")), 2);
 	ck_json_text(json, "orphans.creators.0.unit", "web.service");
 	ck_json_int(json, "orphans.creators.0.count", 2);
+	ck_json_int(json, "orphans.creators.0.processes", 2);
+	ck_json_int(json, "orphans.creators.0.states.fin-wait-1", 1);
+	ck_json_int(json, "orphans.creators.0.states.last-ack", 1);
+	ck_json_int(json, "orphans.creators.0.states.closing", 0);
+	ck_json_int(json, "orphans.creators.0.bytes", 700);
+	ck_json_null(json, "orphans.creators.0.container");
 	ck_json_int(json, "orphans.creators.1.pid", 200);
+	ck_json_int(json, "orphans.creators.1.processes", 1);
 	ck_json_null(json, "orphans.creators.1.unit");
+	ck_json_text(json, "orphans.creators.1.container", "3f9c0a11");
+	ck_json_int(json, "orphans.unknown_creator.count", 1);
+	ck_json_int(json, "orphans.unknown_creator.states.fin-wait-1", 1);
+	ck_json_int(json, "orphans.unknown_creator.states.last-ack", 0);
+	ck_json_int(json, "orphans.unknown_creator.bytes", 30);
+	json_decref(json);
+	fixture_done(&f);
+}
+END_TEST
+
+/* The longest lists are of processes without a unit: cut, and how many there are is said. */
+START_TEST(creators_cut)
+{
+	static struct process processes[30];
+	static struct record records[50];
+	json_t *json;
+
+	fixture_begin(&f);
+	fixture_seal(&f);
+	for (uint32_t i = 0; i < ARRAY_SIZE(processes); i++)
+		processes[i].pid = (int32_t)(1000 + i);
+	for (uint32_t i = 0; i < ARRAY_SIZE(records); i++) {
+		orphan(records, i, TCPDIAG_FIN_WAIT2, MIN(i, 29));
+		records[i].sk.netns = FIXTURE_NETNS;
+	}
+	f.snapshot.processes = processes;
+	f.snapshot.process_count = ARRAY_SIZE(processes);
+	f.snapshot.records = records;
+	f.snapshot.record_count = ARRAY_SIZE(records);
+	json = fixture_get_json(&f, summary_route, "");
+	ck_json_int(json, "orphans.seen", 50);
+	ck_json_int(json, "orphans.creators_total", 30);
+	ck_assert_uint_eq(json_array_size(fixture_at(json, "orphans.creators")), 20);
+	ck_json_int(json, "orphans.creators.0.pid", 1029);
+	ck_json_int(json, "orphans.creators.0.count", 21);
+	ck_json_int(json, "orphans.creators.0.states.fin-wait-2", 21);
+	ck_json_int(json, "orphans.creators.1.count", 1);
+	ck_json_int(json, "orphans.unknown_creator.count", 0);
 	json_decref(json);
 	fixture_done(&f);
 }
@@ -327,6 +395,7 @@ Suite *suite(void)
 	tcase_add_test(t, summary_not_judged);
 	tcase_add_test(t, summary_unknown);
 	tcase_add_test(t, creators_by_unit);
+	tcase_add_test(t, creators_cut);
 	tcase_add_test(t, status);
 	tcase_add_test(t, status_of_namespaces);
 	tcase_add_test(t, status_of_a_failed_reload);

@@ -234,13 +234,17 @@ START_TEST(by_unit)
 		for (unsigned int state = 0; state < UNIT_STATE_MAX; state++)
 			unit->sockets[state] = i * 10 + state;
 		unit->close_resets = i;
+		unit->orphans = 2 * i;
 		unit->listener_ratio = i / 8.0;
 	}
+	/* All of them, and seven of which nobody knows whose they are. */
+	f.w.header->totals.attachment[TCPDIAG_ORPHAN] = 2 * 20 * 21 / 2 + 7;
 	fixture_seal(&f);
 	scrape(_i);
 	ck_assert_uint_eq(series_of("tcpdiag_unit_sockets"), 21 * 5);
 	ck_assert_uint_eq(series_of("tcpdiag_unit_close_resets"), 21);
 	ck_assert_uint_eq(series_of("tcpdiag_unit_listener_queue_ratio"), 21);
+	ck_assert_uint_eq(series_of("tcpdiag_unit_orphans"), 22);
 #define UNIT(i) "systemd_unit=\"unit-" #i ".service\""
 	ck_assert(series("tcpdiag_unit_sockets{systemd_unit=\"~other\",state=\"established\"}") ==
 		  0);
@@ -251,6 +255,9 @@ START_TEST(by_unit)
 	ck_assert(series("tcpdiag_unit_sockets{" UNIT(20) ",state=\"last-ack\"}") == 204);
 	ck_assert(series("tcpdiag_unit_close_resets{" UNIT(20) "}") == 20);
 	ck_assert(series("tcpdiag_unit_listener_queue_ratio{" UNIT(4) "}") == 0.5);
+	ck_assert(series("tcpdiag_unit_orphans{" UNIT(20) "}") == 40);
+	ck_assert(series("tcpdiag_unit_orphans{systemd_unit=\"~other\"}") == 0);
+	ck_assert(series("tcpdiag_unit_orphans{systemd_unit=\"~unknown\"}") == 7);
 	fixture_done(&f);
 }
 END_TEST
