@@ -3,13 +3,13 @@
 """Processes in the control groups of each container engine, and the names that the engines leave on the disk."""
 import contextlib
 import json
-import os
 import pathlib
 import socket
 import subprocess
 import tempfile
 import unittest
 
+import cgroups
 import lib
 import scenes
 
@@ -51,14 +51,6 @@ step()
 """
 
 
-def own_group():
-    """The path of this process in the unified hierarchy."""
-    for line in pathlib.Path("/proc/self/cgroup").read_text().splitlines():
-        if line.startswith("0::"):
-            return line[3:]
-    raise unittest.SkipTest("no unified hierarchy of control groups")
-
-
 def hide(path):
     """An empty folder in place of one of the machine's, in this mount namespace alone."""
     subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=755", "hidden", path], check=True)
@@ -70,15 +62,7 @@ class Containers(unittest.TestCase):
         cls.stack = contextlib.ExitStack()
         cls.addClassCleanup(cls.stack.close)
         mounted = cls.stack.enter_context(tempfile.TemporaryDirectory(prefix="tcpdiagd-cgroup-"))
-        if subprocess.run(["mount", "-t", "cgroup2", "cgroup2", mounted], stderr=subprocess.DEVNULL).returncode:
-            raise unittest.SkipTest("no second view of the unified hierarchy of control groups")
-        cls.stack.callback(subprocess.run, ["umount", mounted], check=True)
-        top = pathlib.Path(mounted + own_group()) / f"tcpdiag-test-{os.getpid()}"
-        try:
-            top.mkdir()
-        except OSError as error:
-            raise unittest.SkipTest(f"no control group of its own: {error}") from None
-        cls.stack.callback(cls.remove, top)
+        top = cgroups.make(cls.stack, mounted)
         for path in "/var/log", "/var/lib":
             hide(path)
         cls.write_names()
@@ -88,12 +72,6 @@ class Containers(unittest.TestCase):
             actor = cls.stack.enter_context(scenes.Actor(name, HOLDER, top / path / "cgroup.procs"))
             cls.actors[name] = actor
             cls.ports[name] = int(actor.read()[0])
-
-    @staticmethod
-    def remove(top):
-        """Once the processes are gone."""
-        for path, _, _ in os.walk(top, topdown=False):
-            os.rmdir(path)
 
     @staticmethod
     def write_names():
