@@ -57,6 +57,8 @@ struct socket_event {
 	 */
 	int32_t pid;
 	char comm[16];
+	uint64_t
+		cgroup; /* of @pid, in the unified hierarchy: the inode of its folder; 0: not known */
 };
 
 /**

@@ -59,6 +59,7 @@ static __always_inline struct event_row *begin(__u8 kind)
 	row->kind = kind;
 	row->when_ns = bpf_ktime_get_ns();
 	row->pid = current_process();
+	row->cgroup = bpf_get_current_cgroup_id();
 	bpf_get_current_comm(row->comm, sizeof(row->comm));
 	if (BPF_CORE_READ(task, flags) & PF_EXITING)
 		row->flags |= EVENT_ROW_EXITING;

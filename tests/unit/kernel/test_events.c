@@ -93,6 +93,30 @@ static void ck_reason(const struct socket_event *event, const char *reason)
 		ck_assert_int_eq(event->reason, RESET_REASON_NONE);
 }
 
+/* The number of our own folder in the unified hierarchy; 0 where that is mounted nowhere. */
+static uint64_t own_cgroup(void)
+{
+	static const char *const mounts[] = { "/sys/fs/cgroup/unified", "/sys/fs/cgroup" };
+	char line[512], path[640] = "";
+	FILE *f = fopen("/proc/self/cgroup", "re");
+	struct stat st;
+
+	ck_assert_ptr_nonnull(f);
+	while (fgets(line, sizeof(line), f)) {
+		line[strcspn(line, "\n")] = '\0';
+		for (size_t i = 0; i < ARRAY_SIZE(mounts) && !strncmp(line, "0::", 3); i++) {
+			snprintf(path, sizeof(path), "%s/cgroup.controllers", mounts[i]);
+			if (access(path, F_OK))
+				continue;
+			snprintf(path, sizeof(path), "%s%s", mounts[i], line + 3);
+			fclose(f);
+			return stat(path, &st) ? 0 : st.st_ino;
+		}
+	}
+	fclose(f);
+	return 0;
+}
+
 /* The whole life of two ends that part in peace. */
 START_TEST(orderly)
 {
@@ -107,6 +131,9 @@ START_TEST(orderly)
 	event = state_change(p.client_port, TCPDIAG_ESTABLISHED, TCPDIAG_FIN_WAIT1);
 	ck_assert(event->has_socket && event->released && !event->orphaned && !event->exiting);
 	ck_assert_int_eq(event->pid, getpid());
+	ck_assert_uint_ne(event->cgroup, 0);
+	if (own_cgroup())
+		ck_assert_uint_eq(event->cgroup, own_cgroup());
 	ck_assert_uint_eq(event->sk.cookie, cookie);
 	ck_assert_uint_eq(event->sk.remote_port, p.server_port);
 	ck_assert_uint_eq(event->sk.bytes_sent, 5);
@@ -342,6 +369,7 @@ static struct event_row good(void)
 		.received_ago = 2 * HZ,
 		.sent_ago = 3 * HZ,
 		.pid = 77,
+		.cgroup = 4242,
 		.reason = 3,
 		.flags = EVENT_ROW_FULL | EVENT_ROW_DEAD,
 		.comm = "0123456789abcdef",
@@ -359,6 +387,7 @@ START_TEST(a_row)
 
 	ck_assert_int_eq(event_from_row(&row, sizeof(row), HZ, reasons, &event), 0);
 	ck_assert_int_eq(event.kind, SOCKET_EVENT_STATE);
+	ck_assert_uint_eq(event.cgroup, 4242);
 	ck_assert_str_eq(event.comm, "0123456789abcde");
 	ck_assert(event.released && event.orphaned && event.has_socket && !event.passive);
 	ck_assert_int_eq(event.reason, RESET_REASON_NONE);
