@@ -30,12 +30,23 @@ static int take_places(struct collector *c)
 	uint32_t count;
 	int r;
 
+	/* Before the first result only the own one stands there. */
+	if (!netns_result_ns(c->census.watch))
+		return 0;
 	places = netns_places(c->census.watch, &count);
 	/* What the first search finds was there before: records of it may come from before a restart. */
 	r = spaces_sync(&c->spaces, places, count, c->census.found ? clock_ns(CLOCK_MONOTONIC) : 0,
 			forget_ports, c);
+	/* Records of what it has not found have waited for it. */
+	if (!c->census.found)
+		c->spaces.lost = true;
 	c->census.found = true;
 	return r;
+}
+
+bool census_waits(const struct collector *c)
+{
+	return c->census.watch && !c->census.found && !c->census.error;
 }
 
 int census_open(struct collector *c)

@@ -113,10 +113,17 @@ static int64_t state_bound(const struct memory *memory, const struct tcpdiag_soc
 	return memory->now_ns;
 }
 
-/* The last look that would have shown the state, and did not. */
-static int64_t look_before(const struct memory *memory, uint8_t state, int64_t seen_ns)
+/*
+ * The last look that would have shown the state, and did not. A state is entered by a segment, or one is sent
+ * at once: unless it has to wait behind others. What only a pass over the descriptors shows is not counted.
+ */
+static int64_t look_before(const struct memory *memory, uint8_t state, const struct record *old)
 {
-	return is_fast(state) ? MAX(seen_ns, memory->fast_ns) : seen_ns;
+	int64_t look_ns = is_fast(state) ? MAX(old->seen_ns, memory->fast_ns) : old->seen_ns;
+
+	if (old->sk.wqueue || old->sk.state == TCPDIAG_CLOSE || state == TCPDIAG_CLOSE)
+		return look_ns;
+	return MAX(look_ns, is_fast(state) ? memory->fast_still_ns : memory->sweep_still_ns);
 }
 
 /* The change of state happened between two looks that were near enough to each other. */
@@ -170,7 +177,7 @@ void memory_carry(const struct memory *memory, struct record *new, const struct 
 		new->state_since_ns = old->state_since_ns;
 		new->flags |= old->flags &RECORD_STATE_EXACT;
 	} else {
-		int64_t look = look_before(memory, new->sk.state, old->seen_ns);
+		int64_t look = look_before(memory, new->sk.state, old);
 
 		new->state_since_ns = MAX(state_bound(memory, &new->sk), look);
 		if (change_is_exact(memory, new->sk.state, look))
@@ -185,13 +192,15 @@ void memory_carry(const struct memory *memory, struct record *new, const struct 
 
 void memory_first(const struct memory *memory, struct record *new)
 {
+	int64_t look = memory->sweep_ns ? MAX(memory->sweep_ns, memory->sweep_still_ns) : 0;
+
 	new->seen_ns = memory->now_ns;
 	new->state_since_ns = state_bound(memory, &new->sk);
 	/* It was in no sweep before: born since. Sockets in CLOSE are in none. */
-	if (new->sk.state != TCPDIAG_CLOSE && memory->sweep_ns &&
-	    memory->now_ns - memory->sweep_ns <= memory->sweep_reach_ns) {
+	if (new->sk.state != TCPDIAG_CLOSE && look &&
+	    memory->now_ns - look <= memory->sweep_reach_ns) {
 		new->flags |= RECORD_BORN_SEEN | RECORD_STATE_EXACT;
-		new->state_since_ns = MAX(new->state_since_ns, memory->sweep_ns);
+		new->state_since_ns = MAX(new->state_since_ns, look);
 	}
 	new->born_ns = new->state_since_ns;
 	new->read_since_ns = read_since(memory, &new->sk, NULL);

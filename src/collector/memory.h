@@ -25,6 +25,8 @@ struct memory {
 	int64_t now_ns; /* when this poll asked the kernel */
 	int64_t fast_ns; /* when one that shows MEMORY_FAST_STATES last did, in full; 0: never */
 	int64_t sweep_ns; /* when one that shows everything last did, in full; 0: never */
+	/* Later than that: when nothing had come or gone since, as the counters of its namespace say. */
+	int64_t fast_still_ns, sweep_still_ns;
 	int64_t fast_reach_ns; /* no more between two looks, or it is not exact */
 	int64_t sweep_reach_ns;
 	uint16_t owner_pass; /* newest walk over the owners that has begun */

@@ -329,6 +329,8 @@ int census_step(struct collector *c, int64_t budget_ns);
 void census_all(struct collector *c);
 /* A process or a name has gone that kept one. */
 void census_changed(struct collector *c);
+/* The first search goes on: a namespace that the table does not have may only not be found yet. */
+bool census_waits(const struct collector *c);
 /* How well the others are read: the source's state. */
 void census_say(struct collector *c);
 /* Whether every namespace that there is is read, in full. */

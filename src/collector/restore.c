@@ -7,6 +7,8 @@
  * holds what else is remembered between polls: processes and holders, the rings of history, what stands of
  * findings. CLOCK_MONOTONIC goes on over a restart, but not over a boot. What is not in it begins anew and
  * says so: trends, and when namespaces were last read, so that what was born meanwhile has no exact time.
+ * Other namespaces are searched for anew: until that is done once, records of them stand as they were
+ * (census_waits()).
  */
 #include <errno.h>
 #include <string.h>

@@ -282,7 +282,7 @@ static int keep_others(struct poll *p)
 			continue;
 		}
 		space = poll_in(p, old->sk.netns);
-		if (join_seen(&p->c->join, i) || !space || space->chosen ||
+		if (join_seen(&p->c->join, i) || (space && space->chosen) ||
 		    old->sk.state == TCPDIAG_CLOSE || poll_has_lost(p, old))
 			continue;
 		snapshot_writer_records(&p->w, &count);

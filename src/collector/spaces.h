@@ -51,6 +51,8 @@ struct space {
 
 	int64_t fast_ns, sweep_ns; /* when the last complete pass over it began, 0: none */
 	int64_t checked_ns; /* when it was last read, or known to be as it was */
+	int64_t fast_still_ns,
+		sweep_still_ns; /* last known that nothing had come or gone since a pass */
 	int64_t changed_ns; /* when something was last seen to have happened in it */
 	int64_t cost_ns; /* CPU time of the last sweep */
 	uint64_t reads; /* by passes of any kind */

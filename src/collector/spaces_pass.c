@@ -44,8 +44,13 @@ static void probe(struct collector *c, struct space *space, int64_t now_ns)
 		/* What it has counted has not moved either. */
 		if (space->counters_ns)
 			spaces_count(&c->spaces, space, &space->counters, now_ns);
-		if (!space->restless && space->changed_ns <= MAX(space->fast_ns, space->sweep_ns))
-			space->checked_ns = now_ns;
+		if (space->changed_ns <= space->sweep_ns)
+			space->sweep_still_ns = now_ns;
+		if (space->changed_ns <= MAX(space->fast_ns, space->sweep_ns)) {
+			space->fast_still_ns = now_ns;
+			if (!space->restless)
+				space->checked_ns = now_ns;
+		}
 		return;
 	}
 	space->traffic = traffic;
@@ -196,8 +201,11 @@ int spaces_visit(struct collector *c, struct space *space, int64_t now_ns)
 		say_failed(c, space, -r, "it cannot be entered", now_ns);
 		return r;
 	}
-	if (open)
+	if (open) {
 		r = open_parts(c, space);
+		/* Nobody has looked while it was closed. */
+		space->changed_ns = now_ns;
+	}
 	if (r >= 0)
 		count(c, space, now_ns);
 	netns_leave(c->census.watch);
@@ -248,6 +256,8 @@ struct space *poll_enter(struct poll *p, uint32_t netns)
 	p->in_space = true;
 	p->memory.fast_ns = p->space ? p->space->fast_ns : 0;
 	p->memory.sweep_ns = p->space ? p->space->sweep_ns : 0;
+	p->memory.fast_still_ns = p->space ? p->space->fast_still_ns : 0;
+	p->memory.sweep_still_ns = p->space ? p->space->sweep_still_ns : 0;
 	return p->space;
 }
 
@@ -257,6 +267,9 @@ bool poll_has_lost(struct poll *p, const struct record *record)
 
 	if (space)
 		return record->seen_ns < space->since_ns;
+	/* Those of a collector before this one. */
+	if (census_waits(p->c))
+		return false;
 	/* A pass over the descriptors shows those of every namespace. */
 	return record->sk.state != TCPDIAG_CLOSE || !p->c->settings.namespaces;
 }

@@ -74,6 +74,47 @@ START_TEST(test_first_sight)
 }
 END_TEST
 
+/* A namespace that is read seldom, since nothing happens in it: when that was last so is a look, too. */
+START_TEST(test_quiet_namespace)
+{
+	struct tcpdiag_socket sk = { .state = TCPDIAG_ESTABLISHED, .inode = 9, .known = KNOWN },
+			      half;
+	struct record record = first(&sk), now, waiting;
+
+	half = sk;
+	half.state = TCPDIAG_FIN_WAIT2;
+	half.last_ack_recv_ms = 5000;
+	memory.fast_ns = memory.sweep_ns = 1000 * S;
+	memory.fast_still_ns = memory.sweep_still_ns = 1099 * S;
+	now = later(&record, &half, 100);
+	ck_assert_uint_eq(now.flags & RECORD_STATE_EXACT, RECORD_STATE_EXACT);
+	ck_assert_int_eq(now.state_since_ns, 1099 * S);
+	memory.fast_ns = 1000 * S;
+	ck_assert_uint_eq(first(&sk).flags & RECORD_BORN_SEEN, RECORD_BORN_SEEN);
+	ck_assert_int_ge(first(&sk).born_ns, 1099 * S);
+
+	/* What had to wait may have been in the new state for long before anything was sent. */
+	waiting = record;
+	waiting.sk.wqueue = 1;
+	memory.now_ns = 1000 * S;
+	now = later(&waiting, &half, 100);
+	ck_assert_uint_eq(now.flags & RECORD_STATE_EXACT, 0);
+	/* A dead socket shows in no dump. */
+	half.state = TCPDIAG_CLOSE;
+	memory.now_ns = 1000 * S;
+	now = later(&record, &half, 100);
+	ck_assert_uint_eq(now.flags & RECORD_STATE_EXACT, 0);
+	/* Each lane has its own: what only sweeps show may have come since the last one. */
+	half.state = TCPDIAG_TIME_WAIT;
+	memory.sweep_still_ns = 1000 * S;
+	memory.now_ns = 1000 * S;
+	now = later(&record, &half, 100);
+	ck_assert_uint_eq(now.flags & RECORD_STATE_EXACT, 0);
+	memory.now_ns = 1100 * S;
+	ck_assert_uint_eq(first(&sk).flags & RECORD_BORN_SEEN, 0);
+}
+END_TEST
+
 /* What tcp_info tells about a state that was there before us: never more than is sure. */
 static const struct {
 	const char *what;
@@ -508,6 +549,7 @@ Suite *suite(void)
 
 	tcase_add_checked_fixture(tc, setup, NULL);
 	tcase_add_test(tc, test_first_sight);
+	tcase_add_test(tc, test_quiet_namespace);
 	tcase_add_test(tc, test_change_is_dated);
 	tcase_add_loop_test(tc, test_bounds, 0, ARRAY_SIZE(bounds));
 	tcase_add_test(tc, test_state_goes_on);
