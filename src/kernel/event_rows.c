@@ -3,7 +3,9 @@
  * The kernel's numbers are taken as they are, but nothing is believed that an array could be indexed with.
  *
  * Progress is in the same words as in a dump (net/ipv4/tcp.c:tcp_get_info()), so that one oracle serves both: the
- * receive queue counts the FIN while nobody has read it, the send queue a FIN that is not acknowledged.
+ * receive queue counts the FIN while nobody has read it, the send queue a FIN that is not acknowledged. The tracepoint
+ * passes in the middle of it: the peer's FIN has moved rcv_nxt already when the state is still the old one, our own
+ * has not been queued when the state is the new one. That is put right here, for the state after and for the one before.
  */
 #include "kernel/event_rows.h"
 
@@ -23,12 +25,29 @@ _Static_assert((int)EVENT_ROW_STATE == SOCKET_EVENT_STATE &&
 		       (int)EVENT_ROW_KINDS == SOCKET_EVENT_KIND_MAX,
 	       "both sides must mean the same kinds");
 
+/* In which states a dump counts the peer's FIN in the receive queue (model/socket.c). */
+static bool counts_fin(uint8_t state)
+{
+	return state == TCPDIAG_CLOSE_WAIT || state == TCPDIAG_LAST_ACK || state == TCPDIAG_CLOSING;
+}
+
+/* The state changes first (net/ipv4/tcp.c:tcp_close_state()), then the FIN is queued. */
+static bool fin_follows(const struct event_row *row)
+{
+	if (row->kind != EVENT_ROW_STATE)
+		return false;
+	return (row->state == TCPDIAG_FIN_WAIT1 || row->state == TCPDIAG_LAST_ACK) &&
+	       row->state != row->old_state;
+}
+
 static void fill_progress(const struct event_row *row, struct tcpdiag_socket *sk)
 {
+	const bool fin_unread = row->flags & EVENT_ROW_FIN && row->rqueue;
+
 	sk->known |= TCPDIAG_KNOWS_BYTES | TCPDIAG_KNOWS_NOTSENT;
-	sk->rqueue = row->rqueue;
-	sk->wqueue = row->wqueue;
-	sk->notsent_bytes = row->unsent;
+	sk->rqueue = row->rqueue - fin_unread + (fin_unread && counts_fin(row->state));
+	sk->wqueue = row->wqueue + fin_follows(row);
+	sk->notsent_bytes = row->unsent + fin_follows(row);
 	sk->bytes_received = row->bytes_received;
 	sk->bytes_acked = row->bytes_acked;
 	sk->bytes_sent = row->bytes_sent;
@@ -85,6 +104,18 @@ static void fill_socket(const struct event_row *row, uint32_t hz, struct tcpdiag
 		return;
 	settings = settings_from_row(&row->settings, hz);
 	settings_apply(&settings, sk);
+}
+
+void event_before(const struct socket_event *event, struct tcpdiag_socket *ret)
+{
+	*ret = event->sk;
+	if (event->kind != SOCKET_EVENT_STATE)
+		return;
+	ret->state = event->old_state;
+	if (event->fin_unread)
+		ret->rqueue += counts_fin(event->old_state) - counts_fin(event->sk.state);
+	ret->wqueue -= event->fin_follows;
+	ret->notsent_bytes -= event->fin_follows;
 }
 
 static bool is_state(uint8_t state)
@@ -148,5 +179,9 @@ int event_from_row(const void *data, size_t size, uint32_t hz,
 	memcpy(ret->comm, row.comm, sizeof(ret->comm));
 	ret->comm[sizeof(ret->comm) - 1] = '\0';
 	fill_socket(&row, hz, &ret->sk);
+	if (ret->sk.known & TCPDIAG_KNOWS_BYTES) {
+		ret->fin_unread = row.flags & EVENT_ROW_FIN && row.rqueue;
+		ret->fin_follows = fin_follows(&row);
+	}
 	return 0;
 }

@@ -36,8 +36,9 @@ enum socket_event_kind {
 struct socket_event {
 	int64_t when_ns; /* CLOCK_MONOTONIC */
 	/*
-	 * As it was at that instant, with its settings; @state of a change is the new one. Without a socket (a segment
-	 * that belongs to none) ends, namespace and family only, cookie 0.
+	 * As a dump would show it at that instant, with its settings; @state of a change is the new one, and the queues
+	 * count what they count in that state. Without a socket (a segment that belongs to none) ends, namespace and
+	 * family only, cookie 0.
 	 */
 	struct tcpdiag_socket sk;
 	uint8_t kind; /* enum socket_event_kind */
@@ -48,6 +49,8 @@ struct socket_event {
 	bool released; /* close() or the end of its last process has let go of it */
 	bool orphaned; /* and that is done: SOCK_DEAD */
 	bool exiting; /* @pid is ending */
+	bool fin_unread; /* the peer's FIN has come, and nobody has read it; also where @sk is in CLOSE */
+	bool fin_follows; /* our FIN comes of this change: @sk counts it */
 	uint8_t reason; /* enum reset_reason, of a RST; NONE: this kernel tells none */
 	uint32_t payload; /* bytes of the segment that a RST answers */
 	int64_t idle_ms; /* since the last payload either way; -1: not known */
@@ -82,6 +85,9 @@ struct event_reader *events_free(struct event_reader *reader);
  */
 int events_drain(struct event_reader *reader,
 		 int (*take)(const struct socket_event *event, void *context), void *context);
+
+/* The socket before the change: its old state, and the queues as they count in that one. Others: as it is. */
+void event_before(const struct socket_event *event, struct tcpdiag_socket *ret);
 
 /* Events that found no room, since the start. */
 uint64_t events_dropped(const struct event_reader *reader);

@@ -15,6 +15,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static const uint32_t hz[] = { 0, 100, 250, 1000, 10000 };
 	static const uint8_t reasons[EVENT_REASONS_MAX] = { 0, RESET_REASON_NO_SOCKET,
 							    RESET_REASON_STATE };
+	struct tcpdiag_socket before;
 	struct socket_event event;
 
 	if (event_from_row(data, size, hz[size % 5], reasons, &event) < 0)
@@ -28,5 +29,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	/* Whatever stands there, the oracle's helpers take it. */
 	(void)tcpdiag_unread_bytes(&event.sk);
 	(void)tcpdiag_unacked_bytes(&event.sk);
+	event_before(&event, &before);
+	if (event.kind == SOCKET_EVENT_STATE && before.state != event.old_state)
+		abort();
 	return 0;
 }

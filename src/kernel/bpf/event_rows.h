@@ -23,6 +23,7 @@ enum event_row_kind {
 #define EVENT_ROW_DEAD (1U << 4) /* SOCK_DEAD: an orphan */
 #define EVENT_ROW_EXITING (1U << 5) /* the current process is ending */
 #define EVENT_ROW_REASON (1U << 6) /* the kernel told one */
+#define EVENT_ROW_FIN (1U << 7) /* the peer's FIN has come: rqueue counts it until it is read */
 
 struct event_row {
 	struct settings_row settings; /* cookie 0: no socket */

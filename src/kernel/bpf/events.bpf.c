@@ -131,6 +131,7 @@ static __always_inline void read_progress(const struct tcp_sock *tp, struct even
 static __always_inline void read_full(const struct sock *sk, struct event_row *row)
 {
 	const unsigned long dead = 1UL << bpf_core_enum_value(enum sock_flags, SOCK_DEAD);
+	const unsigned long done = 1UL << bpf_core_enum_value(enum sock_flags, SOCK_DONE);
 	const struct socket *socket = sk->sk_socket;
 	const struct tcp_sock *tp;
 	const struct file *file;
@@ -141,6 +142,9 @@ static __always_inline void read_full(const struct sock *sk, struct event_row *r
 	row->uid = sk->sk_uid.val;
 	if (sk->__sk_common.skc_flags & dead)
 		row->flags |= EVENT_ROW_DEAD;
+	/* net/ipv4/tcp_input.c:tcp_fin() marks it before the state changes; no state tells it once that is CLOSE. */
+	if (sk->__sk_common.skc_flags & done)
+		row->flags |= EVENT_ROW_FIN;
 	/* The last reference to its file has gone: fs/file_table.c:__fput() is under way. */
 	file = socket ? socket->file : NULL;
 	if (file && !count_references(file))

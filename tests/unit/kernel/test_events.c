@@ -196,6 +196,70 @@ START_TEST(unread)
 }
 END_TEST
 
+/* The FIN behind it is no data, whatever the state is called at that instant. */
+START_TEST(unread_and_fin)
+{
+	struct scene_pair p = scene_pair();
+	const struct socket_event *event;
+	struct tcpdiag_socket before;
+
+	ck_assert_int_eq(write(p.client, "hello", 5), 5);
+	ck_assert_int_eq(shutdown(p.client, SHUT_WR), 0);
+	scene_nap(20);
+	close(p.server);
+	drain();
+	event = state_change(p.client_port, TCPDIAG_ESTABLISHED, TCPDIAG_FIN_WAIT1);
+	ck_assert(event->fin_follows && !event->fin_unread);
+	/* The data is acknowledged at once here; what stays is the FIN. */
+	ck_assert_uint_eq(event->sk.wqueue, 1);
+	ck_assert_uint_eq(tcpdiag_unacked_bytes(&event->sk) + tcpdiag_unsent_bytes(&event->sk), 0);
+	event = state_change(p.server_port, TCPDIAG_ESTABLISHED, TCPDIAG_CLOSE_WAIT);
+	ck_assert(event->fin_unread && !event->fin_follows);
+	ck_assert_uint_eq(event->sk.rqueue, 6);
+	ck_assert_uint_eq(tcpdiag_unread_bytes(&event->sk), 5);
+	event_before(event, &before);
+	ck_assert_int_eq(before.state, TCPDIAG_ESTABLISHED);
+	ck_assert_uint_eq(tcpdiag_unread_bytes(&before), 5);
+	event = state_change(p.server_port, TCPDIAG_CLOSE_WAIT, TCPDIAG_CLOSE);
+	ck_assert(event->fin_unread);
+	ck_assert_uint_eq(tcpdiag_unread_bytes(&event->sk), 5);
+	event_before(event, &before);
+	ck_assert_uint_eq(tcpdiag_unread_bytes(&before), 5);
+	ck_assert(tcpdiag_fin_unread(&before));
+	event = find(SOCKET_EVENT_RESET_SENT, p.server_port, -1, -1);
+	ck_assert_ptr_nonnull(event);
+	ck_reason(event, "tcp-abort-on-close");
+	ck_assert_uint_eq(tcpdiag_unread_bytes(&event->sk), 5);
+}
+END_TEST
+
+/* What is unsent at the close stays what it was, with our FIN behind it. */
+START_TEST(unsent)
+{
+	static char bytes[1 << 20];
+	struct scene_pair p = scene_pair();
+	const struct socket_event *event;
+	struct tcpdiag_socket before;
+	uint64_t sum;
+	ssize_t n = send(p.client, bytes, sizeof(bytes), MSG_DONTWAIT);
+
+	ck_assert_int_gt(n, 0);
+	while (send(p.client, bytes, sizeof(bytes), MSG_DONTWAIT) > 0)
+		;
+	scene_nap(50);
+	close(p.client);
+	drain();
+	event = state_change(p.client_port, TCPDIAG_ESTABLISHED, TCPDIAG_FIN_WAIT1);
+	event_before(event, &before);
+	ck_assert_int_eq(before.state, TCPDIAG_ESTABLISHED);
+	ck_assert_uint_gt(tcpdiag_unsent_bytes(&before), 0);
+	ck_assert_uint_eq(tcpdiag_unsent_bytes(&before), tcpdiag_unsent_bytes(&event->sk));
+	ck_assert_uint_eq(tcpdiag_unacked_bytes(&before), tcpdiag_unacked_bytes(&event->sk));
+	sum = tcpdiag_unsent_bytes(&before) + tcpdiag_unacked_bytes(&before);
+	ck_assert_uint_eq(sum, before.wqueue);
+}
+END_TEST
+
 START_TEST(linger_zero)
 {
 	const struct linger linger = { .l_onoff = 1, .l_linger = 0 };
@@ -350,6 +414,39 @@ START_TEST(broken_off)
 }
 END_TEST
 
+/* An MPTCP socket and its connection are two sockets of the kernel, each with rows of its own. */
+START_TEST(mptcp)
+{
+	const struct socket_event *event;
+	int msk = 0, subflow = 0;
+	struct scene_pair p;
+	char buffer[8];
+
+	if (access("/proc/sys/net/mptcp/enabled", F_OK))
+		scene_skip("no MPTCP");
+	p = scene_connected(AF_INET, "127.0.0.1", AF_INET, "127.0.0.1", IPPROTO_MPTCP);
+	ck_assert_int_eq(write(p.client, "hello", 5), 5);
+	ck_assert_int_eq(read(p.server, buffer, sizeof(buffer)), 5);
+	close(p.client);
+	scene_nap(50);
+	close(p.server);
+	drain();
+	for (int i = 0; i < seen_count; i++) {
+		event = &seen[i];
+		if (event->kind != SOCKET_EVENT_STATE || event->sk.local_port != p.client_port)
+			continue;
+		ck_assert(!event->sk.mptcp || !event->sk.mptcp_subflow);
+		ck_assert(event->sk.mptcp || event->sk.known & TCPDIAG_KNOWS_SUBFLOW);
+		msk += event->sk.mptcp;
+		subflow += event->sk.mptcp_subflow;
+		if (event->sk.mptcp)
+			ck_assert(!(event->sk.known & TCPDIAG_KNOWS_BYTES));
+	}
+	ck_assert_int_gt(msk, 0);
+	ck_assert_int_gt(subflow, 0);
+}
+END_TEST
+
 /* ---- rows ---- */
 
 static const uint8_t reasons[EVENT_REASONS_MAX] = { [3] = RESET_REASON_NO_SOCKET };
@@ -449,11 +546,14 @@ Suite *suite(void)
 	tcase_add_test(live, orderly);
 	tcase_add_test(live, read_first);
 	tcase_add_test(live, unread);
+	tcase_add_test(live, unread_and_fin);
+	tcase_add_test(live, unsent);
 	tcase_add_test(live, linger_zero);
 	tcase_add_test(live, killed);
 	tcase_add_test(live, shut_down);
 	tcase_add_loop_test(live, refused, 0, 2);
 	tcase_add_test(live, late_data);
+	tcase_add_test(live, mptcp);
 	tcase_add_test(live, full_ring);
 	tcase_add_test(live, broken_off);
 	suite_add_tcase(s, live);
