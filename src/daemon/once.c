@@ -171,7 +171,8 @@ int once_main(const struct options *options)
 	struct snapshot snapshot = {};
 	int r;
 
-	privileges_raise_descriptors(0);
+	privileges_raise_descriptors(0,
+				     options->namespaces ? (uint32_t)options->max_namespaces : 0);
 	/* A dump file is somebody else's: it is not read with more rights than looking needs. */
 	r = privileges_drop(&log);
 	if (r == 0)

@@ -20,7 +20,7 @@
 #define SPARE_DESCRIPTORS 256U
 
 /* The collector's: a netlink socket, a process and its counters in each network namespace. */
-#define NAMESPACE_DESCRIPTORS (5U * 4096)
+#define NAMESPACE_DESCRIPTORS 5U
 
 static const struct privilege {
 	cap_value_t capability;
@@ -146,9 +146,10 @@ int privileges_drop(struct log *log)
 	return 0;
 }
 
-void privileges_raise_descriptors(uint32_t connections)
+void privileges_raise_descriptors(uint32_t connections, uint32_t namespaces)
 {
-	const rlim_t wanted = (rlim_t)connections + NAMESPACE_DESCRIPTORS + SPARE_DESCRIPTORS;
+	const rlim_t wanted = connections + (rlim_t)namespaces * NAMESPACE_DESCRIPTORS +
+			      SPARE_DESCRIPTORS;
 	struct rlimit limit;
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= wanted)

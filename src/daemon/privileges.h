@@ -22,10 +22,11 @@ int privileges_drop(struct log *log);
 /**
  * privileges_raise_descriptors() - lifts the soft limit of descriptors, as far as the hard one allows
  * @connections: of the web process, which inherits it
+ * @namespaces: that the collector may have open
  *
  * The usual soft limit of 1,024 is a relic of select(), which nothing here calls.
  */
-void privileges_raise_descriptors(uint32_t connections);
+void privileges_raise_descriptors(uint32_t connections, uint32_t namespaces);
 
 /**
  * privileges_kill() - ends the web process, which may be another user's by then

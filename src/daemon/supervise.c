@@ -162,6 +162,12 @@ static void tell_restart(struct daemon *d, const struct options *options)
 	}
 }
 
+static void raise_descriptors(const struct options *options)
+{
+	privileges_raise_descriptors((uint32_t)options->max_connections,
+				     options->namespaces ? (uint32_t)options->max_namespaces : 0);
+}
+
 static void apply(struct daemon *d, const struct options *options)
 {
 	struct collector_settings collector;
@@ -170,6 +176,7 @@ static void apply(struct daemon *d, const struct options *options)
 	d->log.level = log_level(options);
 	settings_collector(options, &collector);
 	settings_web(options, d->log.output, &web);
+	raise_descriptors(options);
 	collector_configure(d->collector, &collector);
 	web_child_configure(d->web, &web);
 	tell_restart(d, options);
@@ -359,7 +366,7 @@ static int start(struct daemon *d, const char **ret_step)
 	if (r < 0)
 		return r;
 	*ret_step = "listening";
-	privileges_raise_descriptors((uint32_t)d->options->max_connections);
+	raise_descriptors(d->options);
 	r = open_listeners(d);
 	if (r < 0)
 		return r;
