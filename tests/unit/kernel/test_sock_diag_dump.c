@@ -91,6 +91,72 @@ START_TEST(shared_buffer)
 }
 END_TEST
 
+/* The next row of a dump is this end of a connection to @port in that namespace. */
+static void shows(struct sock_diag *diag, uint32_t netns, uint16_t port)
+{
+	struct tcpdiag_socket sk;
+
+	ck_assert_int_eq(sock_diag_next(diag, &sk), 1);
+	ck_assert_uint_eq(sk.netns, netns);
+	ck_assert(sk.local_port == port || sk.remote_port == port);
+}
+
+/* The same of two namespaces: a dump that has been broken off leaves nothing in those that follow. */
+START_TEST(shared_buffer_of_two_namespaces)
+{
+	const struct sock_diag_request all = { .states = SCENE_NOT_LISTENING,
+					       .protocol = IPPROTO_TCP,
+					       .info = true };
+	struct sock_diag *diag[2] = {};
+	struct tcpdiag_socket sk;
+	uint16_t port[2];
+
+	for (int i = 0; i < 2; i++) {
+		int listener;
+
+		scene_begin();
+		do {
+			listener = scene_listen(AF_INET, "127.0.0.1", 0, 200);
+			port[i] = scene_port(listener);
+		} while (i && port[1] == port[0]);
+		for (int n = 0; n < 150; n++)
+			scene_connect(AF_INET, "127.0.0.1", port[i], 0, 0);
+		if (i == 0)
+			diag[0] = scene_open();
+		else
+			ck_assert_int_eq(sock_diag_open_as(diag[0], SCENE_NETNS + 1, &diag[1]), 0);
+	}
+	for (int i = 0; i < 4; i++) {
+		struct sock_diag *one = diag[i % 2], *other = diag[!(i % 2)];
+		const uint32_t netns = SCENE_NETNS + i % 2, others = SCENE_NETNS + !(i % 2);
+
+		/* Both are left in their midst, @one where another datagram would be read next. */
+		ck_assert_int_eq(sock_diag_dump(one, &all), 0);
+		for (int n = 0; n < (i < 2 ? 1 : 100); n++)
+			shows(one, netns, port[i % 2]);
+		ck_assert_int_eq(sock_diag_dump(other, &all), 0);
+		shows(other, others, port[!(i % 2)]);
+		ck_assert_int_eq(sock_diag_next(one, &sk), -EBUSY);
+		/* That has not touched the one that took its place. */
+		shows(other, others, port[!(i % 2)]);
+		ck_assert_int_eq(scene_count(one, SCENE_NOT_LISTENING, IPPROTO_TCP, 0, 0, &sk),
+				 300);
+		ck_assert_uint_eq(sk.netns, netns);
+		ck_assert_int_eq(
+			scene_count(one, SCENE_NOT_LISTENING, IPPROTO_TCP, 0, port[!(i % 2)], NULL),
+			0);
+		ck_assert_int_eq(sock_diag_next(other, &sk), -EBUSY);
+		ck_assert_int_eq(scene_count(other, SCENE_NOT_LISTENING, IPPROTO_TCP, 0, 0, &sk),
+				 300);
+		ck_assert_uint_eq(sk.netns, others);
+	}
+	ck_assert_uint_eq(sock_diag_stats(diag[0])->foreign, 0);
+	ck_assert_uint_eq(sock_diag_stats(diag[1])->truncated, 0);
+	sock_diag_free(diag[1]);
+	sock_diag_free(diag[0]);
+}
+END_TEST
+
 /* Without descriptors for the two witnesses both families are asked one after the other. */
 START_TEST(two_passes_see_the_same)
 {
@@ -239,6 +305,7 @@ Suite *suite(void)
 	tcase_add_test(c, unknown_protocol);
 	tcase_add_test(c, dump_given_up);
 	tcase_add_test(c, shared_buffer);
+	tcase_add_test(c, shared_buffer_of_two_namespaces);
 	tcase_add_test(c, two_passes_see_the_same);
 	tcase_add_test(c, messages_of_others);
 	tcase_add_test(c, without_capability);
