@@ -146,7 +146,8 @@ void collector_tick(struct collector *c, int64_t now_ns)
 	open_counters(c);
 	if (!c->counters_reader)
 		return;
-	r = counters_read(c->counters_reader, &counters, &c->environment, c->port_range);
+	r = counters_read(c->counters_reader, &counters, &c->environment, c->port_range,
+			  &c->reserved_ports);
 	if (r < 0) {
 		/* Old limits would be taken for those of now. */
 		c->environment = (struct tcpdiag_environment){};

@@ -129,13 +129,17 @@ void port_usage_begin(struct port_usage *usage)
 }
 
 void port_usage_space(struct port_usage *usage, uint32_t netns, const uint16_t range[2],
-		      const struct tcpdiag_environment *env)
+		      uint32_t reserved, const struct tcpdiag_environment *env)
 {
 	struct port_space *space;
 	uint32_t size;
 
 	if (!range[1] || range[1] < range[0])
 		return;
+	size = (uint32_t)range[1] - range[0] + 1;
+	if (reserved >= size)
+		return;
+	size -= reserved;
 	if (usage->space_count == usage->space_room) {
 		uint32_t room = MAX(usage->space_room * 2, 16U);
 		struct port_space *more = reallocarray(usage->spaces, room, sizeof(*more));
@@ -147,11 +151,11 @@ void port_usage_space(struct port_usage *usage, uint32_t netns, const uint16_t r
 		usage->spaces = more;
 		usage->space_room = room;
 	}
-	size = (uint32_t)range[1] - range[0] + 1;
 	space = &usage->spaces[usage->space_count++];
 	*space = (struct port_space){
 		.netns = netns,
 		.range = { range[0], range[1] },
+		.reserved = reserved,
 		.tw_reuse = env->tcp_tw_reuse,
 		.reuse_known = env->known & TCPDIAG_ENV_TW_REUSE,
 		.floor = MAX(size * FLOOR_PERCENT / 100, 1U),
@@ -210,9 +214,15 @@ void port_usage_add(struct port_usage *usage, const struct record *record)
 		__builtin_prefetch(first_slot(usage, usage->waiting[turn].key), 1);
 }
 
+/* Whoever asks for a reserved port by its number gets it: there may be more than can be given. */
+static double share_of(uint32_t used, const uint16_t range[2], uint32_t reserved)
+{
+	return MIN((double)used / ((uint32_t)range[1] - range[0] + 1 - reserved), 1.0);
+}
+
 static double share(const struct port_space *space, uint32_t used)
 {
-	return (double)used / ((uint32_t)space->range[1] - space->range[0] + 1);
+	return share_of(used, space->range, space->reserved);
 }
 
 double port_usage_ratio(struct port_usage *usage)
@@ -237,7 +247,7 @@ double port_usage_ratio(struct port_usage *usage)
 
 static double pair_share(const struct port_pair *pair, uint32_t used)
 {
-	return (double)used / ((uint32_t)pair->range[1] - pair->range[0] + 1);
+	return share_of(used, pair->range, pair->reserved);
 }
 
 /* Sorted in, the fullest first; what finds no place is less full than all of them. @used: as counted. */
@@ -260,6 +270,7 @@ static void choose(struct port_usage *usage, const struct port_space *space,
 	usage->pairs[at] = (struct port_pair){
 		.netns = space->netns,
 		.range = { space->range[0], space->range[1] },
+		.reserved = space->reserved,
 		.used = top->count,
 		.reuse_known = space->reuse_known,
 		.process = RECORD_NONE,

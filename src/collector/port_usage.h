@@ -27,6 +27,7 @@ struct port_top {
 struct port_space {
 	uint32_t netns;
 	uint16_t range[2];
+	uint32_t reserved; /* ports of it that nobody is given */
 	uint32_t tw_reuse;
 	bool reuse_known;
 	uint32_t floor; /* what is below is not looked at more closely */
@@ -68,9 +69,12 @@ struct port_usage {
 /* Begins from none, @pairs stay until port_usage_choose(). @usage is all zeros the first time. */
 void port_usage_begin(struct port_usage *usage);
 
-/* A namespace, in ascending order. @range: {0, 0} is not known: its sockets are not counted then. */
+/*
+ * A namespace, in ascending order. @range: {0, 0} is not known: its sockets are not counted then. @reserved:
+ * ports of it that nobody is given.
+ */
 void port_usage_space(struct port_usage *usage, uint32_t netns, const uint16_t range[2],
-		      const struct tcpdiag_environment *env);
+		      uint32_t reserved, const struct tcpdiag_environment *env);
 
 void port_usage_add(struct port_usage *usage, const struct record *record);
 

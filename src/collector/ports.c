@@ -16,7 +16,8 @@ void ports_begin(struct poll *p)
 	for (i = 0; i < c->spaces.count; i++) {
 		const struct space *space = c->spaces.rows[i];
 
-		port_usage_space(&c->usage, space->inode, space->port_range, &space->environment);
+		port_usage_space(&c->usage, space->inode, space->port_range, space->reserved_ports,
+				 &space->environment);
 	}
 }
 

@@ -120,6 +120,7 @@ struct collector {
 	/* Of the own one. */
 	struct tcpdiag_environment environment;
 	uint16_t port_range[2];
+	uint32_t reserved_ports; /* of the range */
 
 	struct snapshot
 		restored; /* of a collector before this one, until the first poll; all empty: none */

@@ -44,6 +44,7 @@ struct space {
 	uint32_t environment_class;
 	bool turned; /* in this poll: every verdict in it is asked for anew */
 	uint16_t port_range[2];
+	uint32_t reserved_ports; /* of the range */
 	struct counters counters;
 	int64_t counters_ns; /* when they were read, 0: never */
 	struct space_sample samples[SPACE_SAMPLES];

@@ -181,7 +181,8 @@ static void count(struct collector *c, struct space *space, int64_t now_ns)
 	struct tcpdiag_environment environment = {};
 	struct counters counters = {};
 
-	if (counters_read_here(&counters, &environment, space->port_range) < 0) {
+	if (counters_read_here(&counters, &environment, space->port_range, &space->reserved_ports) <
+	    0) {
 		space->environment = (struct tcpdiag_environment){};
 		return;
 	}
@@ -286,8 +287,10 @@ void spaces_turn(struct collector *c)
 			space->environment = c->environment;
 		else
 			space_surround(space, &space->environment, &c->environment);
-		if (space->own)
+		if (space->own) {
 			memcpy(space->port_range, c->port_range, sizeof(space->port_range));
+			space->reserved_ports = c->reserved_ports;
+		}
 		class = totals_environment_class(&space->environment);
 		space->turned = class != space->environment_class;
 		space->environment_class = class;

@@ -65,6 +65,7 @@ static const struct setting {
 struct counters_reader {
 	int text[TEXT_MAX_ID];
 	int setting[ARRAY_SIZE(settings)];
+	int reserved; /* ip_local_reserved_ports */
 	char buffer[TEXT_MAX];
 };
 
@@ -82,6 +83,7 @@ int counters_open(struct counters_reader **ret)
 		return -ENOMEM;
 	for (size_t i = 0; i < ARRAY_SIZE(settings); i++)
 		reader->setting[i] = open_file(settings[i].path);
+	reader->reserved = open_file(IPV4 "ip_local_reserved_ports");
 	for (enum text i = 0; i < TEXT_MAX_ID; i++) {
 		reader->text[i] = open_file(text_paths[i]);
 		if (i == TEXT_SOCKSTAT && reader->text[i] < 0)
@@ -103,6 +105,7 @@ struct counters_reader *counters_free(struct counters_reader *reader)
 		closep(&reader->text[i]);
 	for (size_t i = 0; i < ARRAY_SIZE(settings); i++)
 		closep(&reader->setting[i]);
+	closep(&reader->reserved);
 	free(reader);
 	return NULL;
 }
@@ -191,7 +194,8 @@ static bool read_settings(struct counters_reader *reader, struct settings *to)
 }
 
 int counters_read(struct counters_reader *reader, struct counters *ret_counters,
-		  struct tcpdiag_environment *ret_environment, uint16_t ret_port_range[2])
+		  struct tcpdiag_environment *ret_environment, uint16_t ret_port_range[2],
+		  uint32_t *ret_reserved)
 {
 	struct counters counters = {};
 	struct settings all = { .timestamps = 1 };
@@ -219,6 +223,8 @@ int counters_read(struct counters_reader *reader, struct counters *ret_counters,
 	*ret_environment = all.environment;
 	for (size_t i = 0; i < 2; i++)
 		ret_port_range[i] = (uint16_t)MIN(all.port_range[i], UINT16_MAX);
+	n = read_file(reader, reader->reserved);
+	*ret_reserved = n > 0 ? counters_parse_ports(reader->buffer, n, ret_port_range) : 0;
 	return missing;
 }
 
@@ -228,7 +234,7 @@ static void counters_freep(struct counters_reader **reader)
 }
 
 int counters_read_here(struct counters *ret_counters, struct tcpdiag_environment *ret_environment,
-		       uint16_t ret_port_range[2])
+		       uint16_t ret_port_range[2], uint32_t *ret_reserved)
 {
 	_cleanup_(counters_freep) struct counters_reader *reader = NULL;
 	int r;
@@ -236,5 +242,5 @@ int counters_read_here(struct counters *ret_counters, struct tcpdiag_environment
 	r = counters_open(&reader);
 	if (r < 0)
 		return r;
-	return counters_read(reader, ret_counters, ret_environment, ret_port_range);
+	return counters_read(reader, ret_counters, ret_environment, ret_port_range, ret_reserved);
 }

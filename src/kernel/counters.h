@@ -30,6 +30,7 @@ struct counters_reader *counters_free(struct counters_reader *reader);
  * @ret_counters: counters since boot
  * @ret_environment: sysctls and usage
  * @ret_port_range: ip_local_port_range, {0, 0} where not known
+ * @ret_reserved: how many ports of it ip_local_reserved_ports keeps back
  *
  * The members orphans, timewaits and memory_pages hold what sockstat says also where their limit is
  * not known and their bit in @known therefore clear: tcp_max_orphans and tcp_mem are the machine's,
@@ -39,7 +40,8 @@ struct counters_reader *counters_free(struct counters_reader *reader);
  * not.
  */
 int counters_read(struct counters_reader *reader, struct counters *ret_counters,
-		  struct tcpdiag_environment *ret_environment, uint16_t ret_port_range[2]);
+		  struct tcpdiag_environment *ret_environment, uint16_t ret_port_range[2],
+		  uint32_t *ret_reserved);
 
 /**
  * counters_read_here() - all of them now, of the calling thread's network namespace, which is
@@ -52,7 +54,7 @@ int counters_read(struct counters_reader *reader, struct counters *ret_counters,
  * Return: as counters_read(); -ENOMEM; -errno where not even sockstat can be opened.
  */
 int counters_read_here(struct counters *ret_counters, struct tcpdiag_environment *ret_environment,
-		       uint16_t ret_port_range[2]);
+		       uint16_t ret_port_range[2], uint32_t *ret_reserved);
 
 /*
  * Pure parsers of the files' text, for tests and fuzzers. Unknown lines are skipped, a last line
@@ -66,3 +68,8 @@ void counters_parse_netstat(const char *text, size_t len, struct counters *count
  */
 void counters_parse_features(const char *text, size_t len, struct tcpdiag_environment *environment);
 void counters_parse_sockstat(const char *text, size_t len, struct tcpdiag_environment *environment);
+/*
+ * How many ports of a range a list of ports names: "8080,9148-9200", ascending. A number that has been cut
+ * counts for nothing, nor does what comes after something else.
+ */
+uint32_t counters_parse_ports(const char *text, size_t len, const uint16_t range[2]);

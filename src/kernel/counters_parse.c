@@ -145,3 +145,38 @@ void counters_parse_sockstat(const char *text, size_t len, struct tcpdiag_enviro
 					environment->known |= rows[i].known;
 	}
 }
+
+/* Digits up to 65535. Return: what comes behind them, NULL where there is no such number or nothing behind it. */
+static const char *take_port(const char *at, const char *end, uint32_t *ret)
+{
+	const char *from = at;
+	uint32_t value = 0;
+
+	for (; at < end && *at >= '0' && *at <= '9' && value <= UINT16_MAX; at++)
+		value = value * 10 + (uint32_t)(*at - '0');
+	if (at == from || at == end || value > UINT16_MAX)
+		return NULL;
+	*ret = value;
+	return at;
+}
+
+/* kernel/sysctl.c:proc_do_large_bitmap() */
+uint32_t counters_parse_ports(const char *text, size_t len, const uint16_t range[2])
+{
+	const char *at = text, *end = text + len;
+	uint32_t count = 0, next = 0, first, last;
+
+	for (;;) {
+		at = take_port(at, end, &first);
+		last = first;
+		if (at && *at == '-')
+			at = take_port(at + 1, end, &last);
+		if (!at || first < next || last < first || (*at != ',' && *at != '\n'))
+			return count;
+		if (last >= range[0] && first <= range[1])
+			count += MIN(last, range[1]) - MAX(first, range[0]) + 1;
+		if (*at++ == '\n')
+			return count;
+		next = last + 1;
+	}
+}

@@ -99,8 +99,8 @@ const struct tcpdiag_rule_info catalogue_rates[TCPDIAG_RULE_MAX] = {
 			"  26402 10.0.0.4 TIME-WAIT\n"
 			"    611 10.0.0.4 ESTAB\n",
 		.older = "tcp_tw_reuse: 2, on loopback addresses only, is the default since 4.19. Ports of "
-			"ip_local_reserved_ports are never given and not subtracted here. After bind() to an "
-			"address with port 0 the port has to be free for all remote ends, unless "
+			"ip_local_reserved_ports are never given, and are no part of the range here. After bind() "
+			"to an address with port 0 the port has to be free for all remote ends, unless "
 			"IP_BIND_ADDRESS_NO_PORT (4.2) is set: no kernel tells who did so.",
 		.remedy = "Keep connections open and use them again (keep-alive, pools); else more remote ends "
 			"or local addresses, a wider net.ipv4.ip_local_port_range, net.ipv4.tcp_tw_reuse = 1 "

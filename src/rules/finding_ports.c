@@ -6,6 +6,7 @@
  * (local address, local port, remote address, remote port), so the range is used up by local address and
  * remote end. It begins with every second port, those of the range's first parity; when they are used up each call
  * walks them in vain before it tries the others, so half full is where connect() becomes slow.
+ * Ports of ip_local_reserved_ports it leaves out.
  * A port in TIME-WAIT is used, unless tcp_tw_reuse lets a new connection have it after a second (tcp_ipv4.c:
  * tcp_twsk_unique(); the default, 2, does so on loopback addresses only): such ports are information at most.
  *
@@ -19,15 +20,16 @@ static bool blind(const struct round *round)
 	return !round->input->ports_known;
 }
 
+/* At least one: nothing is counted where all are reserved. */
 static double size_of(const struct port_pair *pair)
 {
-	return (double)pair->range[1] - pair->range[0] + 1;
+	return MAX((double)pair->range[1] - pair->range[0] + 1 - pair->reserved, 1.0);
 }
 
-/* Of what can be had, in percent. */
+/* Of what can be had, in percent. Whoever asks for a reserved port by its number gets it. */
 static double percent(const struct port_pair *pair, bool reusable)
 {
-	return 100.0 * (pair->used - (reusable ? 0 : pair->reusable)) / size_of(pair);
+	return MIN(100.0 * (pair->used - (reusable ? 0 : pair->reusable)) / size_of(pair), 100.0);
 }
 
 /* Rows are sorted by what is used; the worst is the one with the least that can be had. */
@@ -146,6 +148,19 @@ static void describe_holder(const struct round *round, struct finding *row, stru
 	sentence_add(s, ".");
 }
 
+static void describe_reserved(struct sentence *s, const struct port_pair *pair)
+{
+	if (!pair->reserved)
+		return;
+	sentence_add(s, " ");
+	sentence_number(s, pair->reserved);
+	sentence_add(
+		s,
+		" port%s of the range %s reserved (net.ipv4.ip_local_reserved_ports) and given "
+		"to nobody.",
+		pair->reserved == 1 ? "" : "s", pair->reserved == 1 ? "is" : "are");
+}
+
 static void describe_time_wait(struct sentence *s, const struct port_pair *pair)
 {
 	if (!pair->time_wait)
@@ -172,7 +187,7 @@ static void describe_pair(const struct round *round, struct finding *row, struct
 	row->count = pair->used;
 	evidence(row, EVIDENCE_COUNT, pair->used);
 	evidence(row, EVIDENCE_LIMIT, size_of(pair));
-	evidence(row, EVIDENCE_RATIO, pair->used / size_of(pair));
+	evidence(row, EVIDENCE_RATIO, percent(pair, true) / 100);
 	evidence(row, EVIDENCE_TIME_WAIT, pair->time_wait);
 	if (pair->reuse_known)
 		evidence(row, EVIDENCE_REUSABLE, pair->reusable);
@@ -187,6 +202,7 @@ static void describe_pair(const struct round *round, struct finding *row, struct
 	sentence_realm(round, summary, pair->netns);
 	if (pairs > 1)
 		sentence_add(summary, "; %u other such ends", pairs - 1);
+	describe_reserved(cause, pair);
 	describe_holder(round, row, cause, pair);
 	describe_time_wait(cause, pair);
 }
@@ -200,8 +216,7 @@ static void describe(const struct round *round, const struct tally *tally, struc
 		cause,
 		"connect() needs a local port of ip_local_port_range that is free for this local "
 		"address and this remote end; without one it fails with EADDRNOTAVAIL, and from "
-		"half on each call searches longer. Ports of ip_local_reserved_ports are not "
-		"given, and are not subtracted here.");
+		"half on each call searches longer.");
 	row->shown &= ~(1ULL << EVIDENCE_COUNT);
 	if (pair) {
 		describe_pair(round, row, summary, cause, pair);

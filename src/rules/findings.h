@@ -22,6 +22,7 @@ struct port_pair {
 	uint8_t local[16], remote[16];
 	uint16_t remote_port;
 	uint16_t range[2]; /* ip_local_port_range of the namespace */
+	uint32_t reserved; /* ports of it that ip_local_reserved_ports keeps back */
 	uint32_t used; /* ports in the range: sockets in all states */
 	uint32_t time_wait; /* of these */
 	uint32_t reusable; /* of these: tcp_tw_reuse lets a new connection have the port */

@@ -534,6 +534,7 @@ static json_t *ask_line(struct ask *ask, char *line)
 {
 	struct counters counters;
 	uint16_t ports[2];
+	uint32_t reserved;
 	char *words[WORDS_MAX];
 	char *save = NULL;
 	int count = 0;
@@ -545,7 +546,7 @@ static json_t *ask_line(struct ask *ask, char *line)
 		return json_pack("{s:s}", "error", "nothing asked");
 	if (strcmp(words[0], "catalogue") == 0)
 		return ask_catalogue();
-	if (counters_read(ask->counters, &counters, &ask->environment, ports) < 0)
+	if (counters_read(ask->counters, &counters, &ask->environment, ports, &reserved) < 0)
 		return json_pack("{s:s}", "error", "no counters");
 	if (strcmp(words[0], "socket") == 0)
 		return ask_socket(ask, words + 1, count - 1);

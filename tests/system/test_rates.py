@@ -56,6 +56,24 @@ class Rates(unittest.TestCase):
                 client.close()
             lib.wait_for(lambda: (finding("port-exhaustion") or {}).get("severity") != "critical", "less", 20)
 
+    def test_reserved_ports_are_not_there(self):
+        """connect() fails where all that is not reserved is used, and that is what the finding says."""
+        sysctl("ip_local_port_range", "41000 41199")
+        self.addCleanup(sysctl, "ip_local_port_range", "32768 60999")
+        sysctl("ip_local_reserved_ports", "80,40000-41099,41150")
+        self.addCleanup(sysctl, "ip_local_reserved_ports", "\n")
+        with lib.Daemon(*OPTIONS):
+            for _ in range(99):
+                self.connect()
+            with self.assertRaises(OSError):
+                self.connect()
+            found = lib.wait_for(lambda: (f := finding("port-exhaustion")) and f["count"] == 99 and f, "a finding", 20)
+            self.assertEqual((found["severity"], found["evidence"]["limit"]), ("critical", 99))
+            self.assertIn("101 ports of the range are reserved", found["cause"])
+            # What is reserved is left: more can be used again at once.
+            sysctl("ip_local_reserved_ports", "\n")
+            lib.wait_for(lambda: finding("port-exhaustion")["severity"] == "info", "half of the range", 20)
+
     def test_time_wait_overflows(self):
         sysctl("tcp_max_tw_buckets", "50")
         with lib.Daemon(*OPTIONS):

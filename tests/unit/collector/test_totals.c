@@ -292,7 +292,7 @@ START_TEST(test_port_usage)
 	int i;
 
 	port_usage_begin(&usage);
-	port_usage_space(&usage, 1, range, &env);
+	port_usage_space(&usage, 1, range, 0, &env);
 	for (i = 0; i < 500; i++) {
 		record.sk.local_port = (uint16_t)(1000 + i);
 		port_usage_add(&usage, &record);
@@ -320,7 +320,7 @@ START_TEST(test_port_usage)
 	/* The next poll begins from none, whatever it keeps. */
 	for (i = 0; i < 3; i++) {
 		port_usage_begin(&usage);
-		port_usage_space(&usage, 1, range, &env);
+		port_usage_space(&usage, 1, range, 0, &env);
 		ck_assert_double_eq(port_usage_ratio(&usage), 0);
 		port_usage_add(&usage, &record);
 		ck_assert_double_eq(port_usage_ratio(&usage), 0.001);

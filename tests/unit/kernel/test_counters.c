@@ -30,6 +30,75 @@ START_TEST(netstat_text)
 }
 END_TEST
 
+/* Opens, which tell how busy a namespace is, stand among those that a dump of them is planned by. */
+static const struct {
+	const char *text;
+	bool active_known, passive_known;
+	uint64_t active, passive;
+} opens[] = {
+	{ "Tcp: RtoAlgorithm ActiveOpens PassiveOpens AttemptFails\nTcp: 1 21 22 23\n", true, true,
+	  21, 22 },
+	{ "Tcp: PassiveOpens ActiveOpens\nTcp: 5 6\n", true, true, 6, 5 },
+	{ "Tcp: ActiveOpens PassiveOpens\nTcp: 7\n", true, false, 7, 0 },
+	{ "Tcp: ActiveOpens PassiveOpens\nTcp: -1 8\n", false, true, 0, 8 },
+	/* Of another group, and names that only begin alike. */
+	{ "TcpExt: ActiveOpens PassiveOpens\nTcpExt: 1 2\n", false, false, 0, 0 },
+	{ "Tcp: ActiveOpen PassiveOpensX\nTcp: 1 2\n", false, false, 0, 0 },
+};
+
+START_TEST(opens_text)
+{
+	struct counters counters = {};
+
+	counters_parse_netstat(opens[_i].text, strlen(opens[_i].text), &counters);
+	ck_assert_int_eq(KNOWS(counters, COUNTER_ACTIVE_OPENS), opens[_i].active_known);
+	ck_assert_int_eq(KNOWS(counters, COUNTER_PASSIVE_OPENS), opens[_i].passive_known);
+	ck_assert_uint_eq(counters.value[COUNTER_ACTIVE_OPENS], opens[_i].active);
+	ck_assert_uint_eq(counters.value[COUNTER_PASSIVE_OPENS], opens[_i].passive);
+	ck_assert_uint_eq(counters.known &
+				  ~(1U << COUNTER_ACTIVE_OPENS | 1U << COUNTER_PASSIVE_OPENS |
+				    1U << COUNTER_ATTEMPT_FAILS),
+			  0);
+}
+END_TEST
+
+/* Lists of ports against the range 1000-1999. */
+static const struct {
+	const char *text;
+	uint32_t count;
+} lists[] = {
+	{ "", 0 },
+	{ "\n", 0 },
+	{ "1000\n", 1 },
+	{ "1000", 0 }, /* cut: could be a part of 10003 */
+	{ "999,1000,1999,2000\n", 2 },
+	{ "999-1000\n", 1 },
+	{ "1999-65535\n", 1 },
+	{ "0-65535\n", 1000 },
+	{ "1,1005-1007,1500,40000-50000\n", 4 },
+	{ "1005-1007,15", 3 },
+	{ "1005-10", 0 },
+	/* No list: what was one before it counts. */
+	{ "1005,1004\n", 1 },
+	{ "1005,1005\n", 1 },
+	{ "1001,1009-1003\n", 1 },
+	{ "1001,65536\n", 1 },
+	{ "1001,18446744073709552621\n", 1 },
+	{ "1001,,1003\n", 1 },
+	{ "1001 1003\n", 0 },
+	{ "-1001\n", 0 },
+	{ "1001-\n", 0 },
+};
+
+START_TEST(ports_text)
+{
+	static const uint16_t range[2] = { 1000, 1999 };
+
+	ck_assert_uint_eq(counters_parse_ports(lists[_i].text, strlen(lists[_i].text), range),
+			  lists[_i].count);
+}
+END_TEST
+
 /* What a kernel does where a rule has changed, by the names of its counters. */
 static const struct {
 	const char *text;
@@ -131,20 +200,23 @@ START_TEST(namespace_of_the_test)
 	struct counters before, after;
 	struct scene_pair pair;
 	uint16_t range[2];
+	uint32_t reserved;
 
 	scene_begin();
 	write_sysctl("tcp_fin_timeout", "17");
 	write_sysctl("tcp_synack_retries", "2");
 	write_sysctl("ip_local_port_range", "20000 20999");
+	write_sysctl("ip_local_reserved_ports", "80,19998-20001,20500,20991-30000");
 	write_sysctl("tcp_max_tw_buckets", "321");
 	ck_assert_int_eq(counters_open(&reader), 0);
-	ck_assert_int_eq(counters_read(reader, &before, &environment, range), 0);
+	ck_assert_int_eq(counters_read(reader, &before, &environment, range, &reserved), 0);
 	ck_assert_uint_eq(environment.tcp_fin_timeout, 17);
 	ck_assert(environment.known & TCPDIAG_ENV_SYNACK_RETRIES);
 	ck_assert_uint_eq(environment.tcp_synack_retries, 2);
 	ck_assert_uint_eq(environment.tcp_max_tw_buckets, 321);
 	ck_assert_uint_eq(range[0], 20000);
 	ck_assert_uint_eq(range[1], 20999);
+	ck_assert_uint_eq(reserved, 12);
 	ck_assert_uint_eq(environment.timewaits, 0);
 	ck_assert_uint_ne(environment.known & TCPDIAG_ENV_FIN_TIMEOUT, 0);
 	ck_assert_uint_ne(environment.known & TCPDIAG_ENV_ORPHAN_RETRIES, 0);
@@ -165,7 +237,7 @@ START_TEST(namespace_of_the_test)
 	close(pair.client);
 	close(pair.server);
 	write_sysctl("tcp_fin_timeout", "18");
-	ck_assert_int_eq(counters_read(reader, &after, &environment, range), 0);
+	ck_assert_int_eq(counters_read(reader, &after, &environment, range, &reserved), 0);
 	ck_assert_uint_eq(environment.tcp_fin_timeout, 18);
 	ck_assert_uint_eq(environment.timewaits, 1);
 	ck_assert_uint_eq(after.value[COUNTER_OUT_RSTS] - before.value[COUNTER_OUT_RSTS], 1);
@@ -185,23 +257,28 @@ START_TEST(entered)
 	struct counters counters, again;
 	struct counters_reader *reader = NULL;
 	uint16_t range[2], range_again[2];
+	uint32_t reserved, reserved_again;
 	int before, after;
 
 	scene_begin();
 	write_sysctl("tcp_fin_timeout", "19");
+	write_sysctl("ip_local_port_range", "20000 20999");
+	write_sysctl("ip_local_reserved_ports", "20001,20003");
 	scene_pair();
 	before = dup(STDERR_FILENO);
 	close(before);
-	ck_assert_int_eq(counters_read_here(&counters, &here, range), 0);
+	ck_assert_int_eq(counters_read_here(&counters, &here, range, &reserved), 0);
 	after = dup(STDERR_FILENO);
 	close(after);
 	ck_assert_int_eq(before, after);
 	ck_assert_int_eq(counters_open(&reader), 0);
-	ck_assert_int_eq(counters_read(reader, &again, &kept, range_again), 0);
+	ck_assert_int_eq(counters_read(reader, &again, &kept, range_again, &reserved_again), 0);
 	ck_assert_uint_eq(here.tcp_fin_timeout, 19);
 	ck_assert_uint_eq(here.known, kept.known);
 	ck_assert_uint_eq(range[0], range_again[0]);
 	ck_assert_uint_eq(range[1], range_again[1]);
+	ck_assert_uint_eq(reserved, 2);
+	ck_assert_uint_eq(reserved_again, 2);
 	ck_assert_uint_eq(counters.known, again.known);
 	for (enum counter i = 0; i < COUNTER_MAX; i++)
 		ck_assert_uint_eq(counters.value[i], again.value[i]);
@@ -218,6 +295,8 @@ Suite *suite(void)
 	tcase_add_loop_test(c, what_a_kernel_gives_away, 0, sizeof(kernels) / sizeof(kernels[0]));
 	tcase_add_loop_test(c, wrong_texts, 0, ARRAY_SIZE(wrong));
 	tcase_add_test(c, sockstat_text);
+	tcase_add_loop_test(c, opens_text, 0, ARRAY_SIZE(opens));
+	tcase_add_loop_test(c, ports_text, 0, ARRAY_SIZE(lists));
 	suite_add_tcase(s, c);
 	c = tcase_create("kernel");
 	tcase_add_test(c, namespace_of_the_test);

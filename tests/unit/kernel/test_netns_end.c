@@ -50,7 +50,8 @@ static int open_nothing(void)
 	struct netns_traffic traffic;
 	struct counters counters;
 	uint16_t range[2];
-	int r = counters_read_here(&counters, &environment, range);
+	uint32_t reserved;
+	int r = counters_read_here(&counters, &environment, range, &reserved);
 
 	return r < 0 ? r : netns_traffic_read_here(&traffic);
 }

@@ -83,6 +83,28 @@ START_TEST(told)
 }
 END_TEST
 
+/* What is reserved is not there to be used up. */
+START_TEST(reserved)
+{
+	const struct finding *finding;
+
+	pairs[0].used = 96;
+	pairs[0].reserved = 100;
+	world_run(world, 1, 1);
+	ck_assert_int_eq(world_severity(world, PORTS), SEVERITY_CRITICAL);
+	finding = world_expect(world, PORTS);
+	ck_assert_double_eq(finding->evidence[EVIDENCE_LIMIT], 100);
+	ck_assert_double_eq(finding->evidence[EVIDENCE_RATIO], 0.96);
+	ck_assert_ptr_nonnull(strstr(world_text(world, finding->summary), "96 of 100 local ports"));
+	ck_assert_ptr_nonnull(
+		strstr(world_text(world, finding->cause), "100 ports of the range are reserved"));
+	/* Somebody has bound reserved ones. */
+	pairs[0].used = 110;
+	world_run(world, 1, 1);
+	ck_assert_double_eq(world_expect(world, PORTS)->evidence[EVIDENCE_RATIO], 1);
+}
+END_TEST
+
 START_TEST(clears)
 {
 	pairs[0].used = 190;
@@ -131,6 +153,7 @@ Suite *suite(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_loop_test(tc, row, 0, ARRAY_SIZE(rows));
 	tcase_add_test(tc, told);
+	tcase_add_test(tc, reserved);
 	tcase_add_test(tc, clears);
 	tcase_add_test(tc, the_worst_of_two);
 	tcase_add_test(tc, not_counted);
