@@ -9,6 +9,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -34,3 +35,22 @@ void audit_check(const struct autopsy_operation *operation, const struct tcpdiag
 /* All inputs, the prediction and what happened, in one line. Return: as snprintf(). */
 int audit_describe(const struct autopsy_operation *operation, const struct tcpdiag_environment *env,
 		   const struct audit_verdict *verdict, char *buffer, size_t size);
+
+#define AUDIT_KINDS 64 /* disagreements that are told once each */
+
+/* What has been checked. All 0 is a good beginning, but for @per_second. */
+struct audit {
+	uint32_t per_second; /* checks; above that an operation is skipped, 0: no limit */
+	uint64_t checks[AUDIT_RESULT_MAX];
+	uint64_t skipped;
+	int64_t second_ns; /* when the second at hand began */
+	uint32_t left;
+	uint32_t kinds[AUDIT_KINDS];
+	uint32_t kind_count;
+};
+
+/* Whether one more check is within the budget; it counts as skipped where it is not. */
+bool audit_admit(struct audit *audit, int64_t now_ns);
+
+/* Counts it. Return: it is the first disagreement of its kind, to be logged. */
+bool audit_note(struct audit *audit, const struct audit_verdict *verdict);

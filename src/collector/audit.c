@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The oracle against the kernel, at work.
+ *
+ * Compared is what tracepoints show: the segment, the state right after, and the reason of a RST against the one that
+ * stands with the rule in the catalogue. How long the call blocked and what is left is not.
+ *
+ * What surrounds a socket was read up to an interval ago, and other connections move it: how many orphans and TIME-WAITs
+ * there are, which listener takes a queue over. Where the answer would be what the kernel did with only that changed,
+ * nobody can say who is right: undecided. The same where an option could not be read, and of MPTCP, whose segments are
+ * those of other sockets.
+ */
+#include "collector/audit.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "model/macro.h"
+#include "model/reset_reason.h"
+
+/* ---- one answer against what happened ---- */
+
+/* One state of struct sock is two words here, and an unbound socket is in it as well. */
+static uint8_t kernel_state(uint8_t state)
+{
+	return state == TCPDIAG_BOUND_INACTIVE ? TCPDIAG_CLOSE : state;
+}
+
+/*
+ * From FIN_WAIT2 the socket goes to CLOSE and a minisocket takes its place, which no tracepoint tells
+ * (net/ipv4/tcp_minisocks.c:tcp_time_wait()).
+ */
+static bool same_state(const struct autopsy_operation *operation,
+		       const struct tcpdiag_result *predicted)
+{
+	const uint8_t seen = kernel_state(operation->state);
+
+	if (seen == kernel_state(predicted->state))
+		return true;
+	return operation->sk.state == TCPDIAG_FIN_WAIT2 &&
+	       predicted->segment == TCPDIAG_SEGMENT_NONE &&
+	       ((predicted->state == TCPDIAG_FIN_WAIT2 && seen == TCPDIAG_CLOSE) ||
+		(predicted->state == TCPDIAG_CLOSE && seen == TCPDIAG_FIN_WAIT2));
+}
+
+/* Kernels give no reason, or none for what they decide themselves (before 6.12), or one without a word here. */
+static bool is_told(uint8_t reason)
+{
+	return reason != RESET_REASON_NOT_SPECIFIED && reason != RESET_REASON_OTHER &&
+	       reset_reason_name(reason);
+}
+
+static bool same_reason(const struct autopsy_operation *operation,
+			const struct tcpdiag_result *predicted)
+{
+	const struct tcpdiag_rule_info *rule = tcpdiag_rule_info(predicted->rule);
+
+	if (predicted->segment != TCPDIAG_SEGMENT_RST || !is_told(operation->reason))
+		return true;
+	/* tcp_disconnect() has two: the second where only what was not sent yet makes it reset. */
+	if (operation->reason == RESET_REASON_DISCONNECT_WITH_DATA)
+		return predicted->rule == TCPDIAG_RULE_CLOSE_LINGER_ZERO &&
+		       (operation->sk.state == TCPDIAG_CLOSING ||
+			operation->sk.state == TCPDIAG_LAST_ACK);
+	return rule && rule->reset_reason &&
+	       !strcmp(rule->reset_reason, reset_reason_name(operation->reason));
+}
+
+static bool agrees(const struct autopsy_operation *operation,
+		   const struct tcpdiag_result *predicted)
+{
+	return predicted->segment == operation->segment && same_state(operation, predicted) &&
+	       same_reason(operation, predicted);
+}
+
+/* ---- what may have changed since the environment was read ---- */
+
+static void orphans_over(struct tcpdiag_socket *sk, struct tcpdiag_environment *env)
+{
+	(void)sk;
+	env->known |= TCPDIAG_ENV_ORPHANS;
+	env->tcp_max_orphans = 0;
+	env->orphans = 1;
+}
+
+static void orphans_below(struct tcpdiag_socket *sk, struct tcpdiag_environment *env)
+{
+	(void)sk;
+	env->known &= ~(uint32_t)(TCPDIAG_ENV_ORPHANS | TCPDIAG_ENV_MEMORY);
+}
+
+static void timewaits_over(struct tcpdiag_socket *sk, struct tcpdiag_environment *env)
+{
+	(void)sk;
+	env->known |= TCPDIAG_ENV_TIMEWAITS;
+	env->tcp_max_tw_buckets = 0;
+	env->timewaits = 1;
+}
+
+static void timewaits_below(struct tcpdiag_socket *sk, struct tcpdiag_environment *env)
+{
+	(void)sk;
+	env->known &= ~(uint32_t)TCPDIAG_ENV_TIMEWAITS;
+}
+
+static void migrates(struct tcpdiag_socket *sk, struct tcpdiag_environment *env)
+{
+	env->known |= TCPDIAG_ENV_MIGRATE;
+	env->tcp_migrate_req = true;
+	sk->known |= TCPDIAG_KNOWS_SIBLINGS;
+	sk->siblings = 1;
+}
+
+static void stays(struct tcpdiag_socket *sk, struct tcpdiag_environment *env)
+{
+	(void)sk;
+	env->known &= ~(uint32_t)TCPDIAG_ENV_MIGRATE;
+}
+
+static void (*const changes[])(struct tcpdiag_socket *sk, struct tcpdiag_environment *env) = {
+	orphans_over, orphans_below, timewaits_over, timewaits_below, migrates, stays,
+};
+
+/* With one thing changed around it, the oracle would have said what the kernel did. */
+static bool agrees_elsewhere(const struct autopsy_operation *operation,
+			     const struct tcpdiag_socket *sk, const struct tcpdiag_environment *env)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(changes); i++) {
+		struct tcpdiag_environment other = *env;
+		struct tcpdiag_socket changed = *sk;
+		struct tcpdiag_result result;
+
+		changes[i](&changed, &other);
+		if (tcpdiag_result(&changed, operation->operation, &other, &result) == 0 &&
+		    agrees(operation, &result))
+			return true;
+	}
+	return false;
+}
+
+/* ---- the verdict ---- */
+
+/* Whether what is not known could change what is compared. */
+static bool is_open(const struct tcpdiag_outcome *outcome)
+{
+	for (uint8_t i = 0; i < outcome->otherwise_count; i++) {
+		const struct tcpdiag_result *other = &outcome->otherwise[i].result;
+
+		if (other->segment != outcome->result.segment ||
+		    other->state != outcome->result.state)
+			return true;
+	}
+	return false;
+}
+
+static uint32_t kind_of(const struct autopsy_operation *operation,
+			const struct tcpdiag_result *predicted)
+{
+	return 1U | (uint32_t)operation->operation << 1 | (uint32_t)operation->sk.state << 4 |
+	       (uint32_t)operation->segment << 8 | (uint32_t)predicted->segment << 10 |
+	       (uint32_t)operation->state << 12 | (uint32_t)predicted->rule << 16 |
+	       (uint32_t)operation->reason << 24;
+}
+
+/* Somebody had it who could do that: the tracepoint shows no more than that it was done. */
+static void attach(struct tcpdiag_socket *sk, enum tcpdiag_operation operation)
+{
+	sk->attachment = operation == TCPDIAG_OP_LISTENER_CLOSE ? TCPDIAG_UNACCEPTED : TCPDIAG_HELD;
+}
+
+void audit_check(const struct autopsy_operation *operation, const struct tcpdiag_environment *env,
+		 struct audit_verdict *ret)
+{
+	struct tcpdiag_socket sk = operation->sk;
+	struct tcpdiag_outcome outcome;
+
+	*ret = (struct audit_verdict){ .result = AUDIT_UNDECIDED };
+	attach(&sk, operation->operation);
+	if (tcpdiag_outcome(&sk, operation->operation, env, &outcome) < 0)
+		return;
+	ret->predicted_known = true;
+	ret->predicted = outcome.result;
+	ret->certain = outcome.certain;
+	if (!operation->complete || sk.mptcp || sk.mptcp_subflow || is_open(&outcome))
+		return;
+	if (agrees(operation, &outcome.result)) {
+		ret->result = AUDIT_AGREED;
+		return;
+	}
+	if (agrees_elsewhere(operation, &sk, env))
+		return;
+	ret->result = AUDIT_DISAGREED;
+	ret->kind = kind_of(operation, &outcome.result);
+}
+
+/* ---- in words ---- */
+
+static const char *or_none(const char *name)
+{
+	return name ? name : "none";
+}
+
+/* "N", or a question mark where it is not known. */
+struct number {
+	char text[24];
+};
+
+static struct number number(bool known, int64_t value)
+{
+	struct number ret = { "?" };
+
+	if (known && value == INT64_MAX)
+		return (struct number){ "forever" };
+	if (known)
+		snprintf(ret.text, sizeof(ret.text), "%lld", (long long)value);
+	return ret;
+}
+
+static int describe_socket(const struct tcpdiag_socket *sk, char *buffer, size_t size)
+{
+	const bool linger = sk->known & TCPDIAG_KNOWS_LINGER;
+
+	return snprintf(buffer, size,
+			"%s%s unread %u fin-unread %d unsent %s unacked %u shutdown %u linger %s "
+			"linger2-ms %s repair %s out-of-order %s",
+			or_none(tcpdiag_state_name(sk->state)), sk->mptcp ? " mptcp" : "",
+			tcpdiag_unread_bytes(sk), tcpdiag_fin_unread(sk),
+			number(sk->known & TCPDIAG_KNOWS_NOTSENT, tcpdiag_unsent_bytes(sk)).text,
+			tcpdiag_unacked_bytes(sk), sk->sk_shutdown,
+			linger && !sk->linger ? "off" : number(linger, sk->sk_lingertime_ms).text,
+			number(sk->known & TCPDIAG_KNOWS_LINGER2, sk->linger2_ms).text,
+			number(sk->known & TCPDIAG_KNOWS_REPAIR, sk->repair).text,
+			number(sk->known & TCPDIAG_KNOWS_OFO, sk->out_of_order).text);
+}
+
+static int describe_environment(const struct tcpdiag_environment *env, char *buffer, size_t size)
+{
+	const bool orphans = env->known & TCPDIAG_ENV_ORPHANS;
+	const bool timewaits = env->known & TCPDIAG_ENV_TIMEWAITS;
+
+	return snprintf(buffer, size,
+			"fin_timeout %s orphans %s of %s timewaits %s of %s migrate_req %s",
+			number(env->known & TCPDIAG_ENV_FIN_TIMEOUT, env->tcp_fin_timeout).text,
+			number(orphans, (int64_t)env->orphans).text,
+			number(orphans, (int64_t)env->tcp_max_orphans).text,
+			number(timewaits, (int64_t)env->timewaits).text,
+			number(timewaits, (int64_t)env->tcp_max_tw_buckets).text,
+			number(env->known & TCPDIAG_ENV_MIGRATE, env->tcp_migrate_req).text);
+}
+
+int audit_describe(const struct autopsy_operation *operation, const struct tcpdiag_environment *env,
+		   const struct audit_verdict *verdict, char *buffer, size_t size)
+{
+	char socket[384], around[256];
+
+	describe_socket(&operation->sk, socket, sizeof(socket));
+	describe_environment(env, around, sizeof(around));
+	return snprintf(buffer, size, "%s | %s | %s | oracle: %s %s %s%s | kernel: %s %s%s%s",
+			or_none(tcpdiag_operation_name(operation->operation)), socket, around,
+			verdict->predicted_known ? or_none(tcpdiag_rule_id(verdict->predicted.rule))
+						 : "no answer",
+			or_none(tcpdiag_segment_name(verdict->predicted.segment)),
+			or_none(tcpdiag_state_name(verdict->predicted.state)),
+			verdict->certain ? "" : " (not certain)",
+			or_none(tcpdiag_segment_name(operation->segment)),
+			or_none(tcpdiag_state_name(operation->state)),
+			reset_reason_name(operation->reason) ? " " : "",
+			reset_reason_name(operation->reason) ? reset_reason_name(operation->reason)
+							     : "");
+}
+
+/* ---- counting ---- */
+
+bool audit_admit(struct audit *audit, int64_t now_ns)
+{
+	if (!audit->per_second)
+		return true;
+	if (!audit->second_ns || now_ns - audit->second_ns >= NSEC_PER_SEC ||
+	    now_ns < audit->second_ns) {
+		audit->second_ns = now_ns;
+		audit->left = audit->per_second;
+	}
+	if (!audit->left) {
+		audit->skipped++;
+		return false;
+	}
+	audit->left--;
+	return true;
+}
+
+bool audit_note(struct audit *audit, const struct audit_verdict *verdict)
+{
+	audit->checks[verdict->result]++;
+	if (verdict->result != AUDIT_DISAGREED || audit->kind_count == AUDIT_KINDS)
+		return false;
+	for (uint32_t i = 0; i < audit->kind_count; i++)
+		if (audit->kinds[i] == verdict->kind)
+			return false;
+	audit->kinds[audit->kind_count++] = verdict->kind;
+	return true;
+}

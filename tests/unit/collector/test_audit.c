@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The audit: what agrees, what does not, and what nobody can decide.
+ */
+#include <netinet/in.h>
+#include <string.h>
+
+#include "../harness.h"
+#include "collector/audit.h"
+#include "model/macro.h"
+#include "model/reset_reason.h"
+
+static struct tcpdiag_environment calm(void)
+{
+	return (struct tcpdiag_environment){
+		.known = TCPDIAG_ENV_FIN_TIMEOUT | TCPDIAG_ENV_ORPHANS | TCPDIAG_ENV_TIMEWAITS |
+			 TCPDIAG_ENV_MEMORY | TCPDIAG_ENV_MIGRATE | TCPDIAG_ENV_DEFERRED_FIN,
+		.tcp_fin_timeout = 60,
+		.tcp_max_orphans = 1000,
+		.tcp_max_tw_buckets = 1000,
+		.tcp_mem = { 100, 200, 300 },
+		.deferred_fin = true,
+	};
+}
+
+static struct autopsy_operation quiet(uint8_t operation, uint8_t before, uint8_t segment,
+				      uint8_t after, uint8_t reason)
+{
+	return (struct autopsy_operation){
+		.sk = {
+			.state = before,
+			.kind = TCPDIAG_KIND_FULL,
+			.family = AF_INET,
+			.local_port = 443,
+			.remote_port = 50000,
+			.known = TCPDIAG_KNOWS_SHUTDOWN | TCPDIAG_KNOWS_LINGER |
+				 TCPDIAG_KNOWS_LINGER2 | TCPDIAG_KNOWS_REPAIR |
+				 TCPDIAG_KNOWS_OFO | TCPDIAG_KNOWS_NOTSENT | TCPDIAG_KNOWS_BYTES |
+				 TCPDIAG_KNOWS_USER_TIMEOUT | TCPDIAG_KNOWS_ERROR |
+				 TCPDIAG_KNOWS_SUBFLOW,
+		},
+		.operation = operation,
+		.segment = segment,
+		.state = after,
+		.reason = reason,
+		.complete = true,
+	};
+}
+
+static struct audit_verdict check(const struct autopsy_operation *operation,
+				  const struct tcpdiag_environment *env)
+{
+	struct audit_verdict verdict;
+
+	memset(&verdict, 0xff, sizeof(verdict));
+	audit_check(operation, env, &verdict);
+	return verdict;
+}
+
+/* What the kernel does, for each operation. */
+static const struct {
+	uint8_t operation, before, unread, segment, after, reason;
+	int linger; /* seconds; -1: off */
+	uint8_t result;
+} cases[] = {
+#define NONE TCPDIAG_SEGMENT_NONE
+#define FIN TCPDIAG_SEGMENT_FIN
+#define RST TCPDIAG_SEGMENT_RST
+#define S(state) TCPDIAG_##state
+	{ TCPDIAG_OP_CLOSE, S(ESTABLISHED), 0, FIN, S(FIN_WAIT1), 0, -1, AUDIT_AGREED },
+	{ TCPDIAG_OP_EXIT, S(ESTABLISHED), 0, FIN, S(FIN_WAIT1), 0, 5, AUDIT_AGREED },
+	{ TCPDIAG_OP_CLOSE, S(CLOSE_WAIT), 0, FIN, S(LAST_ACK), 0, -1, AUDIT_AGREED },
+	{ TCPDIAG_OP_CLOSE, S(FIN_WAIT1), 0, NONE, S(FIN_WAIT1), 0, -1, AUDIT_AGREED },
+	{ TCPDIAG_OP_CLOSE, S(FIN_WAIT2), 0, NONE, S(FIN_WAIT2), 0, -1, AUDIT_AGREED },
+	{ TCPDIAG_OP_CLOSE, S(FIN_WAIT2), 0, NONE, S(CLOSE), 0, -1, AUDIT_AGREED },
+	{ TCPDIAG_OP_CLOSE, S(SYN_SENT), 0, NONE, S(CLOSE), 0, -1, AUDIT_AGREED },
+	{ TCPDIAG_OP_CLOSE, S(LISTEN), 0, NONE, S(CLOSE), 0, -1, AUDIT_AGREED },
+	{ TCPDIAG_OP_SHUTDOWN_READ, S(LISTEN), 0, NONE, S(CLOSE), 0, -1, AUDIT_AGREED },
+	{ TCPDIAG_OP_SHUTDOWN_WRITE, S(ESTABLISHED), 9, FIN, S(FIN_WAIT1), 0, -1, AUDIT_AGREED },
+	{ TCPDIAG_OP_SHUTDOWN_BOTH, S(CLOSE_WAIT), 0, FIN, S(LAST_ACK), 0, -1, AUDIT_AGREED },
+	{ TCPDIAG_OP_CLOSE, S(ESTABLISHED), 5, RST, S(CLOSE), RESET_REASON_ABORT_ON_CLOSE, -1,
+	  AUDIT_AGREED },
+	{ TCPDIAG_OP_CLOSE, S(ESTABLISHED), 5, RST, S(CLOSE), RESET_REASON_NONE, -1, AUDIT_AGREED },
+	{ TCPDIAG_OP_CLOSE, S(ESTABLISHED), 5, RST, S(CLOSE), RESET_REASON_NOT_SPECIFIED, -1,
+	  AUDIT_AGREED },
+	{ TCPDIAG_OP_EXIT, S(ESTABLISHED), 0, RST, S(CLOSE), RESET_REASON_STATE, 0, AUDIT_AGREED },
+	{ TCPDIAG_OP_LISTENER_CLOSE, S(ESTABLISHED), 3, RST, S(CLOSE), RESET_REASON_STATE, -1,
+	  AUDIT_AGREED },
+	/* A limit was reached, or was not any more, since it was read. */
+	{ TCPDIAG_OP_CLOSE, S(ESTABLISHED), 0, RST, S(CLOSE), RESET_REASON_ABORT_ON_MEMORY, -1,
+	  AUDIT_UNDECIDED },
+	{ TCPDIAG_OP_LISTENER_CLOSE, S(ESTABLISHED), 0, NONE, S(ESTABLISHED), 0, -1,
+	  AUDIT_UNDECIDED },
+	/* Rules broken on purpose: an input, the operation or what came of it is another one. */
+	{ TCPDIAG_OP_CLOSE, S(ESTABLISHED), 0, RST, S(CLOSE), RESET_REASON_ABORT_ON_CLOSE, -1,
+	  AUDIT_DISAGREED },
+	{ TCPDIAG_OP_CLOSE, S(ESTABLISHED), 5, FIN, S(FIN_WAIT1), 0, -1, AUDIT_DISAGREED },
+	{ TCPDIAG_OP_CLOSE, S(ESTABLISHED), 0, FIN, S(FIN_WAIT1), 0, 0, AUDIT_DISAGREED },
+	{ TCPDIAG_OP_SHUTDOWN_READ, S(ESTABLISHED), 0, FIN, S(FIN_WAIT1), 0, -1, AUDIT_DISAGREED },
+	{ TCPDIAG_OP_CLOSE, S(ESTABLISHED), 5, RST, S(CLOSE), RESET_REASON_STATE, -1,
+	  AUDIT_DISAGREED },
+	{ TCPDIAG_OP_CLOSE, S(ESTABLISHED), 5, RST, S(CLOSE), RESET_REASON_DISCONNECT_WITH_DATA, -1,
+	  AUDIT_DISAGREED },
+	{ TCPDIAG_OP_CLOSE, S(ESTABLISHED), 0, FIN, S(LAST_ACK), 0, -1, AUDIT_DISAGREED },
+	{ TCPDIAG_OP_CLOSE, S(ESTABLISHED), 0, NONE, S(CLOSE), 0, -1, AUDIT_DISAGREED },
+	{ TCPDIAG_OP_CLOSE, S(FIN_WAIT2), 0, RST, S(CLOSE), RESET_REASON_ABORT_ON_LINGER, -1,
+	  AUDIT_DISAGREED },
+};
+
+START_TEST(kernel_against_oracle)
+{
+	const struct tcpdiag_environment env = calm();
+	struct autopsy_operation operation = quiet(cases[_i].operation, cases[_i].before,
+						   cases[_i].segment, cases[_i].after,
+						   cases[_i].reason);
+	struct audit_verdict verdict;
+
+	operation.sk.rqueue = cases[_i].unread;
+	operation.sk.linger = cases[_i].linger >= 0;
+	operation.sk.sk_lingertime_ms = MAX(cases[_i].linger, 0) * 1000;
+	verdict = check(&operation, &env);
+	ck_assert_int_eq(verdict.result, cases[_i].result);
+	ck_assert(verdict.predicted_known);
+	ck_assert_int_eq(verdict.kind != 0, verdict.result == AUDIT_DISAGREED);
+}
+END_TEST
+
+/* The second reason of tcp_disconnect(). */
+START_TEST(disconnect_with_data)
+{
+	const struct tcpdiag_environment env = calm();
+	struct autopsy_operation operation = quiet(TCPDIAG_OP_CLOSE, TCPDIAG_LAST_ACK,
+						   TCPDIAG_SEGMENT_RST, TCPDIAG_CLOSE,
+						   RESET_REASON_DISCONNECT_WITH_DATA);
+
+	operation.sk.linger = true;
+	operation.sk.wqueue = 10;
+	operation.sk.notsent_bytes = 10;
+	ck_assert_int_eq(check(&operation, &env).result, AUDIT_AGREED);
+	/* Everything was sent: nothing would have been said. */
+	operation.sk.notsent_bytes = 0;
+	ck_assert_int_eq(check(&operation, &env).result, AUDIT_DISAGREED);
+}
+END_TEST
+
+START_TEST(undecided)
+{
+	struct tcpdiag_environment env = calm();
+	struct autopsy_operation operation = quiet(TCPDIAG_OP_CLOSE, TCPDIAG_ESTABLISHED,
+						   TCPDIAG_SEGMENT_FIN, TCPDIAG_FIN_WAIT1, 0);
+	struct autopsy_operation changed = operation;
+
+	changed.complete = false;
+	ck_assert_int_eq(check(&changed, &env).result, AUDIT_UNDECIDED);
+	changed = operation;
+	changed.sk.known &= ~(uint32_t)TCPDIAG_KNOWS_LINGER;
+	ck_assert_int_eq(check(&changed, &env).result, AUDIT_UNDECIDED);
+	/* What cannot change what is compared does not matter. */
+	changed = operation;
+	changed.sk.known &= ~(uint32_t)TCPDIAG_KNOWS_USER_TIMEOUT;
+	ck_assert_int_eq(check(&changed, &env).result, AUDIT_AGREED);
+	changed = operation;
+	changed.sk.mptcp_subflow = true;
+	ck_assert_int_eq(check(&changed, &env).result, AUDIT_UNDECIDED);
+	changed = operation;
+	changed.sk.mptcp = true;
+	ck_assert_int_eq(check(&changed, &env).result, AUDIT_UNDECIDED);
+	changed = operation;
+	changed.sk.kind = TCPDIAG_KIND_TIMEWAIT;
+	ck_assert(!check(&changed, &env).predicted_known);
+	/* The limit was exceeded when it was read, and orphans have gone since. */
+	env.orphans = 1001;
+	ck_assert_int_eq(check(&operation, &env).result, AUDIT_UNDECIDED);
+	ck_assert_int_eq(check(&operation, &env).predicted.rule, TCPDIAG_RULE_CLOSE_ORPHAN_LIMIT);
+	/* Nothing is known around it: what it does by itself is still right or wrong. */
+	memset(&env, 0, sizeof(env));
+	ck_assert_int_eq(check(&operation, &env).result, AUDIT_AGREED);
+}
+END_TEST
+
+START_TEST(in_words)
+{
+	struct tcpdiag_environment env = calm();
+	struct autopsy_operation operation = quiet(TCPDIAG_OP_CLOSE, TCPDIAG_CLOSE_WAIT,
+						   TCPDIAG_SEGMENT_RST, TCPDIAG_CLOSE,
+						   RESET_REASON_STATE);
+	struct audit_verdict verdict;
+	char line[1024], cut[16];
+	int length;
+
+	operation.sk.rqueue = 6;
+	verdict = check(&operation, &env);
+	ck_assert_int_eq(verdict.result, AUDIT_DISAGREED);
+	length = audit_describe(&operation, &env, &verdict, line, sizeof(line));
+	ck_assert_int_eq(length, (int)strlen(line));
+	ck_assert_str_eq(line,
+			 "close | close-wait unread 5 fin-unread 1 unsent 0 unacked 0 shutdown 0 "
+			 "linger off linger2-ms 0 repair 0 out-of-order 0 | fin_timeout 60 orphans "
+			 "0 of 1000 timewaits 0 of 1000 migrate_req 0 | oracle: close-unread-data "
+			 "rst closed | kernel: rst closed tcp-state");
+	operation.sk.known = 0;
+	memset(&env, 0, sizeof(env));
+	verdict = check(&operation, &env);
+	ck_assert_int_eq(verdict.result, AUDIT_UNDECIDED);
+	audit_describe(&operation, &env, &verdict, line, sizeof(line));
+	ck_assert_ptr_nonnull(strstr(line, "linger ? linger2-ms ? repair ?"));
+	ck_assert_ptr_nonnull(strstr(line, "orphans ? of ?"));
+	ck_assert_int_eq(audit_describe(&operation, &env, &verdict, cut, sizeof(cut)),
+			 (int)strlen(line));
+	ck_assert_uint_eq(strlen(cut), sizeof(cut) - 1);
+}
+END_TEST
+
+/* Once each, and no more than there is room for. */
+START_TEST(kinds)
+{
+	struct audit_verdict verdict = { .result = AUDIT_DISAGREED };
+	struct audit audit = {};
+	int logged = 0;
+
+	for (uint32_t i = 0; i < 3 * AUDIT_KINDS; i++) {
+		verdict.kind = 1 + i % (AUDIT_KINDS + 7);
+		logged += audit_note(&audit, &verdict);
+	}
+	ck_assert_int_eq(logged, AUDIT_KINDS);
+	verdict.result = AUDIT_AGREED;
+	ck_assert(!audit_note(&audit, &verdict));
+	ck_assert_uint_eq(audit.checks[AUDIT_DISAGREED], 3 * AUDIT_KINDS);
+	ck_assert_uint_eq(audit.checks[AUDIT_AGREED], 1);
+	ck_assert_uint_eq(audit.checks[AUDIT_UNDECIDED], 0);
+}
+END_TEST
+
+START_TEST(budget)
+{
+	struct audit audit = { .per_second = 10 };
+	int admitted = 0;
+
+	/* 1000 in each of three seconds. */
+	for (int i = 0; i < 3000; i++)
+		admitted += audit_admit(&audit, NSEC_PER_SEC + i * NSEC_PER_MSEC);
+	ck_assert_int_eq(admitted, 30);
+	ck_assert_uint_eq(audit.skipped, 2970);
+	/* A clock that goes back gives no more than a new second does. */
+	for (int i = 0; i < 100; i++)
+		admitted += audit_admit(&audit, 5);
+	ck_assert_int_eq(admitted, 40);
+	audit.per_second = 0;
+	ck_assert(audit_admit(&audit, 5));
+}
+END_TEST
+
+Suite *suite(void)
+{
+	Suite *s = suite_create("audit");
+	TCase *t = tcase_create("all");
+
+	tcase_add_loop_test(t, kernel_against_oracle, 0, ARRAY_SIZE(cases));
+	tcase_add_test(t, disconnect_with_data);
+	tcase_add_test(t, undecided);
+	tcase_add_test(t, in_words);
+	tcase_add_test(t, kinds);
+	tcase_add_test(t, budget);
+	suite_add_tcase(s, t);
+	return s;
+}
