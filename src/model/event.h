@@ -174,6 +174,13 @@ const char *event_actor_name(enum event_actor actor);
 /* Where events of a kind are kept. */
 enum event_ring event_ring_of(enum event_kind kind);
 
+/*
+ * Whether what another process has left can be worked with: kinds, states and other numbers in their ranges, texts
+ * terminated. EVENT_GAP is never kept, so it is not sound.
+ */
+bool event_is_sound(const struct event *event);
+bool event_name_is_sound(const struct event_name *name);
+
 static inline bool event_is_finding(const struct event *event)
 {
 	return event->kind == EVENT_FINDING_RAISED || event->kind == EVENT_FINDING_CLEARED;

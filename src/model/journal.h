@@ -10,8 +10,22 @@
  *
  * Beside the rings: names of processes that events refer to, and sums by minute for a day, in the same way.
  *
+ * One writer, any number of readers. In words of C11 (model/journal_private.h has the functions):
+ *
+ *	writer: number = 0, relaxed		reader: number, acquire: it is the one wanted
+ *		fence, release				words of the place, relaxed
+ *		words of the place, relaxed		fence, acquire
+ *		number = n + 1, release			number, relaxed: it is still the same
+ *		count of the ring, release
+ *		newest id, release
+ *
+ * A reader that has copied a word of a newer content then also sees the number that went away before it (the two
+ * fences synchronise through that word), so what passes both looks is of one piece. The newest id is set last and read
+ * first: whoever takes only events up to it gets them in the order of their ids over all rings, none left out.
+ *
  * The reader trusts nothing but the sizes that journal_open() has checked: numbers that point out of range are treated
- * as overwritten.
+ * as overwritten. The texts of events and names are terminated by the reader, other numbers in them are as they came:
+ * the collector is believed, what an earlier collector has left is checked by journal_restore().
  */
 #pragma once
 
@@ -22,17 +36,20 @@
 #include "model/event.h"
 
 #define JOURNAL_MAGIC 0x314a474944504354ULL /* "TCPDIGJ1" */
-#define JOURNAL_LAYOUT 1U
+#define JOURNAL_LAYOUT 1U /* raised by whoever changes what stands in the block */
 
 #define JOURNAL_LABELS 1024U /* names that minutes are added up by; the first is "" = not known */
 #define JOURNAL_LABEL 64U
 #define JOURNAL_LABEL_OTHER 1U /* "~other": what found no place */
 
-/* What a minute counts. */
+#define JOURNAL_IDLE_NS \
+	(60 * 1000000000LL) /* after so long without payload an end counts as of an idle one */
+
+/* What a minute counts: the ends that the kernel or its counterpart told; orphaned and destroyed are not. */
 enum minute_kind {
 	MINUTE_RESET_SENT = 0,
 	MINUTE_RESET_RECEIVED,
-	MINUTE_CLOSED, /* our side ended it, by a FIN or by nothing */
+	MINUTE_CLOSED, /* ended by FINs, or by nothing: EVENT_CLOSED */
 	MINUTE_CLOSED_RESET, /* close(), exit or shutdown() of our side sent a RST; besides RESET_SENT */
 	MINUTE_TIMED_OUT,
 	MINUTE_KIND_MAX
@@ -45,15 +62,14 @@ enum minute_kind {
 #define MINUTE_DERIVED (1U << 3) /* the reason is */
 #define MINUTE_OTHER (1U << 4) /* the minute had too many rows: ports and reasons folded */
 
-/* Ends of one kind in one minute. Rows of one minute stand together, minutes ascend. */
+/* Ends of one kind in one minute. */
 struct minute_row {
-	uint64_t sequence; /* as of events: row number + 1, 0 while it is written */
 	int64_t minute; /* CLOCK_REALTIME in minutes */
 	uint64_t count;
 	uint64_t unread_bytes; /* lost with a RST that was sent */
 	uint32_t netns;
 	uint16_t label; /* of the unit, in the table of labels; 0: not known */
-	uint16_t port; /* local; 0 of outbound connections and where it was folded */
+	uint16_t port; /* local; 0 where it was not that of a service, and where it was folded */
 	uint8_t kind; /* enum minute_kind */
 	uint8_t reason; /* enum reset_reason */
 	uint8_t state; /* enum tcpdiag_state */
@@ -72,17 +88,25 @@ struct journal_sizes {
 
 /* ---- writing ---- */
 
-/* Bytes of a block of these sizes. */
+#define JOURNAL_EVENTS_MIN 16U
+#define JOURNAL_EVENTS_MAX (1U << 20)
+
+/* What follows from how many resets are kept (--limits.events). */
+void journal_sizes_of(uint32_t events, struct journal_sizes *ret);
+
+/* Bytes of a block of these sizes; 0 where one of them is too large. */
 size_t journal_bytes(const struct journal_sizes *sizes);
 
 /**
  * journal_new() - an empty journal
  * @data: journal_bytes(), zeroed, aligned to 64; borrowed until journal_free()
+ * @boot_id: of this boot; what another one has left is not taken over
+ * @wall_ns: CLOCK_REALTIME
  *
  * Return: 0; -ENOMEM; -EINVAL.
  */
 int journal_new(void *data, size_t size, const struct journal_sizes *sizes, const char *boot_id,
-		int64_t now_ns, struct journal **ret);
+		int64_t wall_ns, struct journal **ret);
 
 /* Accepts NULL; returns NULL. The block stays as it is. */
 struct journal *journal_free(struct journal *journal);
@@ -107,10 +131,13 @@ int journal_restore(struct journal *journal, const void *data, size_t size, cons
  */
 uint64_t journal_add(struct journal *journal, struct event *event);
 
-/* The number of a name for an event, the same for the same pid, start time and names. */
+/*
+ * The number of a name for an event: the same for the same pid, start time and names, until it has grown old: then it
+ * gets a new number, so that those who are there all the time are not overwritten. @name->number is not looked at.
+ */
 uint32_t journal_name(struct journal *journal, const struct event_name *name);
 
-/* As journal_add() for what is only counted, @n times: ordinary ends that are not kept singly. */
+/* Counts it in its minute, @n times, without keeping it: ordinary ends of which there are too many. */
 void journal_count(struct journal *journal, const struct event *event, uint64_t n);
 
 /* ---- reading: of the writer's own block, or of a mapping for reading ---- */
@@ -122,6 +149,7 @@ struct journal_view {
 	/* Copied at journal_open(): what another process writes there later is not looked at. */
 	uint64_t ring_offset[EVENT_RING_MAX], names_offset, minutes_offset, labels_offset;
 	uint32_t ring_places[EVENT_RING_MAX], name_places, minute_places;
+	uint32_t ring_stride[EVENT_RING_MAX]; /* bytes of a place */
 };
 
 /* Checks sizes and bounds. Return: 0; -EBADMSG. */
@@ -133,8 +161,8 @@ void journal_view(const struct journal *journal, struct journal_view *ret);
 /* Where a reader stands: numbers of the next event of each ring. */
 struct journal_cursor {
 	uint64_t next[EVENT_RING_MAX];
-	uint64_t
-		lost; /* events that were overwritten before they were read, since journal_seek() */
+	/* Events that were overwritten before they were read, since journal_seek(). */
+	uint64_t lost;
 };
 
 /* Bits of rings. */
@@ -144,9 +172,14 @@ struct journal_cursor {
 /* At the first event with an id above @id that is still there; 0: at the oldest. */
 void journal_seek(const struct journal_view *view, uint64_t id, struct journal_cursor *ret);
 
+/* Whether every event after @id is still in these rings; what was only counted is not missed. */
+bool journal_reaches(const struct journal_view *view, uint32_t rings, uint64_t id);
+
 /**
  * journal_next() - the next event by id
  * @rings: bits; others are not read and their cursors stay
+ *
+ * Ids ascend, over all rings and calls.
  *
  * Return: 1 with an event; 0 at the end. @cursor->lost grows where something was missed on the way.
  */
@@ -156,7 +189,10 @@ int journal_next(const struct journal_view *view, struct journal_cursor *cursor,
 /* The newest id, 0: none. */
 uint64_t journal_newest(const struct journal_view *view);
 
-/* The wall time of the oldest event that the rings hold; 0 where one has never lost any: then since when it is kept. */
+/*
+ * CLOCK_REALTIME since when these rings hold all that happened: of the oldest event where one has lost any, else since
+ * when events are kept; the latest of all @rings.
+ */
 int64_t journal_oldest_ns(const struct journal_view *view, uint32_t rings);
 
 /* CLOCK_REALTIME since when events are kept. */
@@ -165,13 +201,17 @@ int64_t journal_since_ns(const struct journal_view *view);
 /* Return: 0; -ENOENT where it was overwritten. */
 int journal_read_name(const struct journal_view *view, uint32_t number, struct event_name *ret);
 
-/* Calls @take for each row of @from <= minute < @to, in order, until it returns non-zero. */
+/*
+ * Calls @take for each row of @from <= minute < @to until it returns non-zero, which is returned. In the order in which
+ * rows began, so minutes nearly ascend; the same row may be there twice where the clock was set back or places were
+ * few: they add up.
+ */
 int journal_minutes(const struct journal_view *view, int64_t from, int64_t to,
 		    int (*take)(const struct minute_row *row, void *context), void *context);
 
 /* A label by its number; "" where there is none. @buffer is of JOURNAL_LABEL bytes. */
 const char *journal_label(const struct journal_view *view, uint16_t label, char *buffer);
 
-/* Events that were overwritten, by ring, since the journal began; a sum of minutes' folded rows. */
+/* Events that were overwritten, by ring, since the journal began; events that were counted in folded rows. */
 uint64_t journal_overwritten(const struct journal_view *view, enum event_ring ring);
 uint64_t journal_folded(const struct journal_view *view);
