@@ -8,6 +8,7 @@
 
 #include "collector/attach.h"
 #include "collector/collector.h"
+#include "collector/follow.h"
 #include "collector/gauges.h"
 #include "collector/history.h"
 #include "collector/join.h"
@@ -105,6 +106,7 @@ struct collector {
 	struct history *history;
 	struct listeners *listeners;
 	struct attach *attach;
+	struct follow *follow; /* what events say of teardown states */
 	struct join join;
 	struct port_usage usage;
 	struct queues queues;
