@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "kernel/event_rows.h"
 #include "model/macro.h"
@@ -30,6 +31,8 @@ struct event_reader {
 	struct ring_buffer *ring;
 	uint32_t hz;
 	bool has_reasons;
+	bool detached;
+	int stats_fd; /* while it is open the kernel counts the programs' time; -1 */
 	uint8_t reasons[EVENT_REASONS_MAX]; /* enum reset_reason */
 
 	/* Of the drain under way. */
@@ -167,6 +170,7 @@ int events_open(size_t bytes, uint32_t hz, struct event_reader **ret)
 	/* What libbpf would print is of use to who writes the programs. */
 	libbpf_set_print(NULL);
 	reader->hz = hz;
+	reader->stats_fd = -1;
 	r = open_all(reader, bytes);
 	if (r < 0) {
 		events_free(reader);
@@ -180,6 +184,8 @@ struct event_reader *events_free(struct event_reader *reader)
 {
 	if (!reader)
 		return NULL;
+	if (reader->stats_fd >= 0)
+		close(reader->stats_fd);
 	ring_buffer__free(reader->ring);
 	events_bpf__destroy(reader->program);
 	free(reader);
@@ -201,6 +207,59 @@ int events_drain(struct event_reader *reader,
 uint64_t events_dropped(const struct event_reader *reader)
 {
 	return __atomic_load_n(&reader->program->bss->dropped, __ATOMIC_RELAXED);
+}
+
+int events_thin(struct event_reader *reader, enum events_level level)
+{
+	int r = 0;
+
+	reader->program->bss->ends_only = level >= EVENTS_ENDS;
+	if (level == EVENTS_NONE && !reader->detached) {
+		events_bpf__detach(reader->program);
+		reader->detached = true;
+	} else if (level != EVENTS_NONE && reader->detached) {
+		r = events_bpf__attach(reader->program);
+		if (r < 0)
+			events_bpf__detach(reader->program);
+		else
+			reader->detached = false;
+	}
+	return r;
+}
+
+int events_measure(struct event_reader *reader, bool on)
+{
+	if (!on && reader->stats_fd >= 0) {
+		close(reader->stats_fd);
+		reader->stats_fd = -1;
+	}
+	if (!on || reader->stats_fd >= 0)
+		return 0;
+	reader->stats_fd = bpf_enable_stats(BPF_STATS_RUN_TIME);
+	return MIN(reader->stats_fd, 0);
+}
+
+int events_cost(const struct event_reader *reader, uint64_t *ret_run_ns)
+{
+	const struct bpf_program *programs[] = {
+		reader->program->progs.state_changes,
+		reader->program->progs.reset_received,
+		reader->program->progs.reset_sent,
+		reader->program->progs.destroyed,
+	};
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(programs); i++) {
+		struct bpf_prog_info info = {};
+		uint32_t size = sizeof(info);
+		int r = bpf_obj_get_info_by_fd(bpf_program__fd(programs[i]), &info, &size);
+
+		if (r < 0)
+			return r;
+		sum += info.run_time_ns;
+	}
+	*ret_run_ns = sum;
+	return 0;
 }
 
 bool events_have_reasons(const struct event_reader *reader)

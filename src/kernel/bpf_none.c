@@ -93,6 +93,27 @@ uint64_t events_dropped(const struct event_reader *reader)
 	return 0;
 }
 
+int events_thin(struct event_reader *reader, enum events_level level)
+{
+	(void)reader;
+	(void)level;
+	return -EOPNOTSUPP;
+}
+
+int events_measure(struct event_reader *reader, bool on)
+{
+	(void)reader;
+	(void)on;
+	return -EOPNOTSUPP;
+}
+
+int events_cost(const struct event_reader *reader, uint64_t *ret_run_ns)
+{
+	(void)reader;
+	(void)ret_run_ns;
+	return -EOPNOTSUPP;
+}
+
 bool events_have_reasons(const struct event_reader *reader)
 {
 	(void)reader;

@@ -92,5 +92,29 @@ void event_before(const struct socket_event *event, struct tcpdiag_socket *ret);
 /* Events that found no room, since the start. */
 uint64_t events_dropped(const struct event_reader *reader);
 
+/* What the programs write; as enum event_brake. */
+enum events_level {
+	EVENTS_ALL = 0,
+	EVENTS_ENDS, /* resets, changes to CLOSE and the ends of sockets */
+	EVENTS_NONE, /* detached: it costs nothing */
+};
+
+/**
+ * events_thin() - what the programs write from now on
+ *
+ * Return: 0; -errno where they cannot be attached again: they are detached then.
+ */
+int events_thin(struct event_reader *reader, enum events_level level);
+
+/**
+ * events_measure() - lets the kernel count what BPF programs take, all of the machine's
+ *
+ * Return: 0; -EPERM without CAP_SYS_ADMIN; -errno.
+ */
+int events_measure(struct event_reader *reader, bool on);
+
+/* Time that the programs ran while it was counted, in all. Return: 0; -errno. */
+int events_cost(const struct event_reader *reader, uint64_t *ret_run_ns);
+
 /* Whether this kernel tells why it resets (6.10). */
 bool events_have_reasons(const struct event_reader *reader);

@@ -33,6 +33,7 @@ struct {
 } events SEC(".maps");
 
 __u64 dropped; /* the ring was full */
+volatile bool ends_only; /* set by the reader: other changes of state cost too much */
 
 static __always_inline int current_process(void)
 {
@@ -176,6 +177,8 @@ static __always_inline bool is_towards_close(int old, int new)
 {
 	if (new == TCP_CLOSE)
 		return old != TCP_CLOSE;
+	if (ends_only)
+		return false;
 	return new != TCP_ESTABLISHED &&new != TCP_SYN_SENT &&new != TCP_SYN_RECV &&new !=
 	       TCP_LISTEN &&new != TCP_NEW_SYN_RECV;
 }

@@ -390,6 +390,49 @@ START_TEST(full_ring)
 }
 END_TEST
 
+/* Thinned, detached and back. */
+START_TEST(thinned)
+{
+	struct scene_pair p = scene_pair();
+	uint64_t before, after;
+
+	ck_assert_int_eq(events_cost(reader, &before), 0);
+	ck_assert_int_eq(events_measure(reader, true), 0);
+	ck_assert_int_eq(events_measure(reader, true), 0);
+	ck_assert_int_eq(events_thin(reader, EVENTS_ENDS), 0);
+	close(p.client);
+	scene_nap(20);
+	close(p.server);
+	drain();
+	ck_assert_ptr_null(find(SOCKET_EVENT_STATE, p.server_port, TCPDIAG_ESTABLISHED, -1));
+	ck_assert_ptr_nonnull(
+		find(SOCKET_EVENT_STATE, p.server_port, TCPDIAG_LAST_ACK, TCPDIAG_CLOSE));
+	ck_assert_ptr_nonnull(find(SOCKET_EVENT_DESTROYED, p.server_port, -1, -1));
+	ck_assert_int_eq(events_cost(reader, &after), 0);
+	ck_assert_uint_gt(after, before);
+	ck_assert_int_eq(events_measure(reader, false), 0);
+	ck_assert_int_eq(events_measure(reader, false), 0);
+	seen_count = 0;
+	for (int i = 0; i < 3; i++) {
+		ck_assert_int_eq(events_thin(reader, EVENTS_NONE), 0);
+		p = scene_pair();
+		close(p.client);
+		close(p.server);
+		drain();
+		ck_assert_int_eq(seen_count, 0);
+		ck_assert_int_eq(events_thin(reader, i == 1 ? EVENTS_ENDS : EVENTS_ALL), 0);
+		p = scene_pair();
+		close(p.client);
+		close(p.server);
+		drain();
+		ck_assert_int_gt(seen_count, 0);
+		if (i != 1)
+			state_change(p.client_port, TCPDIAG_ESTABLISHED, TCPDIAG_FIN_WAIT1);
+		seen_count = 0;
+	}
+}
+END_TEST
+
 static int stop_early(const struct socket_event *event, void *context)
 {
 	int *left = context;
@@ -555,6 +598,7 @@ Suite *suite(void)
 	tcase_add_test(live, late_data);
 	tcase_add_test(live, mptcp);
 	tcase_add_test(live, full_ring);
+	tcase_add_test(live, thinned);
 	tcase_add_test(live, broken_off);
 	suite_add_tcase(s, live);
 	tcase_add_test(rows, a_row);

@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Three levels and a second's patience.
+ *
+ * A step down takes seconds, a step up minutes, and one that was wrong takes twice as long the next time: a host at
+ * the limit gets one level for a long while, not one after the other. Below the limit but above a third of it nothing
+ * changes: at the middle level no more than a third of the rows of a connection are left, so a release from above that
+ * would be a relapse.
+ */
+#include "collector/brake.h"
+
+#include <math.h>
+
+#include "model/macro.h"
+
+/* Measured with a connection storm on a machine of 2026; and what a row may cost at most and at least. */
+#define ROW_NS_ASSUMED 600.0
+#define ROW_NS_MIN 100.0
+#define ROW_NS_MAX 10000.0
+
+#define FLOOD 200000.0 /* rows a second that are braked at once, whatever they cost */
+#define OVER_SECONDS 3 /* until the first step */
+#define STILL_OVER_SECONDS 10 /* until the second */
+#define CALM_SECONDS 30
+#define DETACHED_SECONDS 60
+#define RELAPSE_SECONDS 300 /* after a release */
+#define RELAPSES_MAX 4
+#define RELEASE_BELOW (1.0 / 3)
+#define SMOOTH 0.5 /* weight of the last second */
+
+#define MEASURE_EVERY (10 * NSEC_PER_SEC)
+#define MEASURE_FOR NSEC_PER_SEC
+
+void brake_init(struct brake *brake, double share_percent, int64_t now_ns)
+{
+	*brake = (struct brake){
+		.share_max = share_percent / 100,
+		.share = -1,
+		.row_ns = ROW_NS_ASSUMED,
+		.level_ns = now_ns,
+	};
+}
+
+void brake_measured(struct brake *brake, int64_t wall_ns, uint64_t run_ns, uint64_t rows)
+{
+	/* A few rows say little: what they cost is mostly that of events that gave none. */
+	if (wall_ns <= 0 || rows < 100)
+		return;
+	brake->measured = true;
+	brake->row_ns = fmin(fmax((double)run_ns / (double)rows, ROW_NS_MIN), ROW_NS_MAX);
+}
+
+static void change(struct brake *brake, enum event_brake level, int64_t now_ns)
+{
+	if (level > brake->level) {
+		brake->pulled++;
+		if (brake->released_ns &&
+		    now_ns - brake->released_ns < RELAPSE_SECONDS * NSEC_PER_SEC &&
+		    brake->relapses < RELAPSES_MAX)
+			brake->relapses++;
+	} else {
+		brake->released_ns = now_ns;
+	}
+	brake->level = (uint8_t)level;
+	brake->level_ns = now_ns;
+	brake->over = 0;
+	brake->calm = 0;
+}
+
+/* One second has passed, with so many rows; @share: smoothed. */
+static enum event_brake decide(struct brake *brake, double share, double per_second, int64_t now_ns)
+{
+	const int64_t at_level_ns = now_ns - brake->level_ns;
+	const uint32_t patience = CALM_SECONDS << brake->relapses;
+	const bool flood = per_second > FLOOD;
+
+	brake->over = share > brake->share_max ? brake->over + 1 : 0;
+	brake->calm = share < brake->share_max * RELEASE_BELOW && per_second < FLOOD * RELEASE_BELOW
+			      ? brake->calm + 1
+			      : 0;
+	switch (brake->level) {
+	case EVENT_BRAKE_OFF:
+		if (at_level_ns > 2 * (int64_t)RELAPSE_SECONDS * NSEC_PER_SEC)
+			brake->relapses = 0;
+		return flood || brake->over >= OVER_SECONDS ? EVENT_BRAKE_ENDS : EVENT_BRAKE_OFF;
+	case EVENT_BRAKE_ENDS:
+		if (flood || brake->over >= STILL_OVER_SECONDS)
+			return EVENT_BRAKE_DETACHED;
+		return brake->calm >= patience ? EVENT_BRAKE_OFF : EVENT_BRAKE_ENDS;
+	default:
+		/* Nothing is seen: whether it is calm, only a try can tell. */
+		return at_level_ns >= ((int64_t)DETACHED_SECONDS << brake->relapses) * NSEC_PER_SEC
+			       ? EVENT_BRAKE_ENDS
+			       : EVENT_BRAKE_DETACHED;
+	}
+}
+
+bool brake_step(struct brake *brake, int64_t now_ns, uint64_t rows)
+{
+	const int64_t passed_ns = now_ns - brake->second_ns;
+	enum event_brake level;
+	double per_second, share;
+
+	if (!brake->second_ns || passed_ns < 0 || rows < brake->rows) {
+		brake->second_ns = now_ns;
+		brake->rows = rows;
+		return false;
+	}
+	if (passed_ns < NSEC_PER_SEC)
+		return false;
+	per_second = (double)(rows - brake->rows) * NSEC_PER_SEC / (double)passed_ns;
+	share = per_second * brake->row_ns / NSEC_PER_SEC;
+	brake->second_ns = now_ns;
+	brake->rows = rows;
+	brake->share = brake->share < 0 ? share : SMOOTH * share + (1 - SMOOTH) * brake->share;
+	if (brake->share_max <= 0)
+		return false;
+	level = decide(brake, brake->share, per_second, now_ns);
+	if (level == brake->level)
+		return false;
+	change(brake, level, now_ns);
+	return true;
+}
+
+/* ---- with a reader ---- */
+
+void brake_lane_init(struct brake_lane *lane, double share_percent, int64_t now_ns)
+{
+	*lane = (struct brake_lane){ .next_ns = now_ns };
+	brake_init(&lane->brake, share_percent, now_ns);
+}
+
+static void measure_begin(struct brake_lane *lane, struct event_reader *reader, int64_t now_ns,
+			  uint64_t rows)
+{
+	lane->next_ns = now_ns + MEASURE_EVERY;
+	if (lane->refused || lane->brake.level == EVENT_BRAKE_DETACHED)
+		return;
+	if (events_measure(reader, true) < 0) {
+		lane->refused = true;
+		return;
+	}
+	if (events_cost(reader, &lane->run_ns) < 0) {
+		events_measure(reader, false);
+		return;
+	}
+	lane->measuring = true;
+	lane->begin_ns = now_ns;
+	lane->rows = rows;
+	lane->next_ns = now_ns + MEASURE_FOR;
+}
+
+static void measure_end(struct brake_lane *lane, struct event_reader *reader, int64_t now_ns,
+			uint64_t rows)
+{
+	uint64_t run_ns;
+
+	if (events_cost(reader, &run_ns) == 0 && run_ns >= lane->run_ns && rows >= lane->rows)
+		brake_measured(&lane->brake, now_ns - lane->begin_ns, run_ns - lane->run_ns,
+			       rows - lane->rows);
+	events_measure(reader, false);
+	lane->measuring = false;
+	lane->next_ns = now_ns + MEASURE_EVERY - MEASURE_FOR;
+}
+
+int brake_lane_step(struct brake_lane *lane, struct event_reader *reader, int64_t now_ns,
+		    uint64_t rows)
+{
+	int r;
+
+	if (now_ns >= lane->next_ns) {
+		if (lane->measuring)
+			measure_end(lane, reader, now_ns, rows);
+		else
+			measure_begin(lane, reader, now_ns, rows);
+	}
+	if (!brake_step(&lane->brake, now_ns, rows))
+		return 0;
+	/* What is measured across a change is of neither level. */
+	if (lane->measuring) {
+		events_measure(reader, false);
+		lane->measuring = false;
+	}
+	r = events_thin(reader, (enum events_level)lane->brake.level);
+	return r < 0 ? r : 1;
+}
+
+const char *brake_says(enum event_brake level)
+{
+	static const char *const says[EVENT_BRAKE_MAX] = {
+		[EVENT_BRAKE_ENDS] =
+			"the programs took more than --collector.events.share of a core: only "
+			"resets and the ends of sockets are seen",
+		[EVENT_BRAKE_DETACHED] =
+			"the programs took more than --collector.events.share of a core even so, "
+			"and are detached for a while: nothing is seen",
+	};
+
+	return level < EVENT_BRAKE_MAX ? says[level] : NULL;
+}
