@@ -191,6 +191,10 @@ static int open_parts(struct collector *c)
 	r = history_new(c->settings.max_history, c->settings.max_ended, &c->history);
 	if (r < 0)
 		return r;
+	r = chronicle_open(&c->chronicle, c->settings.max_events, c->self.boot_id,
+			   clock_ns(CLOCK_REALTIME));
+	if (r < 0)
+		return r;
 	r = listeners_new(&c->listeners);
 	if (r < 0)
 		return r;
@@ -246,6 +250,7 @@ struct collector *collector_free(struct collector *c)
 	findings_free(c->findings);
 	gone_free(c->gone);
 	history_free(c->history);
+	chronicle_close(&c->chronicle);
 	census_close(c);
 	spaces_done(&c->spaces);
 	listeners_free(c->listeners);
@@ -325,6 +330,17 @@ int collector_snapshot(const struct collector *c, struct snapshot *ret)
 struct pool *collector_pool(struct collector *c)
 {
 	return c->pool;
+}
+
+struct journal *collector_journal(struct collector *c)
+{
+	return c->chronicle.journal;
+}
+
+int collector_journal_memory(const struct collector *c, size_t *ret_size)
+{
+	*ret_size = c->chronicle.size;
+	return c->chronicle.memfd;
 }
 
 /* ---- one poll ---- */

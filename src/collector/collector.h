@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "collector/pool.h"
+#include "model/journal.h"
 #include "model/snapshot.h"
 #include "rules/thresholds.h"
 
@@ -33,6 +34,7 @@ struct collector_settings {
 		max_history; /* entries; 0: no history is kept; not changed by collector_configure() */
 	uint32_t max_ended; /* sockets; the same */
 	uint32_t max_namespaces;
+	uint32_t max_events; /* resets that are kept; not changed by collector_configure() */
 	bool processes; /* the owners' walk */
 	bool namespaces; /* all, not tcpdiagd's own only */
 	bool bpf; /* what sock_diag does not tell */
@@ -103,3 +105,13 @@ int collector_snapshot(const struct collector *collector, struct snapshot *ret);
 
 /* For lending. Borrowed. */
 struct pool *collector_pool(struct collector *collector);
+
+/* What has happened. Borrowed; never NULL. */
+struct journal *collector_journal(struct collector *collector);
+
+/* The memory of the journal, for reading. Borrowed. */
+int collector_journal_memory(const struct collector *collector, size_t *ret_size);
+
+/* As journal_restore(), before the first event. @data is not needed any more when it returns. */
+int collector_restore_journal(struct collector *collector, const void *data, size_t size,
+			      const char **ret_why);

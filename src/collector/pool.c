@@ -2,20 +2,18 @@
 /*
  * Buffers for snapshots: memfds that stay mapped here, and two private ones for when all are lent.
  *
- * memfd_create(2), ftruncate, a shared writable mapping, and only then the seals: F_SEAL_FUTURE_WRITE
- * (Linux 5.1) leaves this one mapping writable and refuses every later one. A sealed memfd can neither
- * grow nor give pages back, so another size means another memfd: a new generation of the number. The files
- * are sparse: what was never written costs nothing.
+ * A sealed memfd (memfd.h) can neither grow nor give pages back, so another size means another memfd: a new
+ * generation of the number.
  *
  * The lowest free number is taken, so that two buffers are enough while replies are quick. Those that
  * only a slow reader needed give their memory back after a while, and so does one that a peak has made
  * far too large.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
 
+#include "collector/memfd.h"
 #include "collector/pool.h"
 #include "model/macro.h"
 
@@ -77,36 +75,13 @@ static size_t rounded(size_t size)
 	return (size + unit - 1) & ~(unit - 1);
 }
 
-static int map_memfd(size_t size, int *ret_memfd, void **ret_data)
-{
-	_cleanup_close_ int fd = memfd_create("tcpdiagd-snapshot", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	void *data;
-
-	if (fd < 0)
-		return -errno;
-	if (ftruncate(fd, (off_t)size) < 0)
-		return -errno;
-	data = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	if (data == MAP_FAILED)
-		return -errno;
-	if (fcntl(fd, F_ADD_SEALS,
-		  F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_FUTURE_WRITE | F_SEAL_SEAL) < 0) {
-		int r = -errno;
-
-		munmap(data, size);
-		return r;
-	}
-	*ret_memfd = take_fd(&fd);
-	*ret_data = data;
-	return 0;
-}
-
 static int map_private(size_t size, void **ret_data)
 {
 	void *data = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	if (data == MAP_FAILED)
 		return -errno;
+	madvise(data, size, MADV_DONTFORK);
 	*ret_data = data;
 	return 0;
 }
@@ -121,13 +96,12 @@ static int slot_resize(const struct pool *pool, struct slot *slot, size_t size, 
 	size = rounded(size);
 	if (!size)
 		return -ENOMEM;
-	r = lendable(slot) ? map_memfd(size, &memfd, &data) : map_private(size, &data);
+	r = lendable(slot) ? memfd_map("tcpdiagd-snapshot", size, &memfd, &data)
+			   : map_private(size, &data);
 	if (r < 0)
 		return r;
 	if (!data)
 		return -ENOMEM;
-	/* A child is never to write here between fork() and exec(). */
-	madvise(data, size, MADV_DONTFORK);
 	if (keep)
 		memcpy(data, buffer->data, keep);
 	slot_clear(pool, slot);

@@ -7,6 +7,7 @@
 #include <limits.h>
 
 #include "collector/attach.h"
+#include "collector/chronicle.h"
 #include "collector/collector.h"
 #include "collector/follow.h"
 #include "collector/gauges.h"
@@ -104,6 +105,7 @@ struct collector {
 	struct findings *findings;
 	struct gone *gone;
 	struct history *history;
+	struct chronicle chronicle;
 	struct listeners *listeners;
 	struct attach *attach;
 	struct follow *follow; /* what events say of teardown states */

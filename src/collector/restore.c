@@ -78,3 +78,9 @@ int collector_restore(struct collector *c, const void *data, size_t size, const 
 	c->restored = snapshot;
 	return 0;
 }
+
+int collector_restore_journal(struct collector *c, const void *data, size_t size,
+			      const char **ret_why)
+{
+	return journal_restore(c->chronicle.journal, data, size, ret_why);
+}

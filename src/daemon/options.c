@@ -106,6 +106,10 @@ static const struct option_info table[] = {
 	  .flags = OPTION_RESTART,
 	  .text = "Sockets that are remembered after their end. The oldest make room; half of the "
 		  "places are for those that lived for a minute or that a finding was about." },
+	{ "limits.events", "N", OPTION_COUNT, AT(max_events), "16384", 256, 1 << 20,
+	  .flags = OPTION_RESTART,
+	  .text = "Resets that are kept as events, rounded up to a power of two. As many ordinary ends, "
+		  "half as many abnormal ones. The oldest make room." },
 	{ "limits.namespaces", "N", OPTION_COUNT, AT(max_namespaces), "1024", 1, 4000,
 	  .text = "Network namespaces that are looked into. What is above is counted." },
 

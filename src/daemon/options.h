@@ -85,6 +85,7 @@ struct options {
 	int64_t idle_timeout_ns, hold_ns, stale_ns;
 
 	int64_t max_sockets, max_strings, max_findings, max_processes, max_history, max_ended;
+	int64_t max_events;
 	int64_t max_namespaces;
 
 	int log_level; /* index into the choices of log.level */

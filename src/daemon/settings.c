@@ -28,6 +28,7 @@ void settings_collector(const struct options *options, struct collector_settings
 		.max_findings = (uint32_t)options->max_findings,
 		.max_processes = (uint32_t)options->max_processes,
 		.max_history = (uint32_t)options->max_history,
+		.max_events = (uint32_t)options->max_events,
 		.max_ended = (uint32_t)options->max_ended,
 		.max_namespaces = (uint32_t)options->max_namespaces,
 		.processes = options->processes,

@@ -15,6 +15,7 @@
 
 #include "collector/collector.h"
 #include "daemon/announce.h"
+#include "daemon/bell.h"
 #include "daemon/config.h"
 #include "daemon/listen.h"
 #include "daemon/log.h"
@@ -43,6 +44,7 @@ struct daemon {
 	sd_event *event;
 	struct collector *collector;
 	struct web_child *web;
+	struct bell bell;
 	struct notify notify;
 	struct announce announce;
 	struct log_topic poll_topic;
@@ -349,9 +351,16 @@ static int start_web(struct daemon *d)
 		.context = d,
 	};
 	struct channel_settings settings;
+	size_t size;
+	int r;
 
+	config.journal = collector_journal_memory(d->collector, &size);
+	config.journal_size = size;
 	settings_web(d->options, d->log.output, &settings);
-	return web_child_new(&config, &settings, &d->web);
+	r = web_child_new(&config, &settings, &d->web);
+	if (r < 0)
+		return r;
+	return bell_open(&d->bell, d->event, collector_journal(d->collector), d->web);
 }
 
 /* Return: 0; -errno with the step that failed. */
@@ -392,6 +401,7 @@ static int start(struct daemon *d, const char **ret_step)
 
 static void stop(struct daemon *d)
 {
+	bell_close(&d->bell);
 	d->web = web_child_free(d->web);
 	store_close(&d->store, d->collector ? collector_pool(d->collector) : NULL);
 	d->collector = collector_free(d->collector);

@@ -181,6 +181,28 @@ void web_child_lend(struct web_child *child)
 	child->seen_generation[lend.buffer] = lend.generation;
 }
 
+int web_child_events(struct web_child *child, uint64_t newest)
+{
+	struct channel_events packet;
+
+	if (child->channel < 0 || child->condemned)
+		return -ENOTCONN;
+	memset(&packet, 0, sizeof(packet));
+	packet.type = CHANNEL_EVENTS;
+	packet.newest = newest;
+	return channel_send(child->channel, &packet, sizeof(packet), -1);
+}
+
+static int send_journal(struct web_child *child)
+{
+	struct channel_journal packet;
+
+	memset(&packet, 0, sizeof(packet));
+	packet.type = CHANNEL_JOURNAL;
+	packet.size = child->config.journal_size;
+	return channel_send(child->channel, &packet, sizeof(packet), child->config.journal);
+}
+
 static int send_listeners(struct web_child *child)
 {
 	const struct listeners *listeners = child->config.listeners;
@@ -309,6 +331,8 @@ static int introduce(struct web_child *child)
 	r = channel_send(child->channel, &child->settings, sizeof(child->settings), -1);
 	if (r == 0)
 		r = send_listeners(child);
+	if (r == 0 && child->config.journal >= 0)
+		r = send_journal(child);
 	if (r == 0)
 		web_child_lend(child);
 	return r;

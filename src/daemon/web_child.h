@@ -27,6 +27,8 @@ struct web_child_config {
 	struct log *log;
 	struct pool *pool;
 	const struct listeners *listeners;
+	int journal; /* descriptor of the journal's memory; stays the caller's */
+	uint64_t journal_size;
 	int program; /* descriptor of the executable; stays the caller's */
 	int64_t ping_ns; /* how often it is asked whether it lives */
 	int64_t silence_ns; /* without an answer for so long it is killed */
@@ -63,6 +65,9 @@ void web_child_configure(struct web_child *child, const struct channel_settings 
 
 /* Lends it the newest snapshot. */
 void web_child_lend(struct web_child *child);
+
+/* The journal has grown up to this id: whoever streams looks. Return: 0; -errno where it was not told. */
+int web_child_events(struct web_child *child, uint64_t newest);
 
 /* It has said that it serves. */
 bool web_child_ready(const struct web_child *child);

@@ -189,6 +189,11 @@ void exchanges_published(struct exchanges *exchanges)
 	exchanges_wake(exchanges);
 }
 
+void exchanges_events(struct exchanges *exchanges, uint64_t newest)
+{
+	exchanges->newest_event = newest;
+}
+
 static void arm_wait(struct exchanges *all)
 {
 	const struct exchange *e;
@@ -471,6 +476,7 @@ static int answer(struct exchange *e, const char *method, const char *version)
 		.accept = header(e, "Accept"),
 		.statistics = e->all->statistics,
 		.settings = e->all->settings,
+		.journal = e->all->lender->journal_map ? &e->all->lender->journal : NULL,
 	};
 	struct reply_context context = {
 		.path = e->text,

@@ -18,7 +18,8 @@ static void unmap(struct loan *loan)
 	loan->size = 0;
 }
 
-static int map(struct loan *loan, const struct channel_lend *packet, int memfd)
+/* Return: 0; -EBADMSG where it is not so long; another -errno. */
+static int map(int memfd, uint64_t size, void **ret)
 {
 	off_t end = lseek(memfd, 0, SEEK_END);
 	void *p;
@@ -26,14 +27,44 @@ static int map(struct loan *loan, const struct channel_lend *packet, int memfd)
 	if (end < 0)
 		return -errno;
 	/* Reading past the file's end would be a SIGBUS. */
-	if (!packet->size || (uint64_t)end < packet->size)
+	if (!size || (uint64_t)end < size)
 		return -EBADMSG;
-	p = mmap(NULL, packet->size, PROT_READ, MAP_SHARED, memfd, 0);
+	p = mmap(NULL, size, PROT_READ, MAP_SHARED, memfd, 0);
 	if (p == MAP_FAILED)
 		return -errno;
-	loan->map = p;
+	*ret = p;
+	return 0;
+}
+
+static int map_loan(struct loan *loan, const struct channel_lend *packet, int memfd)
+{
+	int r = map(memfd, packet->size, &loan->map);
+
+	if (r < 0)
+		return r;
 	loan->size = packet->size;
 	loan->generation = packet->generation;
+	return 0;
+}
+
+int lender_journal(struct lender *lender, const struct channel_journal *packet, int memfd)
+{
+	_cleanup_close_ int fd = memfd;
+	void *p;
+	int r;
+
+	if (fd < 0 || lender->journal_map)
+		return -EPROTO;
+	r = map(fd, packet->size, &p);
+	if (r < 0)
+		return r;
+	r = journal_open(p, packet->size, &lender->journal);
+	if (r < 0) {
+		munmap(p, packet->size);
+		return r;
+	}
+	lender->journal_map = p;
+	lender->journal_size = packet->size;
 	return 0;
 }
 
@@ -108,7 +139,7 @@ int lender_take(struct lender *lender, const struct channel_lend *packet, int me
 	}
 	if (fd >= 0) {
 		unmap(loan);
-		r = map(loan, packet, fd);
+		r = map_loan(loan, packet, fd);
 		if (r < 0)
 			return r;
 	} else if (!loan->map || loan->generation != packet->generation) {
@@ -136,5 +167,7 @@ void lender_done(struct lender *lender)
 
 	for (i = 0; i < CHANNEL_BUFFERS; i++)
 		unmap(&lender->loans[i]);
+	if (lender->journal_map)
+		munmap(lender->journal_map, lender->journal_size);
 	*lender = (struct lender){ .fd = -1 };
 }

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "model/channel.h"
+#include "model/journal.h"
 #include "model/snapshot.h"
 
 /* One buffer of the collector's pool. */
@@ -30,6 +31,9 @@ struct lender {
 	struct loan *newest; /* NULL before the first */
 	uint64_t received;
 	bool owing; /* a return waits until the channel takes it */
+	void *journal_map; /* for the whole life of the process; NULL: none has come */
+	uint64_t journal_size;
+	struct journal_view journal; /* checked view of it */
 };
 
 /**
@@ -43,6 +47,15 @@ struct lender {
  * lent; another -errno of mapping.
  */
 int lender_take(struct lender *lender, const struct channel_lend *packet, int memfd);
+
+/**
+ * lender_journal() - a CHANNEL_JOURNAL packet
+ * @memfd: what came along; taken over, also on failure
+ *
+ * Return: 0; -EBADMSG for a block that is no journal; -EPROTO where one is there already, or without a descriptor;
+ * another -errno of mapping.
+ */
+int lender_journal(struct lender *lender, const struct channel_journal *packet, int memfd);
 
 /* The newest with one more reference, or NULL. */
 struct loan *lender_acquire(struct lender *lender);

@@ -437,6 +437,11 @@ void server_published(struct server *server)
 	exchanges_published(&server->exchanges);
 }
 
+void server_events(struct server *server, uint64_t newest)
+{
+	exchanges_events(&server->exchanges, newest);
+}
+
 struct server *server_free(struct server *server)
 {
 	size_t i;

@@ -73,6 +73,17 @@ static int take_lend(struct web *web, const struct channel_lend *lend, int memfd
 	return 0;
 }
 
+static int take_journal(struct web *web, const struct channel_journal *journal, int memfd)
+{
+	int r = lender_journal(&web->lender, journal, memfd);
+
+	if (r < 0 && r != -EPROTO) {
+		say(web, LOG_ERR, "the journal cannot be read: %s", strerror(-r));
+		return 0;
+	}
+	return r;
+}
+
 static int answer_ping(struct web *web)
 {
 	int r = 0;
@@ -93,6 +104,9 @@ static int take_packet(struct web *web, const union channel_packet *packet, int 
 	switch (packet->type) {
 	case CHANNEL_LEND:
 		return take_lend(web, &packet->lend, take_fd(&fd));
+	case CHANNEL_EVENTS:
+		server_events(web->server, packet->events.newest);
+		return 0;
 	case CHANNEL_PING:
 		web->ping = packet->ping;
 		r = answer_ping(web);
@@ -189,6 +203,10 @@ static int receive_start(struct web *web, union channel_packet *ret, int *ret_pa
 			return r;
 		if (packet.type == CHANNEL_LISTEN) {
 			r = add_address(web, &packet.listen, passed);
+			if (r < 0)
+				return r;
+		} else if (packet.type == CHANNEL_JOURNAL) {
+			r = take_journal(web, &packet.journal, passed);
 			if (r < 0)
 				return r;
 		} else if (packet.type == CHANNEL_SETTINGS && passed < 0) {

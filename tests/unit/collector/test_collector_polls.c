@@ -74,7 +74,7 @@ START_TEST(test_source_fails)
 
 	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &old), 0);
 	limit = old;
-	limit.rlim_cur = (rlim_t)fd + 1; /* one: the pool's memfd */
+	limit.rlim_cur = (rlim_t)fd + 2; /* two: the memfds of the pool and of the journal */
 	close(fd);
 	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
 	settings.processes = false;

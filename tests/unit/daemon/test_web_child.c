@@ -18,6 +18,8 @@
 #include <unistd.h>
 
 #include "../harness.h"
+#include "collector/chronicle.h"
+#include "daemon/bell.h"
 #include "daemon/web_child.h"
 
 extern char **environ;
@@ -80,6 +82,34 @@ static void take_lend(const struct channel_lend *lend, int passed)
 	reply(&back, sizeof(back), -1);
 }
 
+#define LAST_EVENT 500 /* the other side then ends with how often it was told, and 100 */
+
+/* The journal comes once, and for reading. Exit status 8 where it does not, 100 + n: see above. */
+static void take_journal(const union channel_packet *packet, int passed)
+{
+	static struct journal_view view;
+	static int told;
+	void *map;
+
+	if (packet->type == CHANNEL_EVENTS) {
+		told++;
+		/* It is there by the time that it is told. */
+		if (!view.header || journal_newest(&view) < packet->events.newest)
+			_exit(8);
+		if (packet->events.newest == LAST_EVENT)
+			_exit(100 + told);
+		return;
+	}
+	if (view.header || passed < 0 ||
+	    mmap(NULL, packet->journal.size, PROT_READ | PROT_WRITE, MAP_SHARED, passed, 0) !=
+		    MAP_FAILED)
+		_exit(8);
+	map = mmap(NULL, packet->journal.size, PROT_READ, MAP_SHARED, passed, 0);
+	close(passed);
+	if (map == MAP_FAILED || journal_open(map, packet->journal.size, &view) < 0)
+		_exit(8);
+}
+
 static void misbehave(const char *part)
 {
 	struct channel_lend lend = { .type = CHANNEL_RETURN };
@@ -131,6 +161,10 @@ static void play(void)
 		case CHANNEL_LEND:
 			take_lend(&packet.lend, passed);
 			break;
+		case CHANNEL_JOURNAL:
+		case CHANNEL_EVENTS:
+			take_journal(&packet, passed);
+			break;
 		case CHANNEL_PING:
 			if (strcmp(part, "mute") != 0)
 				reply(&packet.ping, sizeof(packet.ping), -1);
@@ -156,6 +190,8 @@ struct fixture {
 	struct log log;
 	struct pool *pool;
 	struct listeners listeners;
+	struct chronicle chronicle;
+	struct bell bell;
 	struct channel_settings settings;
 	struct web_child *child;
 	int program;
@@ -204,11 +240,14 @@ static void setup(struct fixture *f, const char *part, int64_t ping_ms, int64_t 
 	snprintf(f->listeners.items[0].address, sizeof(f->listeners.items[0].address), "test");
 	f->settings.type = CHANNEL_SETTINGS;
 	snprintf(f->settings.allowed_hosts, sizeof(f->settings.allowed_hosts), "%s", part);
+	ck_assert_int_eq(chronicle_open(&f->chronicle, 4096, "boot", 0), 0);
 	config = (struct web_child_config){
 		.event = f->event,
 		.log = &f->log,
 		.pool = f->pool,
 		.listeners = &f->listeners,
+		.journal = f->chronicle.memfd,
+		.journal_size = f->chronicle.size,
 		.program = f->program,
 		.ping_ns = ping_ms * NSEC_PER_MSEC,
 		.silence_ns = silence_ms * NSEC_PER_MSEC,
@@ -217,13 +256,16 @@ static void setup(struct fixture *f, const char *part, int64_t ping_ms, int64_t 
 		.context = f,
 	};
 	ck_assert_int_eq(web_child_new(&config, &f->settings, &f->child), 0);
+	ck_assert_int_eq(bell_open(&f->bell, f->event, f->chronicle.journal, f->child), 0);
 }
 
 static void teardown(struct fixture *f)
 {
 	int pid = web_child_pid(f->child);
 
+	bell_close(&f->bell);
 	f->child = web_child_free(f->child);
+	chronicle_close(&f->chronicle);
 	if (pid)
 		ck_assert_int_lt(kill(pid, 0), 0);
 	pool_free(f->pool);
@@ -367,6 +409,51 @@ START_TEST(test_settings_again)
 }
 END_TEST
 
+static int add_event(sd_event_source *timer, uint64_t usec, void *userdata)
+{
+	struct fixture *f = userdata;
+	struct event event = { .kind = EVENT_CLOSED };
+
+	if (journal_add(f->chronicle.journal, &event) == LAST_EVENT)
+		return 0;
+	sd_event_source_set_time(timer, usec + 1000);
+	sd_event_source_set_enabled(timer, SD_EVENT_ONESHOT);
+	return 0;
+}
+
+/* Five hundred events in half a second and more: told of the first and of the last, and not often between. */
+START_TEST(test_events)
+{
+	sd_event_source *timer = NULL;
+	char status[64];
+	struct fixture f;
+	int64_t start;
+	int told, most;
+
+	setup(&f, "serves", 50, PATIENCE);
+	RUN_UNTIL(&f, web_child_ready(f.child));
+	start = now();
+	ck_assert_int_ge(
+		sd_event_add_time_relative(f.event, &timer, CLOCK_MONOTONIC, 0, 1, add_event, &f),
+		0);
+	RUN_UNTIL(&f, logged(&f, "with status 1"));
+	most = (int)((now() - start) / (100 * NSEC_PER_MSEC)) + 2;
+	for (told = 1; told < 100; told++) {
+		snprintf(status, sizeof(status), "with status %d;", 100 + told);
+		if (logged(&f, status))
+			break;
+	}
+	ck_assert_int_ge(told, 2);
+	ck_assert_int_le(told, most);
+	/* The one after it gets the journal, too. */
+	RUN_UNTIL(&f, f.restarts == 1 && web_child_ready(f.child));
+	run_for(&f, 100);
+	ck_assert_uint_eq(f.restarts, 1);
+	sd_event_source_disable_unref(timer);
+	teardown(&f);
+}
+END_TEST
+
 Suite *suite(void)
 {
 	Suite *s = suite_create("web_child");
@@ -378,6 +465,7 @@ Suite *suite(void)
 	tcase_add_loop_test(t, test_misbehaviour_ends_it, 0, ARRAY_SIZE(bads));
 	tcase_add_test(t, test_backoff);
 	tcase_add_test(t, test_settings_again);
+	tcase_add_test(t, test_events);
 	suite_add_tcase(s, t);
 	return s;
 }

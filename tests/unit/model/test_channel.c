@@ -50,6 +50,8 @@ static const struct {
 	{ CHANNEL_PING, sizeof(struct channel_ping) },
 	{ CHANNEL_READY, sizeof(uint32_t) },
 	{ CHANNEL_RETURN, sizeof(struct channel_lend) },
+	{ CHANNEL_JOURNAL, sizeof(struct channel_journal) },
+	{ CHANNEL_EVENTS, sizeof(struct channel_events) },
 };
 
 START_TEST(test_round_trip)
