@@ -95,7 +95,7 @@ static int calibrate_by_look_up(struct bpf_reader *reader)
 		return -errno;
 	sk.local_port = ntohs(address.sin_port);
 	memcpy(sk.local + 12, &address.sin_addr, sizeof(address.sin_addr));
-	r = look_up_run(reader->look_up, HZ_UNKNOWN, sockets, 1, &settings);
+	r = look_up_run(reader->look_up, HZ_UNKNOWN, sockets, 1, &settings, NULL);
 	if (r < 0)
 		return r;
 	return r == 1 ? set_hz(reader, &settings) : -EOPNOTSUPP;
@@ -110,7 +110,7 @@ static int try_look_up(struct bpf_reader *reader)
 	const struct tcpdiag_socket *sockets[] = { &sk };
 	struct socket_settings settings;
 
-	return look_up_run(reader->look_up, reader->hz, sockets, 1, &settings);
+	return look_up_run(reader->look_up, reader->hz, sockets, 1, &settings, NULL);
 }
 
 static int calibrate_descriptors(struct bpf_reader *reader)
@@ -229,5 +229,14 @@ int settings_look_up(struct bpf_reader *reader, const struct tcpdiag_socket *con
 {
 	if (!bpf_reader_has_look_up(reader))
 		return -EOPNOTSUPP;
-	return look_up_run(reader->look_up, reader->hz, sockets, count, ret);
+	return look_up_run(reader->look_up, reader->hz, sockets, count, ret, NULL);
+}
+
+int sockets_look_up(struct bpf_reader *reader, const struct tcpdiag_socket *const *sockets,
+		    uint32_t count, struct tcpdiag_socket *ret,
+		    struct socket_settings *ret_settings)
+{
+	if (!bpf_reader_has_look_up(reader))
+		return -EOPNOTSUPP;
+	return look_up_run(reader->look_up, reader->hz, sockets, count, ret_settings, ret);
 }

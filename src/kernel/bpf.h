@@ -114,3 +114,16 @@ int descriptors_next(struct bpf_reader *reader, struct descriptor *ret,
  */
 int settings_look_up(struct bpf_reader *reader, const struct tcpdiag_socket *const *sockets,
 		     uint32_t count, struct socket_settings *ret);
+
+/**
+ * sockets_look_up() - the same way, as a dump would show them now (kernel/inet_diag.h), and their settings
+ * @sockets: at most LOOK_UP_MAX connections; timewait minisockets and sockets that have become one too
+ * @ret: one for each; cookie 0 where none with the cookie asked for was found; ends, family and netns are those
+ *	asked for
+ * @ret_settings: one for each; cookie 0 also of a minisocket, which has none
+ *
+ * Return: how many were found; -EOPNOTSUPP without this way; -ENODEV where one is bound to a device that has gone; -errno.
+ */
+int sockets_look_up(struct bpf_reader *reader, const struct tcpdiag_socket *const *sockets,
+		    uint32_t count, struct tcpdiag_socket *ret,
+		    struct socket_settings *ret_settings);

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "kernel/settings_rows.h"
+#include "kernel/socket_rows.h"
 #include "model/macro.h"
 
 /* Needs the rows' layout before it. */
@@ -27,6 +28,14 @@ struct look_up {
 	int fd;
 	uint16_t asked[LOOK_UP_MAX]; /* query -> socket */
 	uint32_t query_count;
+};
+
+struct question {
+	uint32_t hz;
+	const struct tcpdiag_socket *const *sockets;
+	uint32_t count;
+	struct socket_settings *ret; /* NULL: not wanted */
+	struct tcpdiag_socket *ret_sockets; /* NULL: not wanted */
 };
 
 int look_up_new(struct look_up **ret)
@@ -56,10 +65,15 @@ struct look_up *look_up_free(struct look_up *look_up)
 	return NULL;
 }
 
-static bool can_be_looked_up(const struct tcpdiag_socket *sk)
+/* A listener's queue is nothing that the program tells. */
+static bool can_be_looked_up(const struct tcpdiag_socket *sk, bool rows)
 {
-	return sk->kind == TCPDIAG_KIND_FULL && !sk->mptcp && sk->cookie && sk->local_port &&
-	       sk->state != TCPDIAG_CLOSE && sk->state != TCPDIAG_BOUND_INACTIVE;
+	if (sk->mptcp || !sk->cookie || !sk->local_port)
+		return false;
+	if (rows)
+		return sk->kind != TCPDIAG_KIND_REQUEST && sk->state != TCPDIAG_LISTEN;
+	return sk->kind == TCPDIAG_KIND_FULL && sk->state != TCPDIAG_CLOSE &&
+	       sk->state != TCPDIAG_BOUND_INACTIVE;
 }
 
 /* A v4-mapped connection is in the table as the IPv4 one that it is. */
@@ -80,7 +94,7 @@ static void ask(struct look_up *look_up, const struct tcpdiag_socket *sk, uint32
 }
 
 /* Runs what has been asked. A signal ends a run early. Return: 0; -errno. */
-static int run(struct look_up *look_up, uint32_t ifindex)
+static int run(struct look_up *look_up, uint32_t ifindex, bool rows)
 {
 	struct look_up_bpf__bss *shared = look_up->program->bss;
 	uint8_t packet[64] = {};
@@ -88,6 +102,9 @@ static int run(struct look_up *look_up, uint32_t ifindex)
 	int r = 0;
 
 	memset(shared->answers, 0, look_up->query_count * sizeof(shared->answers[0]));
+	shared->want_rows = rows;
+	if (rows)
+		memset(shared->rows, 0, look_up->query_count * sizeof(shared->rows[0]));
 	shared->next_query = 0;
 	while (r >= 0 && shared->next_query < look_up->query_count) {
 		const uint32_t before = shared->next_query;
@@ -106,39 +123,49 @@ static int run(struct look_up *look_up, uint32_t ifindex)
 }
 
 /* Return: how many were found. */
-static int collect(const struct look_up *look_up, uint32_t hz, struct socket_settings *ret)
+static int collect(const struct look_up *look_up, const struct question *question)
 {
+	const struct look_up_bpf__bss *shared = look_up->program->bss;
 	int found = 0;
 
 	for (uint32_t i = 0; i < look_up->query_count; i++) {
-		const struct settings_row *answer = &look_up->program->bss->answers[i];
+		const struct settings_row *answer = &shared->answers[i];
+		const uint32_t number = look_up->asked[i];
+		struct tcpdiag_socket *sk = question->ret_sockets;
 
-		if (!answer->cookie)
+		if (answer->cookie && question->ret)
+			question->ret[number] = settings_from_row(answer, question->hz);
+		if (!sk) {
+			found += answer->cookie != 0;
 			continue;
-		ret[look_up->asked[i]] = settings_from_row(answer, hz);
-		found++;
+		}
+		sk += number;
+		socket_from_row(&shared->rows[i], question->sockets[number], question->hz, sk);
+		found += sk->cookie != 0;
 	}
 	return found;
 }
 
 /* All those of one device. Return: how many were found; -errno. */
-static int run_group(struct look_up *look_up, uint32_t hz, uint32_t ifindex,
-		     const struct tcpdiag_socket *const *sockets, uint32_t count,
-		     struct socket_settings *ret)
+static int run_group(struct look_up *look_up, const struct question *question, uint32_t ifindex)
 {
+	const bool rows = question->ret_sockets;
 	int r;
 
 	look_up->query_count = 0;
-	for (uint32_t i = 0; i < count; i++)
-		if (sockets[i]->ifindex == ifindex && can_be_looked_up(sockets[i]))
-			ask(look_up, sockets[i], i);
+	for (uint32_t i = 0; i < question->count; i++) {
+		const struct tcpdiag_socket *sk = question->sockets[i];
+
+		if (sk->ifindex == ifindex && can_be_looked_up(sk, rows))
+			ask(look_up, sk, i);
+	}
 	if (!look_up->query_count)
 		return 0;
-	r = run(look_up, ifindex);
+	r = run(look_up, ifindex, rows);
 	/* The device has gone, and its sockets are out of reach. */
-	if (r == -ENODEV)
+	if (r == -ENODEV && !rows)
 		return 0;
-	return r < 0 ? r : collect(look_up, hz, ret);
+	return r < 0 ? r : collect(look_up, question);
 }
 
 /* The smallest index above this one; 0: none. */
@@ -154,16 +181,20 @@ static uint32_t next_device(const struct tcpdiag_socket *const *sockets, uint32_
 }
 
 int look_up_run(struct look_up *look_up, uint32_t hz, const struct tcpdiag_socket *const *sockets,
-		uint32_t count, struct socket_settings *ret)
+		uint32_t count, struct socket_settings *ret, struct tcpdiag_socket *ret_sockets)
 {
+	const struct question question = { hz, sockets, count, ret, ret_sockets };
 	uint32_t device = 0;
 	int found = 0;
 
 	if (count > LOOK_UP_MAX)
 		return -EINVAL;
-	memset(ret, 0, count * sizeof(*ret));
+	if (ret)
+		memset(ret, 0, count * sizeof(*ret));
+	for (uint32_t i = 0; ret_sockets && i < count; i++)
+		ret_sockets[i].cookie = 0;
 	do {
-		int r = run_group(look_up, hz, device, sockets, count, ret);
+		int r = run_group(look_up, &question, device);
 
 		if (r < 0)
 			return r;

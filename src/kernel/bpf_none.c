@@ -64,6 +64,18 @@ int settings_look_up(struct bpf_reader *reader, const struct tcpdiag_socket *con
 	return -EOPNOTSUPP;
 }
 
+int sockets_look_up(struct bpf_reader *reader, const struct tcpdiag_socket *const *sockets,
+		    uint32_t count, struct tcpdiag_socket *ret,
+		    struct socket_settings *ret_settings)
+{
+	(void)reader;
+	(void)sockets;
+	(void)count;
+	(void)ret;
+	(void)ret_settings;
+	return -EOPNOTSUPP;
+}
+
 int events_open(size_t bytes, uint32_t hz, struct event_reader **ret)
 {
 	(void)bytes;

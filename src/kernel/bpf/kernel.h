@@ -23,6 +23,19 @@ typedef struct {
 	__s64 counter;
 } atomic64_t;
 
+typedef struct {
+	int counter;
+} atomic_t;
+
+struct hlist_node {
+	struct hlist_node **pprev;
+};
+
+struct timer_list {
+	struct hlist_node entry;
+	unsigned long expires;
+};
+
 /* include/linux/file_ref.h, Linux 6.13. */
 typedef struct {
 	atomic_long_t refcnt;
@@ -102,11 +115,41 @@ struct sock {
 	kuid_t sk_uid;
 	struct socket *sk_socket;
 	struct sock_reuseport *sk_reuseport_cb;
+	struct {
+		atomic_t rmem_alloc;
+	} sk_backlog;
+	int sk_rcvbuf;
+	int sk_sndbuf;
+	int sk_wmem_queued;
+	struct timer_list sk_timer;
+	struct timer_list tcp_retransmit_timer; /* instead of icsk_retransmit_timer, Linux 6.19 */
+	unsigned long sk_ino; /* Linux 6.18 */
 };
 
 struct socket {
 	struct file *file;
 	struct sock *sk;
+};
+
+/* include/net/sock.h: the inode stands behind its socket. */
+struct socket_alloc {
+	struct socket socket;
+	struct inode vfs_inode;
+};
+
+struct inet_timewait_sock {
+	struct sock_common __tw_common;
+	__u32 tw_mark;
+	unsigned char tw_substate;
+	struct timer_list tw_timer;
+};
+
+struct tcp_timewait_sock {
+	struct inet_timewait_sock tw_sk;
+};
+
+struct tcp_ulp_ops {
+	char name[16];
 };
 
 struct inet_sock {
@@ -115,6 +158,15 @@ struct inet_sock {
 
 struct inet_connection_sock {
 	__u32 icsk_user_timeout;
+	struct timer_list icsk_retransmit_timer;
+	struct timer_list icsk_keepalive_timer; /* instead of sk_timer, Linux 6.19 */
+	unsigned long icsk_timeout; /* its time, before Linux 6.14 */
+	__u32 icsk_rto;
+	const struct tcp_ulp_ops *icsk_ulp_ops;
+	__u8 icsk_retransmits;
+	__u8 icsk_pending;
+	__u8 icsk_backoff;
+	__u8 icsk_probes_out;
 	struct {
 		__u32 lrcvtime;
 	} icsk_ack;
@@ -132,12 +184,22 @@ struct tcp_sock {
 	__u32 snd_una;
 	__u32 snd_nxt;
 	__u32 lsndtime;
+	__u32 rcv_tstamp;
+	__u32 srtt_us;
+	__u32 packets_out;
+	__u32 snd_wnd;
+	__u32 rcv_wnd;
 	__u64 bytes_received;
 	__u64 bytes_acked;
 	__u64 bytes_sent;
 	int linger2;
 	bool is_mptcp;
 	struct rb_root out_of_order_queue;
+};
+
+/* The ABI's; what it has tells what a dump tells. */
+struct tcp_info {
+	__u32 tcpi_rcv_wnd;
 };
 
 struct mptcp_sock {

@@ -6,10 +6,13 @@
  * inside would need bpf_loop() (Linux 5.17).
  */
 #include "settings.h"
+#include "socket.h"
 
 struct look_up_query queries[QUERIES_MAX];
 struct settings_row answers[QUERIES_MAX];
+struct socket_row rows[QUERIES_MAX]; /* where they are wanted */
 __u32 next_query;
+__u32 want_rows;
 
 static __always_inline struct bpf_sock *find(struct __sk_buff *skb,
 					     const struct look_up_query *query)
@@ -48,6 +51,15 @@ static __always_inline void read_references(const struct sock *sk, struct settin
 	row->flags |= ROW_KNOWS_REFERENCES;
 }
 
+static __always_inline void answer_mini(struct bpf_sock *found, const struct look_up_query *query,
+					struct socket_row *row)
+{
+	const struct tcp_timewait_sock *tw = bpf_skc_to_tcp_timewait_sock(found);
+
+	if (tw && (__u64)tw->tw_sk.__tw_common.skc_cookie.counter == query->cookie)
+		read_mini_row(&tw->tw_sk, row);
+}
+
 SEC("tc")
 int look_up(struct __sk_buff *skb)
 {
@@ -74,7 +86,11 @@ int look_up(struct __sk_buff *skb)
 			read_sock(sk, answer);
 			read_tcp_sock(tp, answer);
 			read_references(sk, answer);
+			if (want_rows)
+				read_full_row(tp, &rows[i]);
 		}
+	} else if (want_rows) {
+		answer_mini(found, query, &rows[i]);
 	}
 	bpf_sk_release(found);
 	return 0;

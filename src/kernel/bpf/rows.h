@@ -61,6 +61,49 @@ struct closed_row {
 	__u32 mark;
 };
 
+/* Flags of struct socket_row. */
+#define SOCKET_ROW_FULL (1U << 0)
+#define SOCKET_ROW_MINI (1U << 1) /* a timewait minisocket: state, timer, mark */
+#define SOCKET_ROW_MARK (1U << 2) /* the mark could be read */
+#define SOCKET_ROW_RCV_WND (1U << 3) /* this kernel has rcv_wnd in its struct tcp_info */
+#define SOCKET_ROW_ULP_MPTCP (1U << 4) /* the protocol above is MPTCP */
+
+/* One socket as a dump would show it, which has its ends already. */
+struct socket_row {
+	__u64 bytes_received;
+	__u64 bytes_acked;
+	__u64 bytes_sent;
+	__u32 inode;
+	__u32 uid;
+	__u32 ifindex;
+	__u32 mark;
+	__u32 rqueue;
+	__u32 wqueue;
+	__u32 unsent;
+	__s32 expires; /* jiffies from now; negative: overdue */
+	__u32 rmem_alloc;
+	__u32 rcvbuf;
+	__u32 wmem_queued;
+	__u32 sndbuf;
+	__u32 rto; /* jiffies */
+	__u32 srtt; /* eighths of a microsecond */
+	__u32 packets_out;
+	__u32 sent_ago; /* jiffies */
+	__u32 received_ago;
+	__u32 acked_ago;
+	__u32 snd_wnd;
+	__u32 rcv_wnd;
+	__u32 flags; /* 0: no such socket */
+	__u8 state;
+	__u8 shutdown;
+	__u8 timer; /* idiag_timer */
+	__u8 retransmits; /* idiag_retrans */
+	__u8 backoff;
+	__u8 probes;
+	__u16 reserved;
+	__u32 reserved2;
+};
+
 /* Room for what is asked in one go. */
 #define QUERIES_MAX 1024
 
