@@ -46,7 +46,8 @@ struct space {
 	uint16_t port_range[2];
 	uint32_t reserved_ports; /* of the range */
 	struct counters counters;
-	int64_t counters_ns; /* when they were read, 0: never */
+	int64_t counters_ns; /* when they are of, 0: never read */
+	int64_t counted_ns; /* when they were read, and the environment with them */
 	struct space_sample samples[SPACE_SAMPLES];
 	uint32_t sample_count, newest;
 

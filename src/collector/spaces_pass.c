@@ -41,9 +41,11 @@ static void probe(struct collector *c, struct space *space, int64_t now_ns)
 		return;
 	}
 	if (space->probed && same_traffic(&traffic, &space->traffic)) {
-		/* What it has counted has not moved either. */
-		if (space->counters_ns)
+		/* What it has counted has not moved either, since they were read after the last change. */
+		if (space->counted_ns && space->counted_ns >= space->changed_ns)
 			spaces_count(&c->spaces, space, &space->counters, now_ns);
+		else if (!space->error)
+			spaces_visit(c, space, now_ns);
 		if (space->changed_ns <= space->sweep_ns)
 			space->sweep_still_ns = now_ns;
 		if (space->changed_ns <= MAX(space->fast_ns, space->sweep_ns)) {
@@ -188,11 +190,12 @@ static void count(struct collector *c, struct space *space, int64_t now_ns)
 	}
 	space_surround(space, &environment, &c->environment);
 	spaces_count(&c->spaces, space, &counters, now_ns);
+	space->counted_ns = now_ns;
 }
 
 int spaces_visit(struct collector *c, struct space *space, int64_t now_ns)
 {
-	bool open = !space->diag, due = now_ns - space->counters_ns >= COUNT_NS;
+	bool open = !space->diag, due = now_ns - space->counted_ns >= COUNT_NS;
 	int r;
 
 	if (space->own || (!open && space->counters_ns && !due))
