@@ -100,6 +100,13 @@ struct watch {
 	bool raised; /* was something by itself, and has not become nothing since */
 };
 
+/* Connections that the accept queues of a namespace have dropped. */
+struct drops {
+	uint64_t count; /* in the last minute, of this round */
+	int64_t for_ns; /* each last minute had some for so long; -1: not now */
+	bool blamed; /* on a listener, in this round */
+};
+
 /* How many were new of late, in slots of a twelfth of the time that is asked for. */
 #define RECENT_SLOTS 12
 
@@ -126,6 +133,7 @@ struct tally {
 	uint32_t descriptors, descriptor_limit; /* 0: not known */
 	char comm[32], unit[96], who[256];
 	struct watch watch;
+	struct drops drops;
 	struct recent recent;
 	struct part parts[TALLY_PARTS];
 };
@@ -188,9 +196,6 @@ struct round {
 	const struct marked *marks; /* of the whole walk, once that is over */
 	struct others_index *others;
 	uint32_t had; /* bits of the findings that the record being looked at had before */
-	uint64_t drops; /* at accept queues, in the last minute */
-	int64_t drops_for_ns; /* each last minute had some for so long; -1: not now */
-	bool drops_blamed; /* on a listener */
 };
 
 enum family_key {
@@ -298,7 +303,7 @@ static inline double seconds(int64_t ns)
 void describe_oldest(struct sentence *s, const struct part *part);
 /* "; growing 52/s", or nothing. */
 void describe_growth(struct sentence *s, const struct part *part);
-/* "; descriptors 58 % of 131,072", or nothing. */
+/* "; descriptors 58 % of 131,072, full in 18 min", or nothing. */
 void describe_descriptors(struct sentence *s, const struct tally *tally);
 /* " Looked at each 40 s only, so ..." where an age was stretched to two looks. */
 void describe_stretch(struct sentence *s, int64_t threshold_ns, int64_t lane_ns);

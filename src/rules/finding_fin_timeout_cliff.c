@@ -8,9 +8,9 @@
  * tcp_keepalive_timer()). 61 s live for 2 s, thirty times less than 60 s; from 120 s on it is right again.
  *
  * TCP_LINGER2 is a socket's own, one finding a unit. net.ipv4.tcp_fin_timeout holds for every socket of
- * the namespace without one: a warning that needs no socket.
+ * its namespace without one (struct netns_ipv4): a warning that needs no socket, one a namespace.
  */
-#include "rules/family.h"
+#include "rules/realms.h"
 
 #define STATES \
 	(TCPDIAG_STATE_BIT(TCPDIAG_LISTEN) | TCPDIAG_STATE_BIT(TCPDIAG_SYN_SENT) | \
@@ -29,29 +29,52 @@ static bool blind(const struct round *round)
 	return round->input->settings_blind;
 }
 
-static bool timeout_known(const struct findings_input *input)
+/* The namespace's tcp_fin_timeout in seconds; 0: not known, as where there is no such namespace any more. */
+static uint32_t timeout_of(const struct realm *realm)
 {
-	return input->environment && input->environment->known & TCPDIAG_ENV_FIN_TIMEOUT;
+	return realm->environment->known & TCPDIAG_ENV_FIN_TIMEOUT
+		       ? realm->environment->tcp_fin_timeout
+		       : 0;
+}
+
+static uint32_t timeout_in(const struct round *round, uint32_t netns)
+{
+	struct realm realm;
+
+	return realm_find(round, netns, &realm) ? timeout_of(&realm) : 0;
 }
 
 static void begin(struct round *round)
 {
-	const struct tally_key key = { .rule = TCPDIAG_RULE_FIN_TIMEOUT_CLIFF,
-				       .kind = TALLY_NETNS,
-				       .a = round->input->netns,
-				       .b = SETTING };
-	bool known = timeout_known(round->input);
-	struct tally *tally = tallies_find(round->tallies, &key);
-	int64_t ms = known ? round->input->environment->tcp_fin_timeout * 1000LL : 0;
+	struct tally_key key = { .rule = TCPDIAG_RULE_FIN_TIMEOUT_CLIFF,
+				 .kind = TALLY_NETNS,
+				 .b = SETTING };
+	uint32_t i, timeout;
 
-	if (!tally && !findings_cliff_ms(ms))
-		return;
-	tally = round_tally(round, &key);
-	if (!tally)
-		return;
-	tally->seen_ns = round->now_ns;
-	tally->netns = key.a;
-	tally->frozen = !known;
+	/* A sysctl is not hidden by what hides settings of sockets. */
+	for (i = 0; i < round->tallies->used; i++) {
+		struct tally *tally = &round->tallies->rows[i];
+
+		if (tally->key.rule == key.rule && is_setting(tally))
+			tally->frozen = false;
+	}
+	for (i = 0; i < realm_count(round); i++) {
+		struct tally *tally;
+		struct realm realm;
+
+		realm_at(round, i, &realm);
+		timeout = timeout_of(&realm);
+		key.a = realm.inode;
+		tally = tallies_find(round->tallies, &key);
+		if (!tally && !findings_cliff_ms(timeout * 1000LL))
+			continue;
+		tally = round_tally(round, &key);
+		if (!tally)
+			continue;
+		tally->seen_ns = round->now_ns;
+		tally->netns = key.a;
+		tally->frozen = !timeout;
+	}
 }
 
 static bool concerns(struct round *round, const struct record *record, struct mark *ret)
@@ -75,9 +98,7 @@ static enum severity judge(const struct round *round, const struct tally *tally,
 	uint32_t total = part_total(part);
 
 	if (is_setting(tally))
-		return timeout_known(round->input) &&
-				       findings_cliff_ms(
-					       round->input->environment->tcp_fin_timeout * 1000LL)
+		return findings_cliff_ms(timeout_in(round, tally->key.a) * 1000LL)
 			       ? SEVERITY_WARNING
 			       : SEVERITY_NONE;
 	return total && total >= scale * (double)round->thresholds->cliff_info_count
@@ -99,12 +120,12 @@ static void describe_time(struct sentence *s, struct finding *row, double timeou
 static void describe_setting(const struct round *round, struct finding *row,
 			     struct sentence *summary)
 {
-	double timeout = timeout_known(round->input)
-				 ? (double)round->input->environment->tcp_fin_timeout
-				 : 0;
+	double timeout = timeout_in(round, row->netns);
 
 	row->shown &= ~(UINT64_C(1) << EVIDENCE_COUNT);
-	sentence_add(summary, "net.ipv4.tcp_fin_timeout in network namespace %u ", row->netns);
+	sentence_add(summary, "net.ipv4.tcp_fin_timeout in ");
+	sentence_realm(round, summary, row->netns);
+	sentence_add(summary, " ");
 	if (timeout > 60 && timeout < 120) {
 		sentence_add(summary, "is ");
 		describe_time(summary, row, timeout);

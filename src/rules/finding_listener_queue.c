@@ -6,74 +6,91 @@
  *
  * Each listener is watched by itself, since one look shows a burst as well as a standstill: half full
  * in two looks, nearly full or full for a while. Counters of overflows belong to a namespace, not to a
- * listener: they are laid to those that were half full within the last minute, else to nobody.
+ * listener: they are laid to those there that were half full within the last minute, else to nobody.
  */
-#include "rules/family.h"
-
-static bool counted(const struct counters *rates, enum counter which)
-{
-	return rates && rates->known & (1U << which) && rates->value[which] > 0;
-}
+#include "rules/realms.h"
 
 /* Connections dropped in the last minute. */
-static uint64_t dropped(const struct findings_input *input)
+static uint64_t dropped(const struct realm *realm)
 {
-	uint64_t count = 0;
+	uint64_t overflows = 0, drops = 0;
 
-	if (counted(input->rates, COUNTER_LISTEN_OVERFLOWS))
-		count = input->rates->value[COUNTER_LISTEN_OVERFLOWS];
-	if (counted(input->rates, COUNTER_LISTEN_DROPS))
-		count = MAX(count, input->rates->value[COUNTER_LISTEN_DROPS]);
-	return count;
+	realm_rose(realm, COUNTER_LISTEN_OVERFLOWS, &overflows);
+	realm_rose(realm, COUNTER_LISTEN_DROPS, &drops);
+	return MAX(overflows, drops);
 }
 
-static struct tally_key drops_key(const struct round *round)
+/* The namespace's own tally; NULL where it has dropped nothing of late. */
+static struct tally *drops_in(const struct round *round, uint32_t netns)
 {
-	return (struct tally_key){ .rule = TCPDIAG_RULE_LISTENER_QUEUE_AT_RISK,
-				   .kind = TALLY_NETNS,
-				   .a = round->input->netns };
+	const struct tally_key key = { .rule = TCPDIAG_RULE_LISTENER_QUEUE_AT_RISK,
+				       .kind = TALLY_NETNS,
+				       .a = netns };
+
+	return tallies_find(round->tallies, &key);
+}
+
+static bool is_drops(const struct tally *tally)
+{
+	return tally->key.rule == TCPDIAG_RULE_LISTENER_QUEUE_AT_RISK &&
+	       tally->key.kind == TALLY_NETNS;
 }
 
 /*
- * The namespace's own tally: it remembers since when each last minute had drops, and is a finding by
- * itself where no listener is to blame.
+ * The namespace's tally remembers since when each last minute had drops, and is a finding by itself
+ * where no listener is to blame. One that is not listed any more has none.
  */
 static void begin(struct round *round)
 {
-	struct tally_key key = drops_key(round);
-	struct tally *tally = tallies_find(round->tallies, &key);
+	struct tally_key key = { .rule = TCPDIAG_RULE_LISTENER_QUEUE_AT_RISK, .kind = TALLY_NETNS };
+	uint32_t i;
 
-	round->drops = dropped(round->input);
-	if (!tally && round->drops)
-		tally = round_tally(round, &key);
-	if (!tally)
-		return;
-	if (round->drops)
-		tally->seen_ns = round->now_ns;
-	tally->netns = round->input->netns;
-	round->drops_for_ns = part_sustained(&tally->parts[0], round->drops > 0, round->now_ns);
+	for (i = 0; i < round->tallies->used; i++)
+		if (is_drops(&round->tallies->rows[i]))
+			round->tallies->rows[i].drops = (struct drops){ .for_ns = -1 };
+	for (i = 0; i < realm_count(round); i++) {
+		struct tally *tally;
+		struct realm realm;
+		uint64_t count;
+
+		realm_at(round, i, &realm);
+		count = dropped(&realm);
+		tally = drops_in(round, realm.inode);
+		key.a = realm.inode;
+		if (!tally && count)
+			tally = round_tally(round, &key);
+		if (!tally)
+			continue;
+		if (count)
+			tally->seen_ns = round->now_ns;
+		tally->netns = realm.inode;
+		tally->drops.count = count;
+		tally->drops.for_ns = part_sustained(&tally->parts[0], count > 0, round->now_ns);
+	}
 }
 
 /* What drops alone say: a warning, and critical when they went on for minutes. */
-static uint8_t drops_severity(const struct round *round)
+static uint8_t drops_severity(const struct round *round, const struct drops *drops)
 {
-	if (!round->drops)
+	if (!drops->count)
 		return SEVERITY_NONE;
-	return round->drops_for_ns >=
-			       round->thresholds->listener_critical_minutes * 60 * NSEC_PER_SEC
+	return drops->for_ns >= round->thresholds->listener_critical_minutes * 60 * NSEC_PER_SEC
 		       ? SEVERITY_CRITICAL
 		       : SEVERITY_WARNING;
 }
 
 static void end(struct round *round)
 {
-	struct tally_key key = drops_key(round);
-	struct tally *tally = tallies_find(round->tallies, &key);
+	uint32_t i;
 
-	if (!tally || round->drops_blamed || !round->drops)
-		return;
-	tally->parts[0].raise = tally->parts[0].keep = MAX(tally->parts[0].keep,
-							   drops_severity(round));
+	for (i = 0; i < round->tallies->used; i++) {
+		struct tally *tally = &round->tallies->rows[i];
+		struct part *part = &tally->parts[0];
+
+		if (!is_drops(tally) || tally->drops.blamed || !tally->drops.count)
+			continue;
+		part->raise = part->keep = MAX(part->keep, drops_severity(round, &tally->drops));
+	}
 }
 
 static bool full(const struct tcpdiag_socket *sk)
@@ -134,8 +151,9 @@ static bool lasted(const struct watch *watch, int64_t since_ns, int64_t wanted_n
 	return since_ns && watch->look_ns - since_ns >= wanted_ns;
 }
 
+/* @drops: those that are laid to it; NULL: none */
 static uint8_t raise(const struct round *round, const struct watch *watch,
-		     const struct tcpdiag_socket *sk, bool blamed)
+		     const struct tcpdiag_socket *sk, const struct drops *drops)
 {
 	const struct thresholds *t = round->thresholds;
 	uint8_t severity = SEVERITY_NONE;
@@ -148,7 +166,7 @@ static uint8_t raise(const struct round *round, const struct watch *watch,
 		severity = SEVERITY_INFO;
 	if (lasted(watch, watch->busy_since_ns, MAX(t->listener_warning_age, round->listeners_ns)))
 		severity = SEVERITY_WARNING;
-	return blamed ? MAX(severity, drops_severity(round)) : severity;
+	return drops ? MAX(severity, drops_severity(round, drops)) : severity;
 }
 
 /* How severe what it has may stay; what is nothing by itself raises nothing (see condition_step()). */
@@ -172,18 +190,19 @@ static uint8_t keep(const struct round *round, const struct tcpdiag_socket *sk)
 static bool concerns(struct round *round, const struct record *record, struct mark *ret)
 {
 	const struct thresholds *t = round->thresholds;
+	struct tally *netns = NULL;
 	struct watch *watch;
-	bool blamed;
 
 	/* The queue of an MPTCP listener is shown twice; its TCP row is the one that the fast lane sees. */
 	watch = record->sk.mptcp ? NULL : watch_of(round, record);
 	if (!watch)
 		return false;
-	blamed = round->drops && watch->risk_ns && record->sk.netns == round->input->netns &&
-		 watch->look_ns - watch->risk_ns <= t->listener_overflow_window;
+	if (watch->risk_ns && watch->look_ns - watch->risk_ns <= t->listener_overflow_window)
+		netns = drops_in(round, record->sk.netns);
 	/* A small one that was full is why, but by itself it is not worth a word. */
-	round->drops_blamed |= blamed;
-	ret->raise = raise(round, watch, &record->sk, blamed);
+	if (netns && netns->drops.count)
+		netns->drops.blamed = true;
+	ret->raise = raise(round, watch, &record->sk, netns ? &netns->drops : NULL);
 	ret->keep = MAX(ret->raise, keep(round, &record->sk));
 	if (watch->full_since_ns)
 		ret->age_ns = watch->look_ns - watch->full_since_ns;
@@ -201,14 +220,18 @@ static enum severity judge(const struct round *round, const struct tally *tally,
 	return (enum severity)(scale < 1 ? part->keep : part->raise);
 }
 
-static void describe_drops(const struct round *round, struct finding *row, struct sentence *s)
+static void describe_drops(const struct round *round, const struct tally *tally,
+			   struct finding *row, struct sentence *s)
 {
-	evidence(row, EVIDENCE_OVERFLOWS_PER_SECOND, (double)round->drops / 60);
-	if (!round->drops)
+	const struct tally *netns = drops_in(round, tally->netns);
+	uint64_t count = netns ? netns->drops.count : 0;
+
+	evidence(row, EVIDENCE_OVERFLOWS_PER_SECOND, (double)count / 60);
+	if (!count)
 		return;
 	sentence_add(s, "; ");
 	/* The counters are the namespace's: which listener it was they do not tell. */
-	sentence_count(s, round->drops, "connection", "connections");
+	sentence_count(s, count, "connection", "connections");
 	sentence_add(s, " dropped by all listeners here in the last minute");
 }
 
@@ -240,6 +263,14 @@ static void describe_queue(const struct round *round, const struct tally *tally,
 		sentence_add(s, ", the worst of %u", part_total(part));
 }
 
+static void describe_bursts(const struct round *round, const struct tally *tally,
+			    struct sentence *s)
+{
+	sentence_add(s, "Listeners in ");
+	sentence_realm(round, s, tally->netns);
+	sentence_add(s, " dropped connections, in bursts too short to be seen");
+}
+
 static void describe(const struct round *round, const struct tally *tally, struct finding *row,
 		     struct sentence *summary, struct sentence *cause, struct sentence *remedy)
 {
@@ -247,13 +278,12 @@ static void describe(const struct round *round, const struct tally *tally, struc
 
 	if (here)
 		describe_queue(round, tally, row, summary);
-	else if (tally->key.kind == TALLY_NETNS)
-		sentence_add(summary,
-			     "Listeners dropped connections, in bursts too short to be seen");
+	else if (is_drops(tally))
+		describe_bursts(round, tally, summary);
 	else
 		sentence_add(summary, "%s: its accept queues have been emptied", tally->who);
-	if (here || tally->key.kind == TALLY_NETNS)
-		describe_drops(round, row, summary);
+	if (here || is_drops(tally))
+		describe_drops(round, tally, row, summary);
 	sentence_add(cause,
 		     "The process accepts more slowly than clients connect, or not at all. When "
 		     "the queue is full the kernel drops what completes a handshake "

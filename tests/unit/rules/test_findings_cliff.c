@@ -72,7 +72,8 @@ START_TEST(cliff_of_the_sysctl_is_a_warning)
 	ck_assert_double_eq(finding->evidence[EVIDENCE_LIFETIME_SECONDS], 60);
 	ck_assert(!shown(finding, EVIDENCE_COUNT));
 	ck_assert_str_eq(world_text(world, finding->summary),
-			 "net.ipv4.tcp_fin_timeout in network namespace 4026531840 is 90 s, and "
+			 "net.ipv4.tcp_fin_timeout in tcpdiagd's own network namespace "
+			 "(4026531840) is 90 s, and "
 			 "FIN-WAIT-2 after close() lasts 60 s with it");
 	world_run(world, 4000, 20);
 	ck_assert_int_eq(world_severity(world, CLIFF), SEVERITY_WARNING);
@@ -87,6 +88,33 @@ START_TEST(cliff_of_the_sysctl_is_a_warning)
 	ck_assert_ptr_nonnull(
 		strstr(world_text(world, world_expect(world, CLIFF)->summary), "is 60 s now"));
 	world_run(world, 5, 5);
+	ck_assert_int_eq(world->count, 0);
+}
+END_TEST
+
+/* Each namespace has its own, and loses its finding when it goes, whether settings of sockets are read or not. */
+START_TEST(cliff_by_namespace)
+{
+	struct namespace rows[2] = {
+		{ .inode = NETNS,
+		  .environment = { .known = TCPDIAG_ENV_FIN_TIMEOUT, .tcp_fin_timeout = 60 } },
+		{ .inode = NETNS + 1,
+		  .environment = { .known = TCPDIAG_ENV_FIN_TIMEOUT, .tcp_fin_timeout = 61 } },
+	};
+	const struct finding *finding;
+
+	world->input.settings_blind = true;
+	world->input.namespaces = rows;
+	world->input.namespace_count = 2;
+	world_run(world, 10, 1);
+	ck_assert_int_eq(world->count, 1);
+	finding = world_expect(world, CLIFF);
+	ck_assert_uint_eq(finding->netns, NETNS + 1);
+	ck_assert_str_eq(world_text(world, finding->summary),
+			 "net.ipv4.tcp_fin_timeout in network namespace 4026531841 is 61 s, and "
+			 "FIN-WAIT-2 after close() lasts 2 s with it");
+	world->input.namespace_count = 1;
+	world_run(world, 66, 5);
 	ck_assert_int_eq(world->count, 0);
 }
 END_TEST
@@ -137,6 +165,7 @@ Suite *suite(void)
 	tcase_add_checked_fixture(tests, setup, teardown);
 	tcase_add_test(tests, cliff_of_sockets_is_information);
 	tcase_add_test(tests, cliff_of_the_sysctl_is_a_warning);
+	tcase_add_test(tests, cliff_by_namespace);
 	tcase_add_test(tests, cliff_of_both_is_two_findings);
 	tcase_add_test(tests, cliff_silent_for_the_healthy);
 	suite_add_tcase(all, tests);

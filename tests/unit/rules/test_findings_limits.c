@@ -398,20 +398,45 @@ START_TEST(queue_that_was_never_at_risk_does_not_belong)
 }
 END_TEST
 
-START_TEST(queue_of_another_namespace_has_not_dropped)
+/* Each namespace has its own counters: what one drops is laid to listeners there, or to nobody. */
+START_TEST(queue_drops_by_namespace)
 {
-	struct record *listener = world_listener(world, world_process(world, "a", "", 5, 1024),
-						 100);
+	uint32_t process = world_process(world, "a", "", 5, 1024);
+	struct namespace rows[3] = { { .inode = 42 }, { .inode = 43 }, { .inode = NETNS } };
+	struct record *listener = world_listener(world, process, 100);
+	const struct finding *finding;
 	int i;
 
 	listener->sk.netns = 42;
-	world->rates.value[COUNTER_LISTEN_OVERFLOWS] = 3;
+	for (i = 0; i < 3; i++)
+		rows[i].rates.known = 1U << COUNTER_LISTEN_OVERFLOWS;
+	world->input.namespaces = rows;
+	world->input.namespace_count = 3;
+	rows[1].rates.value[COUNTER_LISTEN_OVERFLOWS] = 3;
 	for (i = 0; i < 10; i++) {
 		listener->sk.rqueue = i % 2 ? 60 : 0;
 		world_run(world, 1, 1);
 	}
 	ck_assert_int_eq(world->count, 1);
-	ck_assert_int_eq(world_expect(world, QUEUE)->scope, SCOPE_NETNS);
+	finding = world_expect(world, QUEUE);
+	ck_assert_int_eq(finding->scope, SCOPE_NETNS);
+	ck_assert_uint_eq(finding->netns, 43);
+	ck_assert_ptr_nonnull(strstr(world_text(world, finding->summary),
+				     "Listeners in network namespace 43 dropped connections"));
+
+	/* Now it is that of the listener, and the other one is gone. */
+	rows[1] = rows[2];
+	rows[0].rates.value[COUNTER_LISTEN_OVERFLOWS] = 6;
+	world->input.namespace_count = 2;
+	for (i = 0; i < 70; i++) {
+		listener->sk.rqueue = i % 2 ? 60 : 0;
+		world_run(world, 1, 1);
+	}
+	ck_assert_int_eq(world->count, 1);
+	finding = world_expect(world, QUEUE);
+	ck_assert_uint_eq(finding->process, process);
+	ck_assert_int_eq(finding->severity, SEVERITY_WARNING);
+	ck_assert_double_eq(finding->evidence[EVIDENCE_OVERFLOWS_PER_SECOND], 0.1);
 }
 END_TEST
 
@@ -447,7 +472,7 @@ static TCase *queue_tests(void)
 	tcase_add_test(tests, queue_steps_down_to_the_most_of_the_hold);
 	tcase_add_test(tests, queue_one_look_is_taken_once);
 	tcase_add_test(tests, queue_that_was_never_at_risk_does_not_belong);
-	tcase_add_test(tests, queue_of_another_namespace_has_not_dropped);
+	tcase_add_test(tests, queue_drops_by_namespace);
 	return tests;
 }
 
