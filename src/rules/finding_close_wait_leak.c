@@ -124,17 +124,18 @@ static enum severity judge_outbound(const struct round *round, const struct tall
 	return part->aged[SEVERITY_INFO] >= many ? SEVERITY_INFO : SEVERITY_NONE;
 }
 
+/* One of them in a full queue is that queue's matter: listener-queue-at-risk. */
 static enum severity judge_unaccepted(const struct round *round, struct part *part, double scale)
 {
 	const struct thresholds *t = round->thresholds;
-	bool full = part->flagged[MARK_QUEUE_FULL] > 0;
+	bool many = part_total(part) >= scale * (double)t->cw_unaccepted_warning_count;
+	bool full = many && part->flagged[MARK_QUEUE_FULL] > 0;
 
 	if (scale < 1 ? full
 		      : part_sustained(part, full, round->now_ns) >=
 				MAX(t->cw_unaccepted_critical_age, round->fast_ns))
 		return SEVERITY_CRITICAL;
-	return part_total(part) >= scale * (double)t->cw_unaccepted_warning_count ? SEVERITY_WARNING
-										  : SEVERITY_NONE;
+	return many ? SEVERITY_WARNING : SEVERITY_NONE;
 }
 
 static enum severity judge(const struct round *round, const struct tally *tally, struct part *part,
@@ -207,6 +208,30 @@ static bool idle_pool(const struct tally *tally)
 	       !tally->parts[INBOUND].condition.severity;
 }
 
+/*
+ * What the same process waits for in FIN-WAIT-2: a proxy that has passed the end of file on to its upstream
+ * keeps both connections until that one closes, too. NULL where there is nothing of the kind.
+ */
+static const struct tally *waits_itself(const struct round *round, const struct tally *tally)
+{
+	struct tally_key key = tally->key;
+	const struct tally *waits;
+
+	if (key.kind != TALLY_PROCESS || !tally->parts[INBOUND].condition.severity)
+		return NULL;
+	key.rule = TCPDIAG_RULE_FIN_WAIT2_STUCK;
+	waits = tallies_find(round->tallies, &key);
+	return waits && waits->since_ns && part_total(&waits->parts[0]) ? waits : NULL;
+}
+
+static void why_waits(struct sentence *s, const struct tally *waits)
+{
+	sentence_add(s, " The process itself waits in FIN-WAIT-2 for the end of ");
+	sentence_count(s, part_total(&waits->parts[0]), "other connection", "other connections");
+	sentence_add(s, ": if it is a proxy that passes the end of file on, who does not close "
+			"those is the cause (fin-wait-2-stuck).");
+}
+
 static void why(const struct round *round, const struct tally *tally, struct sentence *s)
 {
 	const struct part *in = &tally->parts[INBOUND], *out = &tally->parts[OUTBOUND];
@@ -236,6 +261,8 @@ static void why(const struct round *round, const struct tally *tally, struct sen
 			     "descriptor each.",
 			     out->rate_known && out->rate < 0.001 ? ", not growing" : "");
 	}
+	if (waits_itself(round, tally))
+		why_waits(s, waits_itself(round, tally));
 	if (!worst->rate_known)
 		sentence_add(s, " Whether they grow is not known yet.");
 	describe_stretch(s, worst == in ? t->cw_in_warning_age : t->cw_out_warning_age,
@@ -287,6 +314,11 @@ static void describe(const struct round *round, const struct tally *tally, struc
 		sentence_add(remedy,
 			     "Find what keeps the process from accept(): blocked threads, too "
 			     "few workers. Restarting it resets what waits in the queue.");
+	else if (waits_itself(round, tally))
+		sentence_add(remedy,
+			     "Look at fin-wait-2-stuck of the same process first. Else it has to "
+			     "close(): look for a path that ends without it. No sysctl ends "
+			     "CLOSE-WAIT; a restart does.");
 	else
 		sentence_add(remedy,
 			     "The process has to close(): look for a path that ends without "

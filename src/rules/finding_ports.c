@@ -124,28 +124,28 @@ static void describe_ends(struct sentence *s, const struct port_pair *pair)
 	sentence_address(s, pair->remote, pair->remote_port);
 }
 
-static void describe_holder(const struct round *round, struct finding *row, struct sentence *s,
+static void describe_holder(const struct round *round, struct finding *row,
+			    struct sentence *summary, struct sentence *cause,
 			    const struct port_pair *pair)
 {
 	const struct process *process;
 
 	if (pair->process >= round->input->process_count) {
-		sentence_add(s, " Who has them is not known.");
+		sentence_add(cause, " Who has them is not known.");
 		return;
 	}
 	process = &round->input->processes[pair->process];
 	row->process = pair->process;
 	row->unit = process->unit;
-	sentence_add(s, " Most are of ");
-	sentence_process(round, s, process);
-	sentence_add(s, ": ");
-	sentence_number(s, pair->process_used);
-	if (pair->unit_used > pair->process_used) {
-		sentence_add(s, ", and ");
-		sentence_number(s, pair->unit_used);
-		sentence_add(s, " with the other processes of its unit");
-	}
-	sentence_add(s, ".");
+	sentence_add(summary, ", ");
+	sentence_number(summary, pair->process_used);
+	sentence_add(summary, " of them by ");
+	sentence_process(round, summary, process);
+	if (pair->unit_used <= pair->process_used)
+		return;
+	sentence_add(cause, " With the other processes of its unit it is ");
+	sentence_number(cause, pair->unit_used);
+	sentence_add(cause, ".");
 }
 
 static void describe_reserved(struct sentence *s, const struct port_pair *pair)
@@ -196,14 +196,17 @@ static void describe_pair(const struct round *round, struct finding *row, struct
 	sentence_number(summary, (uint64_t)size_of(pair));
 	sentence_add(summary, " local ports (%.0f %%) are used from ", percent(pair, true));
 	describe_ends(summary, pair);
-	sentence_add(summary, ", ");
-	sentence_number(summary, pair->time_wait);
-	sentence_add(summary, " of them in TIME-WAIT, in ");
+	describe_holder(round, row, summary, cause, pair);
+	if (pair->time_wait) {
+		sentence_add(summary, ", ");
+		sentence_number(summary, pair->time_wait);
+		sentence_add(summary, " in TIME-WAIT");
+	}
+	sentence_add(summary, ", in ");
 	sentence_realm(round, summary, pair->netns);
 	if (pairs > 1)
 		sentence_add(summary, "; %u other such ends", pairs - 1);
 	describe_reserved(cause, pair);
-	describe_holder(round, row, cause, pair);
 	describe_time_wait(cause, pair);
 }
 
@@ -214,9 +217,9 @@ static void describe(const struct round *round, const struct tally *tally, struc
 
 	sentence_add(
 		cause,
-		"connect() needs a local port of ip_local_port_range that is free for this local "
-		"address and this remote end; without one it fails with EADDRNOTAVAIL, and from "
-		"half on each call searches longer.");
+		"connect() needs a port of ip_local_port_range that is free for this local address "
+		"and this remote end; without one it fails with EADDRNOTAVAIL, and from half on "
+		"each call searches longer.");
 	row->shown &= ~(1ULL << EVIDENCE_COUNT);
 	if (pair) {
 		describe_pair(round, row, summary, cause, pair);
@@ -227,9 +230,9 @@ static void describe(const struct round *round, const struct tally *tally, struc
 	sentence_add(
 		remedy,
 		"Keep connections open and use them again (keep-alive, pools); else more remote "
-		"ends or local addresses, a wider net.ipv4.ip_local_port_range, "
-		"net.ipv4.tcp_tw_reuse = 1 for what is in TIME-WAIT, and "
-		"IP_BIND_ADDRESS_NO_PORT in programs that bind() an address before connect().");
+		"ends or local addresses, or a wider net.ipv4.ip_local_port_range.");
+	if (!pair || pair->time_wait)
+		sentence_add(remedy, " For what is in TIME-WAIT: net.ipv4.tcp_tw_reuse = 1.");
 }
 
 const struct family finding_ports = {

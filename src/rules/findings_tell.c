@@ -173,6 +173,22 @@ void describe_growth(struct sentence *s, const struct part *part)
 	}
 }
 
+/* When they run out at the present rate, where that is not further off than anybody plans for. */
+static void describe_full(struct sentence *s, const struct tally *tally)
+{
+	const double day = 24 * 3600;
+	double rate = 0, left = (double)tally->descriptor_limit - tally->descriptors;
+	size_t i;
+
+	for (i = 0; i < TALLY_PARTS; i++)
+		if (tally->parts[i].rate_known)
+			rate += MAX(tally->parts[i].rate, 0);
+	if (left <= 0 || rate <= 0 || left / rate > day)
+		return;
+	sentence_add(s, ", full in ");
+	sentence_duration(s, left / rate);
+}
+
 void describe_descriptors(struct sentence *s, const struct tally *tally)
 {
 	double percent;
@@ -184,6 +200,7 @@ void describe_descriptors(struct sentence *s, const struct tally *tally)
 		return;
 	sentence_add(s, "; descriptors %.0f %% of ", percent);
 	sentence_number(s, tally->descriptor_limit);
+	describe_full(s, tally);
 }
 
 void describe_stretch(struct sentence *s, int64_t threshold_ns, int64_t lane_ns)

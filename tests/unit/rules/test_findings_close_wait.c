@@ -130,6 +130,38 @@ START_TEST(leak_critical_when_descriptors_run_out)
 		world_run(world, 10, 5);
 	}
 	ck_assert_int_eq(world_severity(world, LEAK), SEVERITY_CRITICAL);
+	ck_assert_ptr_nonnull(strstr(world_text(world, world_expect(world, LEAK)->summary),
+				     "descriptors 60 % of 2,000, full in 27 min"));
+}
+END_TEST
+
+/* It holds both ends of what it passes on: who does not close the other one is the cause. */
+START_TEST(leak_of_a_proxy_that_waits_itself)
+{
+	uint32_t proxy = world_process(world, "haproxy", "", 100, 65536);
+	uint32_t other = world_process(world, "app", "", 100, 65536);
+	const struct finding *finding;
+	int i;
+
+	world_close_waits(world, proxy, 3, DIRECTION_INBOUND, 0);
+	world_close_waits(world, other, 3, DIRECTION_INBOUND, 1);
+	for (i = 0; i < 3; i++)
+		world_socket(world, TCPDIAG_FIN_WAIT2, proxy);
+	world_run(world, 310, 5);
+	for (i = 0; i < world->count; i++) {
+		bool is_proxy;
+
+		finding = &world->snapshot.findings[i];
+		if (finding->rule != LEAK)
+			continue;
+		is_proxy = finding->process == proxy;
+		ck_assert_int_eq(is_proxy, !!strstr(world_text(world, finding->cause),
+						    "waits in FIN-WAIT-2 for the end of 3 other "
+						    "connections"));
+		ck_assert_int_eq(is_proxy, !!strstr(world_text(world, finding->remedy),
+						    "Look at fin-wait-2-stuck"));
+	}
+	ck_assert_int_eq(world->count, 3);
 }
 END_TEST
 
@@ -266,6 +298,12 @@ START_TEST(leak_nine_unaccepted_are_none)
 	}
 	world_run(world, 600, 5);
 	ck_assert_int_eq(world->count, 0);
+	/* That the queue is full besides is another finding. */
+	world->records[0].sk.rqueue = 101;
+	world_run(world, 60, 5);
+	ck_assert_int_eq(world_severity(world, LEAK), SEVERITY_NONE);
+	ck_assert_int_eq(world_severity(world, TCPDIAG_RULE_LISTENER_QUEUE_AT_RISK),
+			 SEVERITY_CRITICAL);
 }
 END_TEST
 
@@ -301,6 +339,7 @@ static TCase *leak_tests(void)
 	tcase_add_test(tests, leak_inbound_below_20_or_slow_growth_is_none);
 	tcase_add_loop_test(tests, leak_by_share_of_descriptors, 0, 2);
 	tcase_add_test(tests, leak_critical_when_descriptors_run_out);
+	tcase_add_test(tests, leak_of_a_proxy_that_waits_itself);
 	tcase_add_test(tests, leak_outbound_pool);
 	tcase_add_test(tests, leak_outbound_warning_needs_two_windows);
 	tcase_add_test(tests, leak_outbound_one_step_is_no_growth);
