@@ -13,7 +13,7 @@ DEPS_UNPACK = prometheus nginx nginx-common
 # Unpacked too, with what of theirs this machine lacks: the programs of the zoo (tests/system/zoo).
 DEPS_ZOO = haproxy postgresql-15 postgresql-client-15 libpq5 openjdk-17-jre-headless libhttpclient-java \
 	libeclipse-jdt-core-java python3-gunicorn python3-urllib3 python3-websockets openssh-server openssh-client \
-	wrk nghttp2-client
+	wrk nghttp2-client netcat-openbsd
 
 # What is built belongs to whoever called sudo, where that user may write here at all. setpriv, not sudo,
 # keeps make's own variables and its job server.

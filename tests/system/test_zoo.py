@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The healthy zoo for a minute: real programs at work together, and nothing worse than a few informations.
 
-`make zoo MINUTES=10` is the same for as long as one likes, and prints what it saw.
+Servers and clients are in namespaces of their own, as between containers. `make zoo MINUTES=10 [ARGS=--apart]` is
+the same for as long as one likes, and prints what it saw.
 """
 import unittest
 
@@ -15,7 +16,7 @@ SECONDS = 60
 @unittest.skipUnless(keeper.unpacked(), "the programs are not unpacked (make deps-zoo)")
 class Zoo(unittest.TestCase):
     def test_a_minute(self):
-        seen = visit.Visit(SECONDS)
+        seen = visit.Visit(SECONDS, apart=True)
         seen.visit()
         self.assertEqual(seen.faults(), [], "\n".join(seen.tell()))
 

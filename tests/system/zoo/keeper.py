@@ -46,6 +46,8 @@ class Keeper:
     apart: clients live in a network namespace of their own, with a cable to that of the servers.
     """
 
+    label = ""  # before the names of logs and folders
+
     def __init__(self, apart=False):
         if not sheltered():
             raise RuntimeError("not in namespaces of its own (see tests/system/run)")
@@ -100,17 +102,30 @@ class Keeper:
         os.chmod(HOME / "key.pem", 0o644)
 
     def cable(self):
-        run("ip", "netns", "add", "clients")
-        self.stack.callback(run, "ip", "netns", "del", "clients")
+        self.network("clients")
         run("ip", "link", "add", "servers", "type", "veth", "peer", "name", "clients", "netns", "clients")
         run("ip", "addr", "add", f"{SERVERS}/24", "dev", "servers")
         run("ip", "link", "set", "servers", "up")
-        for command in (("addr", "add", f"{CLIENTS}/24", "dev", "clients"), ("link", "set", "clients", "up"),
-                        ("link", "set", "lo", "up")):
-            run("ip", "-n", "clients", *command)
+        run("ip", "-n", "clients", "addr", "add", f"{CLIENTS}/24", "dev", "clients")
+        run("ip", "-n", "clients", "link", "set", "clients", "up")
+
+    def network(self, name):
+        """A network namespace of that name, for as long as this is a context."""
+        run("ip", "netns", "add", name)
+        self.stack.callback(run, "ip", "netns", "del", name)
+        run("ip", "-n", name, "link", "set", "lo", "up")
+
+    def namespaces(self):
+        """Inodes of the network namespaces, that of the servers first."""
+        paths = ["/proc/self/ns/net"] + (["/run/netns/clients"] if self.apart else [])
+        return [os.stat(path).st_ino for path in paths]
+
+    def enter(self, client):
+        """The beginning of a command that runs where the clients or the servers are."""
+        return ["nsenter", "--net=/run/netns/clients", "--"] if client and self.apart else []
 
     def folder(self, name, user="nobody"):
-        folder = HOME / name
+        folder = HOME / f"{self.label}{name}"
         folder.mkdir(exist_ok=True)
         os.chown(folder, USERS[user], USERS[user])
         return folder
@@ -128,9 +143,8 @@ class Keeper:
         return str(self.tools / path)
 
     def command(self, *command, user="nobody", client=False):
-        prefix = ["nsenter", "--net=/run/netns/clients", "--"] if client and self.apart else []
         # Other tests run beside these.
-        prefix += ["nice", "-n", "5", "setpriv", "--pdeathsig", "KILL"]
+        prefix = [*self.enter(client), "nice", "-n", "5", "setpriv", "--pdeathsig", "KILL"]
         if user != "root":
             prefix += [f"--reuid={USERS[user]}", f"--regid={USERS[user]}", "--clear-groups"]
         return [*prefix, "--", *map(str, command)]
@@ -140,7 +154,7 @@ class Keeper:
         A process of the zoo; what it prints goes to the log of that name. To be called by a thread that
         lives as long as the process.
         """
-        with open(HOME / f"{name}.log", "ab") as log:
+        with open(HOME / f"{self.label}{name}.log", "ab") as log:
             given = {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": log, "env": self.environment(),
                      "cwd": HOME, **more}
             process = subprocess.Popen(self.command(*command, user=user, client=client), **given)
@@ -159,7 +173,7 @@ class Keeper:
 
     def log(self, name, size=2000):
         with contextlib.suppress(FileNotFoundError):
-            return (HOME / f"{name}.log").read_text(errors="replace")[-size:]
+            return (HOME / f"{self.label}{name}.log").read_text(errors="replace")[-size:]
         return ""
 
     def report(self, name):
@@ -172,8 +186,8 @@ class Keeper:
 
     def ss(self, *arguments, client=False):
         """Rows of ss, each (Recv-Q, Send-Q, local, remote)."""
-        prefix = ["nsenter", "--net=/run/netns/clients"] if client and self.apart else []
-        done = subprocess.run([*prefix, "ss", "-Htn", *arguments], check=True, capture_output=True, text=True)
+        done = subprocess.run([*self.enter(client), "ss", "-Htn", *arguments], check=True, capture_output=True,
+                              text=True)
         rows = [line.split() for line in done.stdout.splitlines()]
         return [(int(row[0]), int(row[1]), row[2], row[3]) for row in rows]
 

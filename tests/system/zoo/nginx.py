@@ -13,7 +13,7 @@ pid {folder}/pid;
 events {{ worker_connections 1024; }}
 http {{
     access_log off;
-    keepalive_timeout 10s;
+    keepalive_timeout {keepalive};
     client_body_temp_path {folder}/body;
     proxy_temp_path {folder}/proxy;
     fastcgi_temp_path {folder}/fastcgi;
@@ -38,14 +38,16 @@ location /status {{ stub_status; }}
 
 class Nginx(keeper.Animal):
     period = 1
+    keepalive = "10s"
 
     def start(self):
         folder = self.keeper.folder("nginx-data")
         for name, text in (("nginx.conf", CONFIGURATION), ("locations", LOCATIONS)):
-            (folder / name).write_text(text.format(folder=folder, home=keeper.HOME))
+            (folder / name).write_text(text.format(folder=folder, home=keeper.HOME,
+                                                        keepalive=self.keepalive))
         (folder / "big").write_bytes(bytes(300000))
-        self.keeper.spawn("nginx", keeper.HOME / "nginx/usr/sbin/nginx", "-c", folder / "nginx.conf", "-p", folder,
-                          "-e", "stderr")
+        self.process = self.keeper.spawn("nginx", keeper.HOME / "nginx/usr/sbin/nginx", "-c", folder / "nginx.conf",
+                                         "-p", folder, "-e", "stderr")
         self.slow = 0
 
     def ready(self):

@@ -45,8 +45,9 @@ class JavaPool(keeper.Animal):
                          "-d", self.folder, keeper.HOME / "programs/Pool.java")
 
     def begin(self):
-        self.keeper.spawn("java-pool", *self.java, "-cp", f"{self.folder}:{self.path}", "Pool",
-                          f"https://{self.keeper.host}:8444/", keeper.HOME / "cert.pem", JAVA, client=True)
+        self.process = self.keeper.spawn("java-pool", *self.java, "-cp", f"{self.folder}:{self.path}", "Pool",
+                                         f"https://{self.keeper.host}:8444/", keeper.HOME / "cert.pem", JAVA,
+                                         client=True)
 
     def work(self):
         return {"requests": self.keeper.report("java-pool").get("requests", 0), "idle": len(idle(self, 8444))}

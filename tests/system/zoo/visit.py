@@ -56,7 +56,7 @@ class Visit:
         with contextlib.ExitStack() as stack:
             place = stack.enter_context(keeper.Keeper(self.apart))
             stack.enter_context(lib.Daemon("--collector.namespaces"))
-            self.watch = watch.Watch(sample=max(2, self.seconds / 20))
+            self.watch = watch.Watch(place.namespaces(), sample=max(2, self.seconds / 20))
             stack.enter_context(self.watch)
             animals = [kind(place) for kind in self.kinds]
             self.settle(animals, stack)
@@ -74,7 +74,8 @@ class Visit:
         for name, port, unread in (("PythonPool", 8443, 24), ("JavaPool", 8444, 31)):
             if name.lower() not in self.done:
                 continue
-            rows = lib.sockets(f"state=close-wait&remote.port={port}")
+            here = "&".join(f"netns={inode}" for inode in self.watch.netns if inode)
+            rows = lib.sockets(f"state=close-wait&remote.port={port}&{here}")
             seen = {(row["unread_bytes"], row["fin_unread"], row["direction"]) for row in rows}
             if len(rows) < self.done[name.lower()]["idle"] - 2 or seen != {(unread, True, "outbound")}:
                 self.wrong.append(f"the daemon sees {len(rows)} connections of {name}: {seen}")

@@ -11,9 +11,14 @@ STATES = ("established", "close-wait", "fin-wait-1", "fin-wait-2", "last-ack", "
 
 
 class Watch:
-    """A context. findings: by id, as last seen, with "worst" and "until"; bad: whatever is more than information."""
+    """
+    A context. findings: by id, as last seen, with "worst" and "until"; bad: whatever is more than information.
 
-    def __init__(self, period=0.25, sample=10):
+    netns: the namespaces to look at, by inode; others on this machine may be sick. What is the machine's counts.
+    """
+
+    def __init__(self, netns, period=0.25, sample=10):
+        self.netns = {*netns, None}
         self.period, self.sample = period, sample
         self.began = time.monotonic()
         self.looks = self.most_infos = 0
@@ -33,8 +38,8 @@ class Watch:
         self.looks += 1
         self.snapshots.add(document["snapshot"]["id"])
         now = self.seconds()
-        self.standing = document["findings"]
-        for row in document["findings"]:
+        self.standing = [row for row in document["findings"] if row["netns"] in self.netns]
+        for row in self.standing:
             known = self.findings.get(row["id"], {"worst": "info", "from": now})
             worst = max(known["worst"], row["severity"], key=("info", "warning", "critical").index)
             self.findings[row["id"]] = {**row, "worst": worst, "from": known["from"], "until": now}

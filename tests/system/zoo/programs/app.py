@@ -7,3 +7,8 @@ def application(_, start_response):
     time.sleep(0.05)
     start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", "6")])
     return [b"hello\n"]
+
+
+def never(*_):
+    """Waits for something that does not come."""
+    time.sleep(100000)
