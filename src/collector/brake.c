@@ -189,10 +189,10 @@ const char *brake_says(enum event_brake level)
 {
 	static const char *const says[EVENT_BRAKE_MAX] = {
 		[EVENT_BRAKE_ENDS] =
-			"the programs took more than --collector.events.share of a core: only "
+			"the programs took more than collector.events-share of a core: only "
 			"resets and the ends of sockets are seen",
 		[EVENT_BRAKE_DETACHED] =
-			"the programs took more than --collector.events.share of a core even so, "
+			"the programs took more than collector.events-share of a core even so, "
 			"and are detached for a while: nothing is seen",
 	};
 

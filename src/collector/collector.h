@@ -38,6 +38,8 @@ struct collector_settings {
 	bool processes; /* the owners' walk */
 	bool namespaces; /* all, not tcpdiagd's own only */
 	bool bpf; /* what sock_diag does not tell */
+	bool events; /* what happens between two polls */
+	double events_share; /* percent of one core that the programs in the kernel may take for them */
 	const char *replay; /* NULL, or a file of `ss -D` instead of the kernel */
 	struct thresholds thresholds;
 };

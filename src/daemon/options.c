@@ -63,6 +63,12 @@ static const struct option_info table[] = {
 	{ "collector.bpf", NULL, OPTION_SWITCH, AT(bpf), "true",
 	  .text = "Read with BPF what sock_diag does not tell: SO_LINGER, TCP_LINGER2, references, "
 		  "descriptors of dead connections." },
+	{ "collector.events", NULL, OPTION_SWITCH, AT(events), "true",
+	  .text = "Follow what happens between two looks: resets, and how connections end. Without "
+		  "collector.bpf only that they have ended." },
+	{ "collector.events-share", "PERCENT", OPTION_PERCENT, AT(events_share), "1", 0.01, 100,
+	  .text = "What the programs in the kernel that follow events may take of one core. Above "
+		  "it they see resets and ends alone, then nothing for a while." },
 
 	{ "web.listen-address", "ADDR", OPTION_ADDRESSES, AT(listen_addresses), "127.0.0.1:19293",
 	  .flags = OPTION_RESTART,
@@ -108,7 +114,8 @@ static const struct option_info table[] = {
 		  "places are for those that lived for a minute or that a finding was about." },
 	{ "limits.events", "N", OPTION_COUNT, AT(max_events), "16384", 256, 1 << 20,
 	  .flags = OPTION_RESTART,
-	  .text = "Resets that are kept as events, rounded up to a power of two. As many ordinary ends, "
+	  .text = "Resets that are kept as events, rounded up to a power of two. As many ordinary "
+		  "ends, "
 		  "half as many abnormal ones. The oldest make room." },
 	{ "limits.namespaces", "N", OPTION_COUNT, AT(max_namespaces), "1024", 1, 4000,
 	  .text = "Network namespaces that are looked into. What is above is counted." },

@@ -75,7 +75,8 @@ struct options {
 
 	int64_t interval_ns, sweep_interval_ns;
 	double cpu_share; /* percent of a core */
-	bool processes, namespaces, bpf;
+	bool processes, namespaces, bpf, events;
+	double events_share; /* percent of a core */
 
 	struct option_list listen_addresses;
 	struct option_list allowed_hosts;

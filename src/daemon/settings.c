@@ -34,6 +34,8 @@ void settings_collector(const struct options *options, struct collector_settings
 		.processes = options->processes,
 		.namespaces = options->namespaces,
 		.bpf = options->bpf,
+		.events = options->events,
+		.events_share = options->events_share,
 		.replay = options->replay,
 		.thresholds = options->thresholds,
 	};

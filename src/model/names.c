@@ -194,3 +194,31 @@ const char *limit_name(enum limit limit)
 
 	return NAME(names, limit);
 }
+
+const char *event_brake_name(enum event_brake brake)
+{
+	static const char *const names[EVENT_BRAKE_MAX] = {
+		[EVENT_BRAKE_OFF] = "off",
+		[EVENT_BRAKE_ENDS] = "ends",
+		[EVENT_BRAKE_DETACHED] = "detached",
+	};
+
+	return NAME(names, brake);
+}
+
+const char *event_origin_name(enum event_origin origin)
+{
+	static const char *const names[EVENT_ORIGIN_MAX] = {
+		[EVENT_ORIGIN_BPF] = "bpf",
+		[EVENT_ORIGIN_MULTICAST] = "multicast",
+	};
+
+	return NAME(names, origin);
+}
+
+const char *check_result_name(unsigned int result)
+{
+	static const char *const names[] = { "agreed", "disagreed", "undecided" };
+
+	return NAME(names, result);
+}

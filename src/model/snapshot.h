@@ -251,17 +251,28 @@ enum event_brake {
 	EVENT_BRAKE_MAX
 };
 
+/* What tells of events. */
+enum event_origin {
+	EVENT_ORIGIN_NONE = 0,
+	EVENT_ORIGIN_BPF, /* the kernel's tracepoints */
+	EVENT_ORIGIN_MULTICAST, /* sock_diag's: that sockets have ended, and no more */
+	EVENT_ORIGIN_MAX
+};
+
 /* What the events told, since the collector's start. */
 struct event_totals {
 	bool known; /* the source works; false: all of this says nothing */
 	bool reasons; /* the kernel tells why it resets; false: reasons are derived */
 	uint8_t brake; /* enum event_brake */
+	uint8_t origin; /* enum event_origin, at this time */
 	uint64_t events; /* read */
 	uint64_t dropped; /* found no room in the ring */
+	uint64_t dropped_multicast; /* found no room in a socket of the multicast */
 	uint64_t braked; /* times that the brake was pulled */
 	uint64_t resets_sent[RESET_REASON_MAX];
 	uint64_t resets_received[TCPDIAG_STATE_MAX]; /* by the state that it met */
 	uint64_t checks[3]; /* enum audit_result: the oracle against the kernel */
+	uint64_t checks_skipped; /* above the audit's budget */
 	double core_share; /* of one core that the programs take, smoothed; < 0: not measured */
 };
 
@@ -495,6 +506,15 @@ const struct ended *snapshot_ended(const struct snapshot *snapshot, uint32_t net
 
 /* "TCPAbortOnClose" as in /proc/net/netstat; NULL out of range. */
 const char *counter_name(enum counter counter);
+/* "off", "ends", "detached"; NULL out of range. */
+const char *event_brake_name(enum event_brake brake);
+
+/* "bpf", "multicast"; NULL out of range and for NONE. */
+const char *event_origin_name(enum event_origin origin);
+
+/* Of event_totals.checks: "agreed", "disagreed", "undecided"; NULL out of range. */
+const char *check_result_name(unsigned int result);
+
 /* "TcpExt", "Tcp", "MPTcpExt": the group in which the counter stands. */
 const char *counter_group(enum counter counter);
 /* "sock_diag", "processes"... */

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "web/metrics.h"
+#include "web/metrics_events.h"
 
 static double seconds(int64_t ns)
 {
@@ -57,6 +58,12 @@ VALUE(overflows, h->counters.known & 1U << COUNTER_LISTEN_OVERFLOWS,
       h->counters.value[COUNTER_LISTEN_OVERFLOWS])
 VALUE(drops, h->counters.known & 1U << COUNTER_LISTEN_DROPS,
       h->counters.value[COUNTER_LISTEN_DROPS])
+VALUE(events_read, true, h->events.events)
+VALUE(checks_skipped, h->events.origin == EVENT_ORIGIN_BPF, h->events.checks_skipped)
+/* Also while it is pulled so far that the source sees nothing. */
+VALUE(brake, h->events.known || h->events.brake, h->events.brake)
+VALUE(brake_pulled, h->events.known || h->events.brake, h->events.braked)
+VALUE(events_share, h->events.known && h->events.core_share >= 0, h->events.core_share)
 VALUE(skipped, true, h->limits[LIMIT_SNAPSHOTS_SKIPPED])
 VALUE(web_restarts, true, h->web_restarts)
 VALUE(reload_successful, true, !h->reload_ns || h->reload_ok)
@@ -503,6 +510,32 @@ static const struct metric metrics[] = {
 	{ "tcpdiag_aborts_total", COUNTER, SOURCE_COUNTERS, NULL, "cause",
 	  "Connections that the kernel gave up, by cause (TCPAbortOn..., TCPAbortFailed).", NULL,
 	  aborts },
+	{ "tcpdiag_resets_sent_total", COUNTER, SOURCE_EVENTS, NULL, "reason",
+	  "RSTs that this machine sent, by the kernel's reason, or the one that follows from what "
+	  "was seen.",
+	  NULL, metrics_resets_sent },
+	{ "tcpdiag_resets_received_total", COUNTER, SOURCE_EVENTS, NULL, "state",
+	  "RSTs that sockets of this machine took, by the state they met.", NULL,
+	  metrics_resets_received },
+	{ "tcpdiag_events_read_total", COUNTER, SOURCE_EVENTS, NULL, NULL,
+	  "What the kernel told of connections between polls: rows, of which several make one "
+	  "event.",
+	  events_read, NULL },
+	{ "tcpdiag_events_dropped_total", COUNTER, SOURCE_EVENTS, NULL, "source",
+	  "Rows that found no room before they were read.", NULL, metrics_events_dropped },
+	{ "tcpdiag_events_brake", GAUGE, SOURCE_MAX, NULL, NULL,
+	  "What the events may see since they cost too much: 0 everything, 1 resets and ends, 2 "
+	  "nothing.",
+	  brake, NULL },
+	{ "tcpdiag_events_brake_pulled_total", COUNTER, SOURCE_MAX, NULL, NULL,
+	  "How often the events were braked, since they cost too much.", brake_pulled, NULL },
+	{ "tcpdiag_events_core_ratio", GAUGE, SOURCE_EVENTS, NULL, NULL,
+	  "Share of one core that the programs for events take.", events_share, NULL },
+	{ "tcpdiag_oracle_checks_total", COUNTER, SOURCE_EVENTS, NULL, "result",
+	  "Closes, shutdowns and exits that were compared with what the oracle says of them.", NULL,
+	  metrics_oracle_checks },
+	{ "tcpdiag_oracle_checks_skipped_total", COUNTER, SOURCE_EVENTS, NULL, NULL,
+	  "Those that were not compared, since there were too many.", checks_skipped, NULL },
 	{ "tcpdiag_limit_reached_total", COUNTER, SOURCE_MAX, NULL, "limit",
 	  "What was cut or skipped at a limit of tcpdiagd.", NULL, limits },
 	{ "tcpdiag_snapshots_skipped_total", COUNTER, SOURCE_MAX, NULL, NULL,

@@ -342,6 +342,11 @@ static const struct schema_member status[] = {
 	{ "namespaces", ARRAY(REF("Namespace")), "Network namespaces.", true },
 	{ "reload", REF("Reload"), "The last reload of the configuration.", true },
 	{ "history", REF("History"), "What is remembered of sockets.", true },
+	{ "events", "{\"type\":\"object\"}",
+	  "What the kernel tells between polls: from (bpf, multicast), reasons, the brake (off, "
+	  "ends, detached) and how often it was pulled, what the programs take of a core, rows "
+	  "read and dropped, checks of the oracle.",
+	  true },
 	{ "web_restarts", INTEGER, "How often the web process was started again.", true },
 	{ "collector", "{\"type\":\"object\",\"additionalProperties\":" NUMBER_OR_NULL "}",
 	  "What the collector itself uses.", true },

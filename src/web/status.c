@@ -200,6 +200,32 @@ static void history(struct emitter *j, const struct snapshot *snapshot)
 	emit_end(j, '}');
 }
 
+/* null where the source does not work; the brake stays visible while it is what keeps it from working. */
+static void events(struct emitter *j, const struct event_totals *events)
+{
+	const bool bpf = events->known && events->origin == EVENT_ORIGIN_BPF;
+	size_t i;
+
+	emit_object(j, "events");
+	emit_text(j, "from", events->known ? event_origin_name(events->origin) : NULL);
+	if (bpf)
+		emit_bool(j, "reasons", events->reasons);
+	else
+		emit_null(j, "reasons");
+	emit_text(j, "brake",
+		  events->known || events->brake ? event_brake_name(events->brake) : NULL);
+	emit_u64_known(j, "brake_pulled", events->known || events->brake, events->braked);
+	emit_number_known(j, "core_share", bpf && events->core_share >= 0, events->core_share);
+	emit_u64_known(j, "read", events->known, events->events);
+	emit_u64_known(j, "dropped", events->known, events->dropped + events->dropped_multicast);
+	emit_object(j, "oracle_checks");
+	for (i = 0; i < ARRAY_SIZE(events->checks); i++)
+		emit_u64_known(j, check_result_name((unsigned int)i), bpf, events->checks[i]);
+	emit_u64_known(j, "skipped", bpf, events->checks_skipped);
+	emit_end(j, '}');
+	emit_end(j, '}');
+}
+
 static void collector(struct emitter *j, const struct snapshot *snapshot, int64_t now_ns)
 {
 	const struct snapshot_header *h = snapshot->header;
@@ -219,6 +245,7 @@ static void collector(struct emitter *j, const struct snapshot *snapshot, int64_
 	namespaces(j, snapshot, now_ns);
 	reload(j, snapshot);
 	history(j, snapshot);
+	events(j, &h->events);
 	emit_u64(j, "web_restarts", h->web_restarts);
 	emit_object(j, "collector");
 	emit_number_known(j, "cpu_seconds", known, h->cpu_seconds);

@@ -225,6 +225,8 @@ START_TEST(by_unit)
 	char name[64];
 
 	fixture_begin(&f);
+	fixture_source(&f, SOURCE_EVENTS)->state = SOURCE_OK;
+	f.w.header->events = (struct event_totals){ .known = true, .origin = EVENT_ORIGIN_BPF };
 	f.w.header->unit_count = UNIT_PLACES + 1;
 	for (uint32_t i = 0; i <= UNIT_PLACES; i++) {
 		struct unit_totals *unit = &f.w.header->units[i];
@@ -258,6 +260,83 @@ START_TEST(by_unit)
 	ck_assert(series("tcpdiag_unit_orphans{" UNIT(20) "}") == 40);
 	ck_assert(series("tcpdiag_unit_orphans{systemd_unit=\"~other\"}") == 0);
 	ck_assert(series("tcpdiag_unit_orphans{systemd_unit=\"~unknown\"}") == 7);
+	fixture_done(&f);
+}
+END_TEST
+
+static void tell_events(uint8_t state, uint8_t origin, uint8_t brake)
+{
+	struct event_totals *events;
+
+	fixture_begin(&f);
+	events = &f.w.header->events;
+	fixture_source(&f, SOURCE_EVENTS)->state = state;
+	*events = (struct event_totals){
+		.known = state == SOURCE_OK || state == SOURCE_DEGRADED,
+		.origin = origin,
+		.brake = brake,
+		.events = 1000,
+		.dropped = origin == EVENT_ORIGIN_BPF ? 3 : 0,
+		.dropped_multicast = origin == EVENT_ORIGIN_MULTICAST ? 4 : 0,
+		.braked = brake,
+		.checks = { 90, 1, 9 },
+		.checks_skipped = 11,
+		.core_share = origin == EVENT_ORIGIN_BPF ? 0.004 : -1,
+	};
+	events->resets_sent[RESET_REASON_ABORT_ON_CLOSE] = 7;
+	events->resets_received[TCPDIAG_ESTABLISHED] = 5;
+	events->resets_received[TCPDIAG_TIME_WAIT] = 1;
+	events->resets_received[TCPDIAG_NEW_SYN_RECV] = 1;
+	fixture_seal(&f);
+}
+
+/* What each origin can tell is there from the first scrape on; what it cannot is absent. */
+START_TEST(of_events)
+{
+	tell_events(SOURCE_OK, EVENT_ORIGIN_BPF, EVENT_BRAKE_OFF);
+	scrape(_i);
+	ck_assert_uint_eq(series_of("tcpdiag_resets_sent_total"), RESET_REASON_MAX - 1);
+	ck_assert(series("tcpdiag_resets_sent_total{reason=\"tcp-abort-on-close\"}") == 7);
+	ck_assert(series("tcpdiag_resets_sent_total{reason=\"no-socket-syn\"}") == 0);
+	ck_assert_uint_eq(series_of("tcpdiag_resets_received_total"), 8);
+	ck_assert(series("tcpdiag_resets_received_total{state=\"established\"}") == 5);
+	ck_assert(series("tcpdiag_resets_received_total{state=\"close-wait\"}") == 0);
+	ck_assert(series("tcpdiag_resets_received_total{state=\"other\"}") == 2);
+	ck_assert(series("tcpdiag_events_dropped_total{source=\"bpf\"}") == 3);
+	ck_assert_uint_eq(series_of("tcpdiag_events_dropped_total"), 1);
+	ck_assert(series("tcpdiag_oracle_checks_total{result=\"agreed\"}") == 90);
+	ck_assert(series("tcpdiag_oracle_checks_total{result=\"disagreed\"}") == 1);
+	ck_assert(series("tcpdiag_oracle_checks_total{result=\"undecided\"}") == 9);
+	ck_assert(series("tcpdiag_oracle_checks_skipped_total") == 11);
+	ck_assert(series("tcpdiag_events_brake") == 0);
+	ck_assert(series("tcpdiag_events_core_ratio") == 0.004);
+	fixture_done(&f);
+
+	tell_events(SOURCE_DEGRADED, EVENT_ORIGIN_MULTICAST, EVENT_BRAKE_OFF);
+	scrape(_i);
+	ck_assert_uint_eq(series_of("tcpdiag_resets_sent_total"), 0);
+	ck_assert_uint_eq(series_of("tcpdiag_resets_received_total"), 0);
+	ck_assert_uint_eq(series_of("tcpdiag_oracle_checks_total"), 0);
+	ck_assert_uint_eq(series_of("tcpdiag_oracle_checks_skipped_total"), 0);
+	ck_assert_uint_eq(series_of("tcpdiag_events_core_ratio"), 0);
+	ck_assert(series("tcpdiag_events_read_total") == 1000);
+	ck_assert(series("tcpdiag_events_dropped_total{source=\"multicast\"}") == 4);
+	fixture_done(&f);
+
+	/* Detached, since it cost too much: nothing is known but that. */
+	tell_events(SOURCE_FAILED, EVENT_ORIGIN_BPF, EVENT_BRAKE_DETACHED);
+	scrape(_i);
+	ck_assert_uint_eq(series_of("tcpdiag_resets_sent_total"), 0);
+	ck_assert_uint_eq(series_of("tcpdiag_events_read_total"), 0);
+	ck_assert(series("tcpdiag_events_brake") == 2);
+	ck_assert(series("tcpdiag_events_brake_pulled_total") == 2);
+	fixture_done(&f);
+
+	tell_events(SOURCE_OFF, EVENT_ORIGIN_NONE, EVENT_BRAKE_OFF);
+	scrape(_i);
+	ck_assert_uint_eq(series_of("tcpdiag_resets_sent_total"), 0);
+	ck_assert_uint_eq(series_of("tcpdiag_events_dropped_total"), 0);
+	ck_assert_uint_eq(series_of("tcpdiag_events_brake"), 0);
 	fixture_done(&f);
 }
 END_TEST
@@ -567,6 +646,7 @@ Suite *suite(void)
 
 	tcase_add_loop_test(t, values, 0, 2);
 	tcase_add_loop_test(t, by_unit, 0, 2);
+	tcase_add_loop_test(t, of_events, 0, 2);
 	tcase_add_test(t, unknown);
 	tcase_add_loop_test(t, failed_source, 0, 3);
 	tcase_add_loop_test(t, rules_not_judged, 0, 3);
