@@ -172,12 +172,15 @@ static struct unread unread(const struct collector *c)
 	for (i = 0; i < c->spaces.count; i++) {
 		const struct space *space = c->spaces.rows[i];
 
+		/* Gone half-way, as each container that ends may: the search that comes next will say. */
+		const bool going = space->error == ENOENT && space->failures < 2;
+
 		if (space->own)
 			continue;
-		if (space->error) {
+		if (space->error && !going) {
 			sums.failed++;
 			sums.example = sums.example ? sums.example : space;
-		} else if (!space->sweep_ns && !space->cut) {
+		} else if (!space->error && !space->sweep_ns && !space->cut) {
 			sums.waiting++;
 		}
 		sums.count += !space->sweep_ns;

@@ -186,6 +186,7 @@ void space_failed(struct spaces *spaces, struct space *space, int error, const c
 {
 	space->error = error;
 	space->what = what;
+	space->failures++;
 	space->retry_ns = retry_ns;
 	space_close(spaces, space);
 }

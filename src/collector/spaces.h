@@ -38,6 +38,7 @@ struct space {
 
 	int error; /* errno of the last attempt to read it, 0 */
 	const char *what; /* that it came from, static */
+	uint32_t failures; /* in a row */
 	int64_t retry_ns; /* not before */
 
 	struct tcpdiag_environment environment; /* with what is the machine's */

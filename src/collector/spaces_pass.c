@@ -312,6 +312,7 @@ void spaces_passed(struct poll *p)
 			continue;
 		space->error = 0;
 		space->what = NULL;
+		space->failures = 0;
 		space->listeners_seen = true;
 		space->reads++;
 		if (space->full)

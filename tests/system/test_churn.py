@@ -28,13 +28,50 @@ import lib
 import scenes
 
 SECONDS = float(os.environ.get("TCPDIAG_SECONDS", "12"))
-OPTIONS = ["--interval=250ms", "--sweep-interval=500ms", "--cpu-share=50"]
+OPTIONS = ["--interval=250ms", "--sweep-interval=500ms", "--cpu-share=50", "--limits.history=4096", "--limits.ended=256"]
 INSIDE = "TCPDIAG_CHURN_INSIDE"
 CLONE_NEWNET = 0x40000000
-FIRST_PID, PIDS = 2000, 150
+FIRST_PID = 2000
+# Of fixed size, and touched as they fill: 8,192 sockets that have just gone, changes, ends.
+RINGS = 4 << 20
 AT_ONCE = 60
 NAMED = pathlib.Path("/run/netns")
 libc = ctypes.CDLL(None, use_errno=True)
+
+# Forks as fast as it goes. Each child has a name and an address of its own, a connection from there to there, some in a
+# namespace that is gone with it a moment later; most end at once, every second resets its connection by that.
+STORM = """
+import ctypes, fcntl, os, socket, struct, sys, time
+libc = ctypes.CDLL(None)
+seconds, spaces, number = float(sys.argv[1]), sys.argv[2] == "spaces", int(sys.argv[3])
+end, alive, made = time.monotonic() + seconds, 0, 0
+open("/proc/self/comm", "w").write("storm")
+while time.monotonic() < end:
+    number, made = number + 1, made + 1
+    if not os.fork():
+        open("/proc/self/comm", "w").write(f"storm{number}")
+        if spaces:
+            if libc.unshare(0x40000000):
+                os._exit(3)
+            sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            fcntl.ioctl(sock, 0x8914, struct.pack("16sh22x", b"lo", 0x41))
+        address = f"127.{16 + (number >> 16)}.{number >> 8 & 255}.{number & 255}"
+        listener = socket.create_server((address, 0))
+        client = socket.create_connection(listener.getsockname(), 5, (address, 0))
+        server = listener.accept()[0]
+        if number % 2:
+            client.send(b"x")
+        if number % 8 == 0:
+            time.sleep(0.4)
+        os._exit(0)
+    alive += 1
+    while alive and os.waitpid(-1, 0 if alive >= 12 else os.WNOHANG)[0]:
+        alive -= 1
+while alive:
+    os.wait()
+    alive -= 1
+print(made)
+"""
 
 # What a child has: its number, pid, namespace, its ports and the names it goes by.
 Made = collections.namedtuple("Made", "number pid netns ports comms")
@@ -100,13 +137,14 @@ class Churn:
     def __init__(self, folder, reuse):
         self.folder, self.reuse = pathlib.Path(folder), reuse
         self.made, self.alive, self.pids = {}, {}, collections.Counter()
-        self.number = self.veths = 0
+        self.number = self.veths = self.again = 0
         self.lock = threading.Lock()
 
     def one(self):
         self.number += 1
         number = self.number
-        if self.reuse and number % PIDS == 0:
+        if self.reuse and time.monotonic() > self.again:
+            self.again = time.monotonic() + 1
             pathlib.Path("/proc/sys/kernel/ns_last_pid").write_text(str(FIRST_PID))
         if number % 4 == 2:
             (self.folder / f"exec{number}").symlink_to("/bin/sleep")
@@ -168,10 +206,11 @@ class Churn:
 class Watch(threading.Thread):
     """Asks all the time, and checks each name that it is told."""
 
-    def __init__(self, churn):
+    def __init__(self, churn, daemon):
         super().__init__(daemon=True)
-        self.churn, self.stopped = churn, threading.Event()
+        self.churn, self.daemon, self.stopped = churn, daemon, threading.Event()
         self.wrong, self.failed, self.checked, self.answers = [], [], collections.Counter(), 0
+        self.peak = 0
 
     def run(self):
         paths = ("/sockets?limit=0", "/processes?limit=0", "/units", "/summary", "/findings", "/metrics", "/status",
@@ -186,10 +225,14 @@ class Watch(threading.Thread):
                 self.failed.append(f"{path}: {error!r}")
                 continue
             self.answers += 1
+            self.peak = max(self.peak, self.opened())
             if reply.status != 200:
                 self.failed.append(f"{path}: {reply.status} {reply.text[:200]}")
             elif path == paths[0]:
                 self.check(reply.json()["sockets"])
+
+    def opened(self):
+        return len(os.listdir(f"/proc/{self.daemon.process.pid}/fd"))
 
     def check(self, rows):
         with self.churn.lock:
@@ -204,6 +247,9 @@ class Watch(threading.Thread):
 
     def check_owner(self, row, role, owner, made):
         comm = owner["comm"]
+        if comm.startswith("storm") and comm[5:].isdigit():
+            self.check_storm(row, role, owner, int(comm[5:]))
+            return
         digits = comm.removeprefix("churn").removeprefix("exec")
         if comm[:4] not in ("chur", "exec") or not digits.isdigit():
             return
@@ -212,6 +258,32 @@ class Watch(threading.Thread):
         # What it connects from and what it accepts at.
         if not one or owner["pid"] != one.pid or row["netns"] != one.netns or row["local"]["port"] not in one.ports:
             self.wrong.append((role, owner["pid"], comm, row["flow"], row["netns"], row["state"], one))
+
+
+    def check_storm(self, row, role, owner, number):
+        """Its address is its number, once it has one."""
+        if row["local"]["address"] == "0.0.0.0" and row["state"] == "closed":
+            return
+        self.checked[f"storm {role}"] += 1
+        address = f"127.{16 + (number >> 16)}.{number >> 8 & 255}.{number & 255}"
+        if row["local"]["address"] != address:
+            self.wrong.append((role, owner["pid"], owner["comm"], row["flow"], row["netns"], row["state"], None))
+
+
+class Storm:
+    """Two programs beside the churn: one in this namespace, one whose children have their own."""
+
+    def __init__(self, seconds, first):
+        self.programs = [subprocess.Popen([sys.executable, "-c", STORM, str(seconds), what, str(first + more)],
+                                          stdout=subprocess.PIPE, text=True)
+                         for what, more in (("here", 0), ("spaces", 1 << 22))]
+
+    def end(self):
+        """How many children each of them had."""
+        counts = [int(program.communicate(timeout=120)[0]) for program in self.programs]
+        if any(program.returncode for program in self.programs):
+            raise AssertionError("a storm has failed")
+        return counts
 
 
 def metric(name):
@@ -232,29 +304,45 @@ class Faults(unittest.TestCase):
             reuse = os.getpid() < 1000
             churn = Churn(folder, reuse)
             # So many that what grows once and stays has grown.
-            churn.run(min(SECONDS / 3, 8))
-            before = self.rest(daemon, churn)
-            watch = Watch(churn)
+            storm = Storm(min(SECONDS / 3, 20), 0)
+            churn.run(min(SECONDS / 3, 20))
+            storm.end()
+            before = self.rest(daemon)
+            watch = Watch(churn, daemon)
             watch.start()
             began, first = time.monotonic(), churn.number
+            storm = Storm(SECONDS, 1 << 20)
             churn.run(SECONDS)
+            storms = storm.end()
             took = time.monotonic() - began
             watch.stopped.set()
             watch.join(60)
-            after = self.rest(daemon, churn)
+            after = self.rest(daemon)
             reused = sum(1 for times in churn.pids.values() if times > 1)
-            print(f"\n{churn.number - first} processes in {took:.0f} s, {reused} pids used again, {churn.veths} cables; "
-                  f"{watch.answers} answers, {dict(watch.checked)} names checked; {before} -> {after}")
+            said = sum("degraded" in line for line in daemon.output().splitlines())
+            print(f"\n{churn.number - first} processes, and {storms} of the storms, in {took:.0f} s, {reused} pids used "
+                  f"again, {churn.veths} cables; {watch.answers} answers, {dict(watch.checked)} names checked; "
+                  f"{before} -> {after}, at most {watch.peak} descriptors; {said} times degraded")
             self.assertEqual(watch.failed, [])
             self.assertEqual(watch.wrong[:5], [], f"{len(watch.wrong)} wrong of {watch.checked}")
-            self.assertGreater(watch.checked["holder"], 100)
+            self.assertGreater(watch.checked["holder"], 30)
+            self.assertGreater(watch.checked["storm holder"], 20)
+            self.assertGreater(watch.checked["storm creator"], 100)
+            self.assertGreater(min(storms), 2 * SECONDS)
             if reuse:
-                self.assertGreater(reused, 50)
-            self.assertLessEqual(after["fds"], before["fds"] + 3)
-            self.assertLess(after["rss"], before["rss"] * 1.25 + (4 << 20))
+                self.assertGreater(reused, SECONDS / 4)
+            for process in ("collector", "web"):
+                self.assertLessEqual(after[process]["fds"], before[process]["fds"] + 3)
+                self.assertLess(after[process]["memory"], before[process]["memory"] * 1.25 + RINGS)
             self.assertEqual(metric("tcpdiag_web_restarts_total"), 0)
 
-    def rest(self, daemon, churn):
+    @staticmethod
+    def memory(pid):
+        """Bytes of its own, without the snapshots, which all share."""
+        status = pathlib.Path(f"/proc/{pid}/status").read_text().splitlines()
+        return next(int(line.split()[1]) * 1024 for line in status if line.startswith("RssAnon:"))
+
+    def rest(self, daemon):
         """What is open when nothing is left of the churn: cables vanish with their namespaces."""
         def links():
             return [name for name in os.listdir("/sys/class/net") if name.startswith("churn")]
@@ -274,8 +362,10 @@ class Faults(unittest.TestCase):
         for _ in range(2):
             lib.wait_for(lambda: scenes.lane("owners")["passes"], "a pass")
             scenes.wait_passes("owners", 1)
-        fds = len(os.listdir(f"/proc/{daemon.process.pid}/fd"))
-        return {"fds": fds, "rss": int(metric("process_resident_memory_bytes"))}
+        rest = {}
+        for name, pid in ("collector", daemon.process.pid), ("web", daemon.web_pid()):
+            rest[name] = {"fds": len(os.listdir(f"/proc/{pid}/fd")), "memory": self.memory(pid)}
+        return rest
 
 
 def inside():

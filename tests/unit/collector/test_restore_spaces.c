@@ -3,6 +3,8 @@
  * Restarts where the sockets are in another namespace: what was known of them waits until it is found again,
  * and no longer.
  */
+#include <errno.h>
+#include <netinet/tcp.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/stat.h>
@@ -21,12 +23,20 @@ static int talk[2];
 /* A process with a half closed connection, in a namespace of its own. */
 static void live_there(void)
 {
+	struct tcp_info info = {};
+	socklen_t size;
 	int listening, ends[2], byte = 0;
 
 	own_namespace();
 	listening = listener(PORT, 5);
 	connection(listening, ends);
 	shutdown(ends[0], SHUT_WR);
+	/* An acknowledgement may take its time. */
+	while (info.tcpi_state != TCP_FIN_WAIT2) {
+		wait_ms(5);
+		size = sizeof(info);
+		ck_assert_int_eq(getsockopt(ends[0], IPPROTO_TCP, TCP_INFO, &info, &size), 0);
+	}
 	if (write(talk[1], &byte, 1) == 1)
 		pause();
 	_exit(0);
@@ -206,6 +216,40 @@ START_TEST(test_switched_off)
 }
 END_TEST
 
+/* One that ends just before it is read is no failure yet; the search that follows does not know it any more. */
+START_TEST(test_gone_half_way)
+{
+	struct snapshot s = poll_now(LANE_SWEEP);
+	struct sd_event *event = restart_slowly(&s);
+	struct space *space;
+	char number[32];
+
+	while (census_step(collector, NSEC_PER_SEC) == 0)
+		;
+	end_child();
+	snprintf(number, sizeof(number), "(%u:", netns);
+	s = poll_now(LANE_SWEEP);
+	space = spaces_find(&collector->spaces, netns);
+	ck_assert_ptr_nonnull(space);
+	ck_assert_int_eq(space->error, ENOENT);
+	ck_assert_ptr_null(strstr(snapshot_text(&s, s.sources[SOURCE_NAMESPACES].reason), number));
+	ck_assert_uint_eq(snapshot_namespace(&s, netns)->state, SOURCE_FAILED);
+	ck_assert(collector->census.hurry);
+	/* Again and again: something is wrong. */
+	space->retry_ns = 0;
+	s = poll_now(LANE_SWEEP);
+	ck_assert_uint_eq(s.sources[SOURCE_NAMESPACES].state, SOURCE_DEGRADED);
+	ck_assert_ptr_nonnull(strstr(snapshot_text(&s, s.sources[SOURCE_NAMESPACES].reason),
+				     "cannot be entered"));
+	while (census_step(collector, NSEC_PER_SEC) == 0)
+		;
+	s = poll_now(LANE_SWEEP);
+	ck_assert_ptr_null(snapshot_namespace(&s, netns));
+	collector_detach(collector);
+	sd_event_unref(event);
+}
+END_TEST
+
 Suite *suite(void)
 {
 	Suite *suite = suite_create("restore-spaces");
@@ -217,6 +261,7 @@ Suite *suite(void)
 	tcase_add_test(tc, test_found_late);
 	tcase_add_test(tc, test_not_found);
 	tcase_add_test(tc, test_switched_off);
+	tcase_add_test(tc, test_gone_half_way);
 	suite_add_tcase(suite, tc);
 	return suite;
 }
