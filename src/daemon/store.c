@@ -45,8 +45,7 @@ void store_add(struct store *store, int fd, const char *name)
 	store->count++;
 }
 
-/* Lets go of it; the last one takes its place. */
-static void drop(struct store *store, size_t i)
+void store_drop(struct store *store, size_t i)
 {
 	struct stored *item = &store->items[i];
 
@@ -56,15 +55,14 @@ static void drop(struct store *store, size_t i)
 	*item = store->items[--store->count];
 }
 
-/* Read-only; NULL where it is empty, may shrink, or there is no memory for it. */
-static void *map(int fd, size_t *ret_size)
+void *store_map(int fd, size_t least, size_t *ret_size)
 {
 	int seals = fcntl(fd, F_GET_SEALS);
 	struct stat st;
 	void *data;
 
 	if (seals < 0 || (seals & SEALS) != SEALS || fstat(fd, &st) < 0 ||
-	    st.st_size < (off_t)sizeof(struct snapshot_header))
+	    st.st_size < (off_t)least)
 		return NULL;
 	data = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, fd, 0);
 	if (data == MAP_FAILED)
@@ -88,7 +86,7 @@ static uint64_t id_of(int fd)
 	const struct snapshot_header *header;
 	uint64_t id = 0;
 	size_t size;
-	void *data = map(fd, &size);
+	void *data = store_map(fd, sizeof(*header), &size);
 
 	if (!data)
 		return 0;
@@ -124,16 +122,19 @@ static unsigned int tries_of(const struct stored *item)
 	return mark ? (unsigned int)strtoul(mark + 1, NULL, 10) : 0;
 }
 
-static void count_try(struct stored *item)
+int store_try(struct stored *item)
 {
 	size_t len = strcspn(item->name, "~");
 	unsigned int tries = tries_of(item) + 1;
 
+	if (tries > TRIES_MAX)
+		return -ELOOP;
 	if (!len)
-		return;
+		return 0;
 	notify_drop(item->name);
-	snprintf(item->name + MIN(len, sizeof(item->name) - 8), 8, "~%u", MIN(tries, 99U));
+	snprintf(item->name + MIN(len, sizeof(item->name) - 8), 8, "~%u", tries);
 	notify_keep(item->name, item->fd);
+	return 0;
 }
 
 /* Return: as collector_restore(). */
@@ -143,14 +144,13 @@ static int take_over(struct store *store, size_t i, struct collector *collector,
 	struct stored *item = &store->items[i];
 	int r;
 
-	*ret_why = "it has been tried three times, and nobody has got beyond it";
-	if (tries_of(item) >= TRIES_MAX)
+	*ret_why = STORE_TRIED;
+	if (store_try(item) < 0)
 		return -EBADMSG;
 	*ret_why = strerror(ENOMEM);
-	store->data = map(item->fd, &store->size);
+	store->data = store_map(item->fd, sizeof(struct snapshot_header), &store->size);
 	if (!store->data)
 		return -ENOMEM;
-	count_try(item);
 	r = collector_restore(collector, store->data, store->size, ret_why);
 	if (r < 0)
 		unmap(store);
@@ -177,7 +177,7 @@ static void drop_others(struct store *store, size_t i)
 	store->items[i] = store->items[0];
 	store->items[0] = kept;
 	while (store->count > 1)
-		drop(store, store->count - 1);
+		store_drop(store, store->count - 1);
 }
 
 int store_restore(struct store *store, struct collector *collector, struct log *log)
@@ -188,7 +188,7 @@ int store_restore(struct store *store, struct collector *collector, struct log *
 	while ((i = newest(store)) >= 0) {
 		if (take_over(store, (size_t)i, collector, &why) < 0) {
 			first = first ? first : why;
-			drop(store, (size_t)i);
+			store_drop(store, (size_t)i);
 			continue;
 		}
 		drop_others(store, (size_t)i);
@@ -196,7 +196,7 @@ int store_restore(struct store *store, struct collector *collector, struct log *
 		return 0;
 	}
 	while (store->count)
-		drop(store, store->count - 1);
+		store_drop(store, store->count - 1);
 	if (first)
 		log_print(log, LOG_NOTICE,
 			  "what the collector before has left is dropped, its history is lost: %s",
@@ -241,7 +241,7 @@ void store_done(struct store *store)
 {
 	unmap(store);
 	while (store->count)
-		drop(store, store->count - 1);
+		store_drop(store, store->count - 1);
 }
 
 void store_close(struct store *store, struct pool *pool)

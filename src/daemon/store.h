@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The file descriptor store of systemd: the snapshots' memory outlives the collector, so that a restart, a
- * crash or the watchdog loses nothing. Without systemd nothing happens.
+ * The file descriptor store of systemd: the memory of the snapshots and of the journal outlives the collector, so that
+ * a restart, a crash or the watchdog loses nothing. Without systemd nothing happens.
  */
 #pragma once
 
@@ -44,6 +44,15 @@ void store_add(struct store *store, int fd, const char *name);
  */
 int store_restore(struct store *store, struct collector *collector, struct log *log);
 
+/**
+ * store_journal() - the collector takes over the journal before its own, and its own is kept
+ *
+ * Before store_restore(). What is damaged or of another version is dropped, and said in one line.
+ *
+ * Return: 0 where there was one to go on with; -ENODATA.
+ */
+int store_journal(struct store *store, struct collector *collector, struct log *log);
+
 /* From now on the snapshots of this collector are kept. @store is used until store_close(). */
 void store_watch(struct store *store, struct pool *pool);
 
@@ -52,3 +61,16 @@ void store_done(struct store *store);
 
 /* The process ends: what systemd keeps stays kept. @pool may be NULL. */
 void store_close(struct store *store, struct pool *pool);
+
+/* ---- parts ---- */
+
+#define STORE_TRIED "it has been tried three times, and nobody has got beyond it"
+
+/* Read-only; NULL where it is shorter than @least, may shrink, or there is no memory for it. */
+void *store_map(int fd, size_t least, size_t *ret_size);
+
+/* One more start that goes on with it, in its name. Return: 0; -ELOOP where too many did not get beyond it. */
+int store_try(struct stored *item);
+
+/* Lets go of it; the last one takes its place. */
+void store_drop(struct store *store, size_t i);

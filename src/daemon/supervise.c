@@ -329,6 +329,7 @@ static int start_collector(struct daemon *d)
 	r = collector_new(&settings, &d->collector);
 	if (r < 0)
 		return r;
+	(void)store_journal(&d->store, d->collector, &d->log);
 	if (store_restore(&d->store, d->collector, &d->log) == 0 &&
 	    snapshot_open(d->store.data, d->store.size, &before) == 0)
 		announce_restored(&d->announce, &before);

@@ -305,6 +305,103 @@ START_TEST(test_more_than_there_can_be)
 }
 END_TEST
 
+/* ---- the journal ---- */
+
+/* What a collector with so many events has left. */
+static int journal_of(uint64_t events)
+{
+	struct collector *before = NULL;
+	int fd;
+	size_t size;
+
+	ck_assert_int_eq(collector_new(&settings, &before), 0);
+	while (events--)
+		journal_add(collector_journal(before), &(struct event){ .kind = EVENT_TIMED_OUT });
+	fd = fcntl(collector_journal_memory(before, &size), F_DUPFD_CLOEXEC, 3);
+	ck_assert_int_ge(fd, 0);
+	collector_free(before);
+	return fd;
+}
+
+static uint64_t next_id(void)
+{
+	return journal_add(collector_journal(collector), &(struct event){ .kind = EVENT_CLOSED });
+}
+
+START_TEST(test_journal_goes_on)
+{
+	struct journal_cursor cursor;
+	struct journal_view view;
+	struct event event;
+	char own[256];
+	int fd;
+
+	/* Two of them where a collector has ended half-way. */
+	store_add(&store, journal_of(3), "journal-1");
+	store_add(&store, memory("x", 1, SEALS), "snapshot-1");
+	store_add(&store, journal_of(8), "journal-2");
+	ck_assert_int_eq(store_journal(&store, collector, &log_), 0);
+	ck_assert_str_eq(logged(), "");
+	journal_view(collector_journal(collector), &view);
+	journal_seek(&view, 0, &cursor);
+	ck_assert_int_eq(journal_next(&view, &cursor, JOURNAL_RINGS_ALL, &event), 1);
+	ck_assert_uint_eq(event.id, 1);
+	ck_assert_uint_eq(event.kind, EVENT_TIMED_OUT);
+	ck_assert_uint_eq(next_id(), 9);
+	/* Its own is kept before the others are let go of; what is no journal stays where it was. */
+	ck_assert_str_eq(heard(NULL), "FDSTOREREMOVE=1\nFDNAME=journal-2");
+	ck_assert_str_eq(heard(&fd), "FDSTORE=1\nFDPOLL=0\nFDNAME=journal-2~1");
+	close(fd);
+	snprintf(own, sizeof(own), "%s", heard(&fd));
+	ck_assert_ptr_eq(strstr(own, "FDSTORE=1\nFDPOLL=0\nFDNAME=journal-"), own);
+	ck_assert(store_is_memory(fd));
+	close(fd);
+	ck_assert_str_eq(heard(NULL), "FDSTOREREMOVE=1\nFDNAME=journal-2~1");
+	ck_assert_str_eq(heard(NULL), "FDSTOREREMOVE=1\nFDNAME=journal-1");
+	ck_assert_str_eq(heard(NULL), "");
+	ck_assert_uint_eq(store.count, 1);
+	ck_assert_str_eq(store.items[0].name, "snapshot-1");
+}
+END_TEST
+
+START_TEST(test_journal_none)
+{
+	ck_assert_int_eq(store_journal(&store, collector, &log_), -ENODATA);
+	ck_assert_str_eq(logged(), "");
+	ck_assert_ptr_nonnull(strstr(heard(NULL), "FDNAME=journal-"));
+	ck_assert_str_eq(heard(NULL), "");
+	ck_assert_uint_eq(next_id(), 1);
+}
+END_TEST
+
+static const struct {
+	const char *name;
+	bool sealed;
+	const char *why;
+} journals[] = {
+	{ "journal-1", true, "it is damaged" },
+	{ "journal-1", false, "it cannot be read" },
+	{ "journal-1~3", true, "it has been tried three times" },
+};
+
+START_TEST(test_journal_dropped)
+{
+	char block[4096] = "TCPDIGJ0";
+	const char *said;
+
+	unsetenv("NOTIFY_SOCKET");
+	store_add(&store, memory(block, sizeof(block), journals[_i].sealed ? SEALS : 0),
+		  journals[_i].name);
+	ck_assert_int_eq(store_journal(&store, collector, &log_), -ENODATA);
+	said = logged();
+	ck_assert_ptr_nonnull(strstr(said, "the journal of the collector before is dropped"));
+	ck_assert_ptr_nonnull(strstr(said, journals[_i].why));
+	ck_assert_ptr_eq(strchr(said, '\n'), strrchr(said, '\n'));
+	ck_assert_uint_eq(store.count, 0);
+	ck_assert_uint_eq(next_id(), 1);
+}
+END_TEST
+
 Suite *suite(void)
 {
 	Suite *suite = suite_create("store");
@@ -319,6 +416,9 @@ Suite *suite(void)
 	tcase_add_test(tcase, test_tried);
 	tcase_add_test(tcase, test_unsealed);
 	tcase_add_test(tcase, test_more_than_there_can_be);
+	tcase_add_test(tcase, test_journal_goes_on);
+	tcase_add_test(tcase, test_journal_none);
+	tcase_add_loop_test(tcase, test_journal_dropped, 0, ARRAY_SIZE(journals));
 	suite_add_tcase(suite, tcase);
 	return suite;
 }
