@@ -256,7 +256,6 @@ const struct tcpdiag_rule_info catalogue_finding[TCPDIAG_RULE_MAX] = {
 	[TCPDIAG_RULE_INHERITED_DESCRIPTOR] = {
 		.id = "inherited-descriptor",
 		.kind = TCPDIAG_RULE_KIND_FINDING,
-		.verified = TCPDIAG_VERIFIED_SOURCE,
 		.title = "A program holds connections that it does not know of",
 		.condition = "fin-wait-2 or close-wait held by another program than the one that had it and let "
 			"go of it; not read, written or shut down since",
