@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "collector/endings.h"
 #include "collector/spaces.h"
 #include "collector/spaces_plan.h"
 #include "model/macro.h"
@@ -54,6 +55,7 @@ void space_close(struct spaces *spaces, struct space *space)
 	}
 	space->diag = sock_diag_free(space->diag);
 	space->probe = netns_traffic_free(space->probe);
+	endings_leave(spaces, space);
 	space->probed = false;
 }
 

@@ -23,6 +23,8 @@ struct space_sample {
 	struct counters counters;
 };
 
+struct destroy_watch;
+
 struct space {
 	uint32_t inode;
 	int32_t pid; /* of a process in it, 0: none */
@@ -32,6 +34,7 @@ struct space {
 
 	struct sock_diag *diag; /* NULL: not open */
 	struct netns_probe *probe; /* NULL: not open, or not to be had */
+	struct destroy_watch *endings; /* collector/endings.h; NULL: nobody listens */
 	struct netns_traffic traffic; /* as the probe last said */
 	bool probed; /* the probe has spoken once */
 	bool no_mptcp; /* none was found, and nothing has changed since */
@@ -81,6 +84,10 @@ struct spaces {
 	struct counters sum; /* of all, also of those that have gone */
 	struct counters moved; /* how much of that has come while tcpdiagd looked */
 	uint64_t truncated, foreign; /* of sockets that are closed: struct sock_diag_stats */
+	bool listens; /* to the ends of sockets */
+	uint32_t listening; /* in so many of them */
+	uint32_t endings_turn; /* whose are read first */
+	uint64_t endings_dropped; /* of those that are closed */
 	struct plan_row *plan; /* kept between passes */
 	uint32_t plan_room;
 	struct namespace *out; /* rows as published; kept between polls */

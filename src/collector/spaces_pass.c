@@ -9,6 +9,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "collector/endings.h"
 #include "collector/private.h"
 #include "collector/spaces_plan.h"
 #include "collector/totals.h"
@@ -210,8 +211,10 @@ int spaces_visit(struct collector *c, struct space *space, int64_t now_ns)
 		/* Nobody has looked while it was closed. */
 		space->changed_ns = now_ns;
 	}
-	if (r >= 0)
+	if (r >= 0) {
 		count(c, space, now_ns);
+		endings_visit(&c->spaces, space);
+	}
 	netns_leave(c->census.watch);
 	if (r < 0)
 		say_failed(c, space, -r, "its sockets cannot be asked for", now_ns);
