@@ -251,6 +251,7 @@ struct collector *collector_free(struct collector *c)
 	gone_free(c->gone);
 	history_free(c->history);
 	chronicle_close(&c->chronicle);
+	raised_done(&c->raised);
 	census_close(c);
 	spaces_done(&c->spaces);
 	listeners_free(c->listeners);
@@ -399,6 +400,15 @@ static void remember_pass(struct poll *p)
 		       clock_ns(CLOCK_THREAD_CPUTIME_ID) - p->cpu_ns);
 }
 
+/* What is new in the snapshot that is there now. */
+static void tell_findings(struct collector *c)
+{
+	struct snapshot newest;
+
+	if (collector_snapshot(c, &newest) == 0)
+		raised_look(&c->raised, &newest, c->chronicle.journal);
+}
+
 /* Judges and publishes what the writer holds. Return: as collector_poll(). */
 static int finish(struct poll *p)
 {
@@ -414,6 +424,7 @@ static int finish(struct poll *p)
 	pool_publish(c->pool, p->buffer);
 	c->restored = (struct snapshot){};
 	p->buffer = NULL;
+	tell_findings(c);
 	if (!p->stale)
 		c->spaces.lost = false;
 	if (p->lendable)

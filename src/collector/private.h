@@ -20,6 +20,7 @@
 #include "collector/pool.h"
 #include "collector/port_usage.h"
 #include "collector/queues.h"
+#include "collector/raised.h"
 #include "collector/sources.h"
 #include "collector/spaces.h"
 #include "collector/units.h"
@@ -106,6 +107,7 @@ struct collector {
 	struct gone *gone;
 	struct history *history;
 	struct chronicle chronicle;
+	struct raised raised;
 	struct listeners *listeners;
 	struct attach *attach;
 	struct follow *follow; /* what events say of teardown states */

@@ -73,6 +73,7 @@ int collector_restore(struct collector *c, const void *data, size_t size, const 
 	c->id = snapshot.header->id;
 	history_restore(c->history, &snapshot, now_ns);
 	findings_restore(c->findings, &snapshot, now_ns);
+	raised_restore(&c->raised, &snapshot);
 	restore_gone(c, &snapshot);
 	restore_owners(c, &snapshot);
 	c->restored = snapshot;
