@@ -175,6 +175,18 @@ static void add_group(const struct round *round, struct sentence *s,
 		sentence_add(s, "container %.12s", container);
 }
 
+void creators_first(const struct round *round, enum creators_of which, struct sentence *s)
+{
+	const struct creators *creators = &round->creators[which];
+
+	if (!creators->seen || 2 * creators->top[0].total < creators->seen)
+		return;
+	sentence_add(s, ",");
+	add_share(s, creators->top[0].total, creators->seen);
+	sentence_add(s, " by ");
+	add_group(round, s, &creators->top[0]);
+}
+
 void creators_describe(const struct round *round, enum creators_of which, struct sentence *s)
 {
 	const struct creators *creators = &round->creators[which];

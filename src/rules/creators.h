@@ -63,6 +63,9 @@ double creators_share(const struct creators *creators);
 /* " (FIN-WAIT-1 66,010, LAST-ACK 4,102)", or nothing. */
 void creators_states(struct sentence *s, const uint32_t count[CREATED_STATE_MAX]);
 
+/* ", 99 % by haproxy.service", where one has created most of them. */
+void creators_first(const struct round *round, enum creators_of which, struct sentence *s);
+
 /* "Created by haproxy.service 99 % (FIN-WAIT-1 66,010, LAST-ACK 4,102), ...", or nothing. */
 void creators_describe(const struct round *round, enum creators_of which, struct sentence *s);
 

@@ -214,6 +214,8 @@ struct family {
 	uint8_t trends; /* how many of the first parts have one */
 	bool settings; /* asks only for sockets for which findings_settings() holds */
 	bool others; /* describe() asks for the other ends of its sockets */
+	/* Said of who had it in the time between the last of its sockets and the end of the finding. */
+	const char *over;
 
 	/* For how long after the first look sockets are too young to be counted; NULL without trends. */
 	int64_t (*settles)(const struct round *round);

@@ -334,6 +334,7 @@ const struct family finding_close_wait_leak = {
 	.trends = 2,
 	.others = true,
 	.settles = settles,
+	.over = "has no such connection in CLOSE-WAIT any more",
 	.concerns = concerns,
 	.judge = judge,
 	.describe = describe,

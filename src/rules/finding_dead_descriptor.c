@@ -138,6 +138,7 @@ const struct family finding_dead_descriptor = {
 	.trends = 1,
 	.settles = settles,
 	.blind = blind,
+	.over = "holds no descriptor of a connection that is gone any more",
 	.concerns = concerns,
 	.judge = judge,
 	.describe = describe,

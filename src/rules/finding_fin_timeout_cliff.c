@@ -181,6 +181,7 @@ const struct family finding_fin_timeout_cliff = {
 	.parts = 1,
 	.blind = blind,
 	.begin = begin,
+	.over = "has no socket with TCP_LINGER2 between 61 and 119 s any more",
 	.concerns = concerns,
 	.judge = judge,
 	.describe = describe,

@@ -190,6 +190,7 @@ const struct family finding_fin_wait2_stuck = {
 	.trends = 1,
 	.others = true,
 	.settles = settles,
+	.over = "holds no such socket in FIN-WAIT-2 any more",
 	.concerns = concerns,
 	.judge = judge,
 	.describe = describe,

@@ -129,6 +129,7 @@ const struct family finding_linger_zero = {
 	.settings = true,
 	.parts = 1,
 	.blind = blind,
+	.over = "has no socket with SO_LINGER of 0 seconds any more",
 	.concerns = concerns,
 	.judge = judge,
 	.describe = describe,

@@ -291,7 +291,7 @@ static void describe(const struct round *round, const struct tally *tally, struc
 		     "the listener closes, each waiting connection gets a RST.");
 	describe_stretch(cause, round->thresholds->listener_warning_age, round->listeners_ns);
 	sentence_add(remedy,
-		     "Look what keeps the process from accept(): blocked threads, too few "
+		     "Look what keeps the process from accept(): stopped, blocked threads, too few "
 		     "workers, a full table of descriptors. For bursts only, raise the backlog "
 		     "of listen() together with net.core.somaxconn.");
 }

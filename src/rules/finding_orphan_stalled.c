@@ -75,6 +75,7 @@ static void describe(const struct round *round, const struct tally *tally, struc
 	sentence_duration(summary, seconds(age_of(round)));
 	sentence_add(summary, " and more");
 	creators_states(summary, creators->count);
+	creators_first(round, CREATORS_STALLED, summary);
 	describe_oldest(summary, part);
 	if (env && env->known & TCPDIAG_ENV_ORPHANS && env->tcp_max_orphans) {
 		evidence(row, EVIDENCE_LIMIT, (double)env->tcp_max_orphans);
@@ -109,6 +110,7 @@ const struct family finding_orphan_stalled = {
 	.states = TCPDIAG_STATE_BIT(TCPDIAG_FIN_WAIT1) | TCPDIAG_STATE_BIT(TCPDIAG_CLOSING) |
 		  TCPDIAG_STATE_BIT(TCPDIAG_LAST_ACK),
 	.parts = 1,
+	.over = "No orphaned socket waits any more for a peer that has gone silent",
 	.concerns = concerns,
 	.end = end,
 	.judge = judge,

@@ -65,10 +65,12 @@ static void describe(const struct round *round, const struct tally *tally, struc
 	describe_oldest(summary, part);
 	sentence_add(summary, "; close() would send a RST to peers that have not finished");
 
-	sentence_add(
-		cause,
-		"The reader has paused, waits for something else, or never reads what its peer "
-		"sends (a client that only writes keeps the session tickets of TLS 1.3 unread).");
+	sentence_add(cause, "The reader has paused, waits for something else, or never reads what "
+			    "its peer sends");
+	if (!part->flagged[MARK_BLOCKS])
+		sentence_add(cause, " (a client that only writes keeps the session tickets of TLS "
+				    "1.3 unread)");
+	sentence_add(cause, ".");
 	if (part->flagged[MARK_BLOCKS]) {
 		sentence_add(cause, " On ");
 		sentence_number(cause, part->flagged[MARK_BLOCKS]);
@@ -78,9 +80,16 @@ static void describe(const struct round *round, const struct tally *tally, struc
 				     : " (rcv_wnd 0)");
 	}
 	describe_stretch(cause, round->thresholds->rst_info_age, round->sweep_ns);
-	sentence_add(remedy,
-		     "Before close(), shut down sending and read until end of file; where the "
-		     "process should read and does not, look what its threads wait for.");
+	if (part->flagged[MARK_BLOCKS])
+		sentence_add(remedy,
+			     "Look why the process does not read: stopped (state T), or threads "
+			     "that wait for something else. Its peers cannot send until it does, "
+			     "and get a RST if it ends first.");
+	else
+		sentence_add(remedy,
+			     "Before close(), shut down sending and read until end of file; where "
+			     "the process should read and does not, look what its threads wait "
+			     "for.");
 }
 
 const struct family finding_rst_on_close = {
@@ -88,6 +97,7 @@ const struct family finding_rst_on_close = {
 	.scope = SCOPE_PROCESS,
 	.states = TCPDIAG_STATE_BIT(TCPDIAG_ESTABLISHED) | TCPDIAG_STATES_TEARDOWN,
 	.parts = 1,
+	.over = "has read what was waiting, or those connections are gone",
 	.concerns = concerns,
 	.judge = judge,
 	.describe = describe,

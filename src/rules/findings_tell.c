@@ -124,6 +124,22 @@ static struct finding_memory memory_of(const struct tally *tally)
 	return memory;
 }
 
+/* Nothing of it is left: what it was about must not be told as if it were. */
+static bool is_over(const struct round *round, const struct tally *tally,
+		    const struct family *family)
+{
+	unsigned int i;
+
+	/* A setting has no sockets, and of a process that is not known yet they cannot be counted. */
+	if (!family->over || tally->frozen || round->input->owners_pending ||
+	    (tally->key.kind == TALLY_NETNS && tally->key.b))
+		return false;
+	for (i = 0; i < TALLY_PARTS; i++)
+		if (part_total(&tally->parts[i]))
+			return false;
+	return true;
+}
+
 static void tell(const struct round *round, const struct tally *tally, struct finding *row)
 {
 	const struct family *family = family_of(tally->key.rule);
@@ -145,6 +161,11 @@ static void tell(const struct round *round, const struct tally *tally, struct fi
 	};
 	common_evidence(tally, row);
 	family->describe(round, tally, row, &summary, &cause, &remedy);
+	if (is_over(round, tally, family)) {
+		summary = (struct sentence){ 0 };
+		sentence_add(&summary, "%s%s%s", family->scope == SCOPE_HOST ? "" : tally->who,
+			     family->scope == SCOPE_HOST ? "" : " ", family->over);
+	}
 	describe_clearing(round, tally, &cause);
 	row->summary = store(round->w, &summary);
 	row->cause = store(round->w, &cause);

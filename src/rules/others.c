@@ -268,6 +268,9 @@ void others_describe_here(const struct round *round, const struct others *others
 		return;
 	if (all == 1) {
 		sentence_add(s, " The other end is on this machine");
+	} else if (others->here == all && others->process_count == all &&
+		   others->process != RECORD_NONE) {
+		sentence_add(s, " All other ends are on this machine");
 	} else {
 		sentence_add(s, " Of the other ends ");
 		sentence_number(s, others->here);
@@ -275,7 +278,7 @@ void others_describe_here(const struct round *round, const struct others *others
 	}
 	if (others->process != RECORD_NONE) {
 		sentence_add(s, ", ");
-		if (all > 1) {
+		if (others->process_count < all) {
 			sentence_number(s, others->process_count);
 			sentence_add(s, " of them ");
 		}

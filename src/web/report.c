@@ -14,7 +14,8 @@
 #include "web/report.h"
 #include "web/report_parts.h"
 
-#define FINDINGS_MAX 12 /* warnings and worse */
+#define FINDINGS_MAX 12 /* warnings and worse, */
+#define FULL_MAX 4 /* of these with cause and remedy: the rest would push them off the screen */
 #define INFOS_MAX 5
 #define COLUMNS_MIN 40U
 #define COLUMNS_MAX 400U
@@ -192,7 +193,7 @@ static void print_not_seen(struct report *report)
 		page_end(&report->page);
 }
 
-static void print_finding(struct report *report, const struct finding *finding)
+static void print_finding(struct report *report, const struct finding *finding, bool full)
 {
 	static const char *const words[SEVERITY_MAX] = { "", "info", "WARN", "CRIT" };
 	const struct tcpdiag_rule_info *info = tcpdiag_rule_info(finding->rule);
@@ -205,7 +206,7 @@ static void print_finding(struct report *report, const struct finding *finding)
 	if (info)
 		page_printf(page, 2, "[%s]", info->id);
 	page_end(page);
-	if (finding->severity < SEVERITY_WARNING)
+	if (!full)
 		return;
 	if (finding->cause) {
 		page_begin(page, "", 6);
@@ -229,16 +230,20 @@ static void print_findings(struct report *report)
 
 	for (i = 0; i < report->snapshot->finding_count; i++) {
 		if (i < bad ? i < FINDINGS_MAX : i - bad < INFOS_MAX)
-			print_finding(report, report->findings[i]);
+			print_finding(report, report->findings[i], i < MIN(bad, FULL_MAX));
 		else
 			left++;
 	}
-	if (left) {
-		page_begin(&report->page, "", 6);
-		page_printf(&report->page, 0, "%s more findings: /findings",
+	if (!left && bad <= FULL_MAX)
+		return;
+	page_begin(&report->page, "", 6);
+	if (left)
+		page_printf(&report->page, 0,
+			    "%s more findings; cause and remedy of each: /findings",
 			    number_text(left, number));
-		page_end(&report->page);
-	}
+	else
+		page_text(&report->page, "cause and remedy of each: /findings", 0);
+	page_end(&report->page);
 }
 
 /* The rules that were judged by; of the others a line of what is missing speaks. */

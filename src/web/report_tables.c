@@ -195,7 +195,7 @@ static void stop_table(struct page *page, const struct snapshot *snapshot,
 		page_printf(page, 0, "%s more would reset something.",
 			    number_text(troubled - shown, number));
 	if (holding > troubled)
-		page_printf(page, 1, "%s more would not%s.",
+		page_printf(page, 1, "%s more would reset nothing%s.",
 			    number_text(holding - troubled, number), uncertain ? "*" : "");
 	page_text(page,
 		  "RST live: the peer is still open; RST done: it has finished, and has all of "

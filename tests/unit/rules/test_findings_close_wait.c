@@ -42,6 +42,18 @@ START_TEST(leak_inbound_information)
 	ck_assert_uint_eq(world_bits(world, LEAK), 1);
 	world_run(world, 7200, 10);
 	ck_assert_int_eq(world_severity(world, LEAK), SEVERITY_INFO);
+	/* All closed: until it clears nothing is told that is not so any more. */
+	world->record_count = 0;
+	world_run(world, 10, 5);
+	finding = world_expect(world, LEAK);
+	ck_assert_str_eq(world_text(world, finding->summary),
+			 "postgres (pid 1000, postgresql@15-main.service) has no such connection "
+			 "in CLOSE-WAIT any "
+			 "more");
+	world->input.owners_pending = true;
+	world_run(world, 5, 5);
+	ck_assert_ptr_nonnull(
+		strstr(world_text(world, world_expect(world, LEAK)->summary), "0 sockets"));
 }
 END_TEST
 

@@ -178,7 +178,8 @@ START_TEST(stalled_sentences)
 	ck_assert_str_eq(
 		world_text(world, finding->summary),
 		"1,200 orphaned sockets wait for a peer that has acknowledged nothing for 60 s and "
-		"more (FIN-WAIT-1 1,103, LAST-ACK 90, CLOSING 7), oldest 95 s");
+		"more (FIN-WAIT-1 1,103, LAST-ACK 90, CLOSING 7), 99 % by nginx.service, "
+		"oldest 95 s");
 	ck_assert_ptr_nonnull(
 		strstr(world_text(world, finding->cause),
 		       "Created by nginx.service 99 % (FIN-WAIT-1 1,100, LAST-ACK 90), "

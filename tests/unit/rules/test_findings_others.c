@@ -107,6 +107,21 @@ START_TEST(fw2_one_other_end)
 }
 END_TEST
 
+/* Where one process has all of them nothing is counted twice. */
+START_TEST(fw2_all_with_one)
+{
+	uint32_t holder = world_process(world, "proxy", "", 10, 0);
+	uint32_t other = world_process(world, "upstream", "", 10, 0);
+	int i;
+
+	for (i = 0; i < 3; i++)
+		add_pair(TCPDIAG_FIN_WAIT2, holder, TCPDIAG_CLOSE_WAIT, other, 1);
+	world_run(world, 130, 5);
+	has(cause(FW2), "All other ends are on this machine, with upstream (pid 1001).");
+	has_not(cause(FW2), "of them with");
+}
+END_TEST
+
 /* Nobody has accepted it: whoever listens has it. */
 START_TEST(fw2_never_accepted)
 {
@@ -390,6 +405,7 @@ Suite *suite(void)
 	tcase_set_timeout(tc, 30);
 	tcase_add_loop_test(tc, fw2_one_other_end, 0, ARRAY_SIZE(readings));
 	tcase_add_test(tc, fw2_never_accepted);
+	tcase_add_test(tc, fw2_all_with_one);
 	tcase_add_test(tc, fw2_many_other_ends);
 	tcase_add_test(tc, fw2_two_processes);
 	tcase_add_test(tc, fw2_many_addresses);

@@ -109,6 +109,40 @@ START_TEST(busy)
 END_TEST
 
 /* Everything wide in one host. */
+static unsigned int times(const char *text, const char *part)
+{
+	unsigned int count = 0;
+
+	for (; (text = strstr(text, part)); text += strlen(part))
+		count++;
+	return count;
+}
+
+/* Cause and remedy of the worst few; of the rest the sentence, so that all fit on a screen. */
+START_TEST(many)
+{
+	static const char *const rest[] = { "CRIT",    "do: close",
+					    "WARN",    "do: close",
+					    "WARN",    "cause and remedy of each: /findings",
+					    "Stop now" };
+	char *text;
+	int i;
+
+	fixture_begin(&f);
+	for (i = 0; i < 6; i++)
+		fixture_finding(&f, TCPDIAG_RULE_CLOSE_WAIT_LEAK,
+				i ? SEVERITY_WARNING : SEVERITY_CRITICAL, (uint64_t)i + 1);
+	fixture_seal(&f);
+	text = print(100);
+	in_order(text, rest, ARRAY_SIZE(rest));
+	ck_assert_uint_eq(times(text, "WARN  "), 5);
+	ck_assert_uint_eq(times(text, "do: close the descriptor"), 4);
+	ck_assert_uint_eq(times(text, "the end of file was read and forgotten"), 4);
+	free(text);
+	fixture_done(&f);
+}
+END_TEST
+
 START_TEST(never_wider)
 {
 	static const unsigned int widths[] = { 40, 41, 57, 80, 100, 132, 400 };
@@ -474,6 +508,7 @@ Suite *suite(void)
 	TCase *t = tcase_create("report");
 
 	tcase_add_test(t, busy);
+	tcase_add_test(t, many);
 	tcase_add_loop_test(t, never_wider, 0, 7);
 	tcase_add_test(t, calm);
 	tcase_add_loop_test(t, calm_at_once, 0, 2);
