@@ -176,7 +176,7 @@ class SickZoo(unittest.TestCase):
     def test_zzz_half_close_is_healthy(self):
         incident = self.ward.incidents["half"]
         # It is there, for longer than what makes it stuck where no data comes.
-        for state, comm in (("fin-wait-2", "nc.openbsd"), ("close-wait", "nginx")):
+        for state, comm in (("fin-wait-2", "nc.openbsd"), ("close-wait", "python3")):
             rows = lib.sockets(f"netns={incident.netns[0]}&state={state}&attachment=held&min_state_seconds=20")
             self.assertEqual([row["comm"] for row in rows], [comm] * incident.CLIENTS)
         self.assertEqual(self.ward.rules["half"], set())

@@ -33,7 +33,7 @@ class Proxied(ward.Incident):
 
 def gunicorn(incident, *options):
     return incident.room.spawn("gunicorn", "/usr/bin/python3", "-m", "gunicorn", "--bind", "0.0.0.0:8100",
-                               "--worker-tmp-dir", incident.room.folder("gunicorn"), *options)
+                               "--worker-tmp-dir", incident.room.folder("gunicorn"), "--graceful-timeout", 1, *options)
 
 
 class Silent(Proxied):
@@ -133,20 +133,22 @@ class Broker(ward.Incident):
         self.python("subscribers", "subscribers.py", self.room.host, 8400, self.CLIENTS, client=True)
 
 
-class Half(Served):
-    """nc closes its half when it has asked, and reads for long after it. Healthy."""
+class Half(ward.Incident):
+    """nc closes its half when it has asked, and gunicorn answers for long after it. Healthy."""
 
     CLIENTS = 3
 
     def start(self):
-        super().start()
-        (self.room.folder("nginx-data") / "big").write_bytes(bytes(5000000))
+        gunicorn(self, "--workers", self.CLIENTS, "--timeout", 0, "app:drip")
+
+    def ready(self):
+        return self.listening(8100)
 
     def provoke(self):
         for _ in range(self.CLIENTS):
             self.room.spawn("nc", "/bin/sh", "-c",
-                            f"printf 'GET /slow HTTP/1.0\\r\\n\\r\\n' | {self.room.tool('bin/nc.openbsd')} "
-                            f"-N {self.room.host} 8080 | wc -c", client=True)
+                            f"printf 'GET / HTTP/1.0\\r\\n\\r\\n' | {self.room.tool('bin/nc.openbsd')} "
+                            f"-N {self.room.host} 8100 | wc -c", client=True)
 
 
 class Vanish(Served):

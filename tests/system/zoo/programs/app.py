@@ -12,3 +12,11 @@ def application(_, start_response):
 def never(*_):
     """Waits for something that does not come."""
     time.sleep(100000)
+
+
+def drip(_, start_response):
+    """An answer of a few minutes."""
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    for _ in range(1000):
+        time.sleep(0.2)
+        yield b"hello\n"
