@@ -84,6 +84,9 @@ static const struct option_info table[] = {
 	  .text = "Connections at the same time, all addresses together." },
 	{ "web.max-connections-per-address", "N", OPTION_COUNT, AT(max_connections_per_address),
 	  "128", 1, 100000, .text = "Connections at the same time from one client address." },
+	{ "web.max-streams", "N", OPTION_COUNT, AT(max_streams), "32", 0, 10000,
+	  .text = "Clients that events are streamed to at the same time, all addresses together. "
+		  "More are answered 503." },
 	{ "web.max-uri", "SIZE", OPTION_BYTES, AT(max_uri_bytes), "8KiB", 256, 65536,
 	  .text = "Longest request target." },
 	{ "web.max-header", "SIZE", OPTION_BYTES, AT(max_header_bytes), "16KiB", 1024, 262144,

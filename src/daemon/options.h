@@ -82,6 +82,7 @@ struct options {
 	struct option_list allowed_hosts;
 	bool expose_api;
 	int64_t max_connections, max_connections_per_address;
+	int64_t max_streams;
 	int64_t max_uri_bytes, max_header_bytes;
 	int64_t idle_timeout_ns, hold_ns, stale_ns;
 

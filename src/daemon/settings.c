@@ -55,6 +55,7 @@ void settings_web(const struct options *options, enum log_output output,
 	ret->log_journal = output == LOG_OUTPUT_JOURNAL || output == LOG_OUTPUT_PREFIX;
 	ret->max_connections = (uint32_t)options->max_connections;
 	ret->max_connections_per_address = (uint32_t)options->max_connections_per_address;
+	ret->max_streams = (uint32_t)options->max_streams;
 	ret->max_uri_bytes = (uint32_t)options->max_uri_bytes;
 	ret->max_header_bytes = (uint32_t)options->max_header_bytes;
 	ret->idle_timeout_ns = options->idle_timeout_ns;

@@ -38,6 +38,7 @@ struct channel_settings {
 	uint32_t max_connections_per_address;
 	uint32_t max_uri_bytes;
 	uint32_t max_header_bytes;
+	uint32_t max_streams; /* of events at the same time */
 	int64_t idle_timeout_ns;
 	int64_t hold_ns; /* how long a reply may hold its snapshot */
 	int64_t stale_ns; /* /-/ready fails when no snapshot came for so long */

@@ -20,6 +20,12 @@ struct document {
 	char link[512]; /* value of the Link header, or empty */
 	bool cacheable; /* an ETag may be made from snapshot and query */
 	/*
+	 * It does not end: more() may append nothing and say that there is more, and is called again when there
+	 * are events. It reads no snapshot once it is made, but the journal.
+	 */
+	bool live;
+	bool beat; /* of a live one: set by the server where the client waits for a sign of life */
+	/*
 	 * Appends about DOCUMENT_PIECE bytes. Return: 1 when there is more, 0 at the end, -errno where
 	 * the reply must be broken off.
 	 */

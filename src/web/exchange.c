@@ -37,6 +37,7 @@ struct exchange {
 	struct loan *loan;
 	int64_t deadline_ns;
 	struct stream *stream;
+	struct live live;
 	uint64_t drained;
 	bool begun; /* headers have been seen */
 	bool broken;
@@ -189,11 +190,6 @@ void exchanges_published(struct exchanges *exchanges)
 	exchanges_wake(exchanges);
 }
 
-void exchanges_events(struct exchanges *exchanges, uint64_t newest)
-{
-	exchanges->newest_event = newest;
-}
-
 static void arm_wait(struct exchanges *all)
 {
 	const struct exchange *e;
@@ -264,6 +260,8 @@ int exchanges_init(struct exchanges *exchanges, struct sd_event *event)
 				      HOLD_ACCURACY_USEC, wait_over, exchanges);
 	if (r >= 0)
 		r = sd_event_source_set_enabled(exchanges->wait_timer, SD_EVENT_OFF);
+	if (r >= 0)
+		r = lives_init(&exchanges->lives, event);
 	return r < 0 ? r : 0;
 }
 
@@ -271,6 +269,7 @@ void exchanges_done(struct exchanges *exchanges)
 {
 	exchanges->timer = sd_event_source_disable_unref(exchanges->timer);
 	exchanges->wait_timer = sd_event_source_disable_unref(exchanges->wait_timer);
+	lives_done(&exchanges->lives);
 	reuse_done(&exchanges->reuse);
 }
 
@@ -431,6 +430,8 @@ static ssize_t read_body(void *context, uint64_t position, char *data, size_t si
 	ssize_t len;
 
 	(void)position;
+	if (e->live.all)
+		return live_read(&e->live, data, size, clock_ns(CLOCK_MONOTONIC));
 	len = stream_read(e->stream, data, size);
 	if (!stream_holds(e->stream))
 		let_go(e);
@@ -474,6 +475,7 @@ static int answer(struct exchange *e, const char *method, const char *version)
 		.query = &e->query,
 		.query_text = e->query_text,
 		.accept = header(e, "Accept"),
+		.last_event_id = header(e, "Last-Event-ID"),
 		.statistics = e->all->statistics,
 		.settings = e->all->settings,
 		.journal = e->all->lender->journal_map ? &e->all->lender->journal : NULL,
@@ -490,6 +492,7 @@ static int answer(struct exchange *e, const char *method, const char *version)
 	struct document *document;
 	uint64_t bytes = e->all->statistics->bytes;
 	struct reply reply;
+	bool live;
 	int r;
 
 	if (!request.accept)
@@ -507,12 +510,15 @@ static int answer(struct exchange *e, const char *method, const char *version)
 	if (r < 0)
 		return MHD_NO;
 	context.snapshot = request.snapshot;
+	live = document->live && !strcmp(method, "GET");
 	r = reply_new(&context, document, &reply);
 	if (r < 0) {
 		complain(e, r);
 		return MHD_NO;
 	}
 	e->stream = reply.stream;
+	if (e->stream && live)
+		live_begin(&e->live, &e->all->lives, e->connection, e->stream, request.now_ns);
 	/*
 	 * The answer to HEAD has no body. In chunks the library would send the last, empty one all the
 	 * same, which the client would take for the next answer; so no chunks, and no next answer.
@@ -530,7 +536,7 @@ static int answer(struct exchange *e, const char *method, const char *version)
 			    e->all->statistics->bytes - bytes);
 	else
 		MHD_destroy_response(reply.response);
-	if (!e->stream || !stream_holds(e->stream))
+	if (!e->stream || e->live.all || !stream_holds(e->stream))
 		let_go(e);
 	return r;
 }
@@ -573,8 +579,9 @@ void exchange_end(void *context, bool timed_out)
 
 	if (!e)
 		return;
-	if (timed_out && !e->broken && e->stream && stream_holds(e->stream))
+	if (timed_out && !e->broken && !e->live.all && e->stream && stream_holds(e->stream))
 		e->all->statistics->broken_off++;
+	live_finish(&e->live, timed_out);
 	stop_waiting(e);
 	let_go(e);
 	stream_free(e->stream);

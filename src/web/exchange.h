@@ -16,6 +16,7 @@
 
 #include "model/channel.h"
 #include "web/lend.h"
+#include "web/live.h"
 #include "web/reuse.h"
 #include "web/route.h"
 #include "web/web.h"
@@ -44,7 +45,7 @@ struct exchanges {
 	struct sd_event_source *wait_timer; /* owned */
 	int64_t woken_ns; /* when all of them were asked again */
 	int64_t wait_cost_ns; /* what that took */
-	uint64_t newest_event; /* id that the collector has told of last; 0: none yet */
+	struct lives lives; /* replies that do not end */
 	struct reuse reuse;
 	struct sd_event_source *timer; /* owned */
 	bool armed;
@@ -62,9 +63,6 @@ void exchanges_done(struct exchanges *exchanges);
 
 /* A new snapshot is there: whoever waits is asked again, unless the last time took too long for that. */
 void exchanges_published(struct exchanges *exchanges);
-
-/* The journal has grown up to this id: whoever streams goes on. */
-void exchanges_events(struct exchanges *exchanges, uint64_t newest);
 
 /* No snapshot will come: whoever waits is let go. */
 void exchanges_wake(struct exchanges *exchanges);

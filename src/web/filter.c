@@ -28,6 +28,7 @@ struct filter_row {
 	const struct vocabulary *words; /* what is allowed, for the problem... */
 	const char *allowed; /* ...or in words */
 	bool mask; /* values are bits of one mask */
+	bool ends; /* looks at the socket alone, not at what else the snapshot holds */
 };
 
 /* ---- reading ---- */
@@ -381,23 +382,24 @@ static bool match_idle(const struct filter *filter, const struct filter_test *te
 #define SECONDS_ALLOWED "a number of seconds (30, 0.5) or a duration (30s, 1m30s)"
 
 static const struct filter_row rows[] = {
-	{ "state", read_state, match_state, .words = &state_words, .mask = true },
+	{ "state", read_state, match_state, .words = &state_words, .mask = true, .ends = true },
 	{ "attachment", NULL, match_attachment, .words = &attachment_words, .mask = true },
-	{ "direction", NULL, match_direction, .words = &direction_words, .mask = true },
-	{ "family", NULL, match_family, .words = &family_words, .mask = true },
+	{ "direction", NULL, match_direction, .words = &direction_words, .mask = true,
+	  .ends = true },
+	{ "family", NULL, match_family, .words = &family_words, .mask = true, .ends = true },
 	{ "protocol", NULL, match_protocol, .words = &protocol_words, .mask = true },
 	{ "closes_with", NULL, match_segment, .words = &segment_words, .mask = true },
 	{ "close_rule", read_rule, match_close_rule, .allowed = "the id of a rule, see /rules" },
 	{ "linger", NULL, match_linger, .words = &linger_words, .mask = true },
 	{ "finding", read_finding, match_finding, .mask = true },
-	{ "netns", read_netns, match_netns,
+	{ "netns", read_netns, match_netns, .ends = true,
 	  .allowed = "the inode number of a namespace, or the name of one that is known" },
-	{ "local", read_endpoint, match_local, .allowed = ENDPOINT_ALLOWED },
-	{ "remote", read_endpoint, match_remote, .allowed = ENDPOINT_ALLOWED },
-	{ "port", read_port, match_port, .allowed = PORT_ALLOWED },
-	{ "local.port", read_port, match_local_port, .allowed = PORT_ALLOWED },
-	{ "remote.port", read_port, match_remote_port, .allowed = PORT_ALLOWED },
-	{ "uid", read_number, match_uid, .allowed = "a number" },
+	{ "local", read_endpoint, match_local, .allowed = ENDPOINT_ALLOWED, .ends = true },
+	{ "remote", read_endpoint, match_remote, .allowed = ENDPOINT_ALLOWED, .ends = true },
+	{ "port", read_port, match_port, .allowed = PORT_ALLOWED, .ends = true },
+	{ "local.port", read_port, match_local_port, .allowed = PORT_ALLOWED, .ends = true },
+	{ "remote.port", read_port, match_remote_port, .allowed = PORT_ALLOWED, .ends = true },
+	{ "uid", read_number, match_uid, .allowed = "a number", .ends = true },
 	{ "pid", read_number, match_process, process_pid, .allowed = "a number" },
 	{ "comm", NULL, match_process, process_comm },
 	{ "unit", NULL, match_process, process_unit },
@@ -533,8 +535,8 @@ static int add_row(struct filter *filter, const struct query *query, const struc
 	return 0;
 }
 
-int filter_compile(const struct query *query, const struct snapshot *snapshot, struct filter *ret,
-		   struct problem *problem)
+static int compile(const struct query *query, const struct snapshot *snapshot, bool ends,
+		   struct filter *ret, struct problem *problem)
 {
 	size_t i;
 	int r;
@@ -542,11 +544,38 @@ int filter_compile(const struct query *query, const struct snapshot *snapshot, s
 	memset(ret, 0, sizeof(*ret));
 	ret->snapshot = snapshot;
 	for (i = 0; i < ARRAY_SIZE(rows); i++) {
+		if (ends && !rows[i].ends)
+			continue;
 		r = add_row(ret, query, &rows[i], problem);
 		if (r < 0)
 			return r;
 	}
 	return 0;
+}
+
+int filter_compile(const struct query *query, const struct snapshot *snapshot, struct filter *ret,
+		   struct problem *problem)
+{
+	return compile(query, snapshot, false, ret, problem);
+}
+
+int filter_compile_ends(const struct query *query, const struct snapshot *snapshot,
+			struct filter *ret, struct problem *problem)
+{
+	int r = compile(query, snapshot, true, ret, problem);
+
+	ret->snapshot = NULL;
+	return r;
+}
+
+bool filter_asks(const struct filter *filter, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < filter->count; i++)
+		if (!strcmp(filter->tests[i].row->name, name))
+			return true;
+	return false;
 }
 
 void filter_done(struct filter *filter)

@@ -18,16 +18,13 @@
 
 #define FILTER_VALUES_MAX 256
 
-/* The rows of a route's parameters that are filters: name, schema, sentence. */
-#define FILTER_PARAMETERS \
+/* The rows of a route's parameters that are filters: name, schema, sentence. Those that look at the socket alone... */
+#define FILTER_ENDS_PARAMETERS \
 	{ "state", FILTER_TEXT, "State, in any spelling in use (fin-wait-2, FIN_WAIT2).", true }, \
-		{ "attachment", FILTER_ATTACHMENT, "Who has it.", true }, \
 		{ "direction", FILTER_DIRECTION, "Who began the connection.", true }, \
 		{ "netns", FILTER_TEXT, \
 		  "Network namespace: its inode number, or its name in /run/netns.", true }, \
 		{ "family", FILTER_FAMILY, "Address family; v4-mapped connections are inet.", \
-		  true }, \
-		{ "protocol", FILTER_PROTOCOL, "tcp or mptcp; both where it is not given.", \
 		  true }, \
 		{ "local", FILTER_TEXT, \
 		  "Local end: an address, a prefix or address:port; IPv6 with a port in " \
@@ -40,7 +37,15 @@
 		{ "port", FILTER_PORT, "Port at either end.", true }, \
 		{ "local.port", FILTER_PORT, "Local port.", true }, \
 		{ "remote.port", FILTER_PORT, "Remote port.", true }, \
-		{ "uid", FILTER_NUMBER, "User id of the owner.", true }, \
+	{ \
+		"uid", FILTER_NUMBER, "User id of the owner.", true \
+	}
+
+/* ...and all that sockets have. */
+#define FILTER_PARAMETERS \
+	FILTER_ENDS_PARAMETERS, { "attachment", FILTER_ATTACHMENT, "Who has it.", true }, \
+		{ "protocol", FILTER_PROTOCOL, "tcp or mptcp; both where it is not given.", \
+		  true }, \
 		{ "pid", FILTER_NUMBER, "Process that holds it, or that held it last.", true }, \
 		{ "comm", FILTER_TEXT, "Command of such a process.", true }, \
 		{ "unit", FILTER_TEXT, \
@@ -122,6 +127,18 @@ struct filter {
  */
 int filter_compile(const struct query *query, const struct snapshot *snapshot, struct filter *ret,
 		   struct problem *problem);
+
+/**
+ * filter_compile_ends() - those that look at the socket alone: FILTER_ENDS_PARAMETERS
+ * @snapshot: for the names of namespaces; not used any more afterwards
+ *
+ * For records that stand in no snapshot. As above.
+ */
+int filter_compile_ends(const struct query *query, const struct snapshot *snapshot,
+			struct filter *ret, struct problem *problem);
+
+/* Whether one of its tests is of that parameter. */
+bool filter_asks(const struct filter *filter, const char *name);
 
 /* Frees what it holds. */
 void filter_done(struct filter *filter);

@@ -79,6 +79,8 @@ WEB_VALUE(web_connections_now, true, w->connections_now)
 WEB_VALUE(web_bytes, true, w->bytes)
 WEB_VALUE(web_broken_off, true, w->broken_off)
 WEB_VALUE(web_snapshots, true, w->snapshots)
+WEB_VALUE(web_streams, true, w->streams)
+WEB_VALUE(web_streams_cut, true, w->streams_cut)
 WEB_VALUE(web_cpu, w->start_time_seconds > 0, w->cpu_seconds)
 WEB_VALUE(web_resident, w->resident_bytes, w->resident_bytes)
 WEB_VALUE(web_fds, w->open_fds, w->open_fds)
@@ -556,6 +558,11 @@ static const struct metric metrics[] = {
 	  "Replies that held their snapshot for too long.", web_broken_off, NULL },
 	{ "tcpdiag_web_snapshots_received_total", WEB_COUNTER, NULL, NULL,
 	  "Snapshots that the web process was lent.", web_snapshots, NULL },
+	{ "tcpdiag_web_streams", WEB_GAUGE, NULL, NULL, "Clients that events are streamed to.",
+	  web_streams, NULL },
+	{ "tcpdiag_web_streams_cut_total", WEB_COUNTER, NULL, NULL,
+	  "Streams of events that were cut since their client did not read.", web_streams_cut,
+	  NULL },
 	{ "tcpdiag_web_cpu_seconds_total", WEB_COUNTER, "seconds", NULL,
 	  "CPU time of the web process.", web_cpu, NULL },
 	{ "tcpdiag_web_resident_memory_bytes", WEB_GAUGE, "bytes", NULL,

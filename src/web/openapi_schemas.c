@@ -4,6 +4,7 @@
  * program are taken from there. Objects are open: members are added, never dropped or renamed.
  */
 #include "model/snapshot.h"
+#include "web/event_filter.h"
 #include "web/openapi.h"
 #include "web/openapi_types.h"
 
@@ -371,6 +372,20 @@ static const struct {
 	{ "Endpoint", "One end of a connection.", endpoint },
 	{ "Finding", "Something that is wrong now.", finding },
 	{ "FindingList", "What /findings answers.", finding_list },
+	{ "Event", "Something that has happened.", schema_event },
+	{ "EventSocket", "The socket that it happened to.", schema_event_socket },
+	{ "EventProcess", "A process, kept past its end.", schema_event_name },
+	{ "EventLinger", "SO_LINGER.", schema_event_linger },
+	{ "EventStep", "A change on the way to the end.", schema_event_step },
+	{ "Prediction", "What the oracle said of an operation.", schema_prediction },
+	{ "EventFinding", "A finding that came or went.", schema_event_finding },
+	{ "EventSource", "How well events are seen.", schema_event_source },
+	{ "EventGap", "What was overwritten before it was read.", schema_event_gap },
+	{ "EventGroup", "Events that have something in common.", schema_event_group },
+	{ "EventList", "What /events answers.", schema_event_list },
+	{ "Reset", "Resets that have something in common.", schema_reset },
+	{ "ResetSums", "Resets, added up.", schema_reset_sums },
+	{ "ResetList", "What /resets answers.", schema_reset_list },
 	{ "Listener", "A listening socket.", listener },
 	{ "Linger", "SO_LINGER.", linger },
 	{ "ListenerList", "What /listeners answers.", listener_list },
@@ -492,6 +507,9 @@ static const struct {
 	{ "Scope", "What a finding concerns.", scope_word, 0, SCOPE_MAX, NULL },
 	{ "SourceState", "How well a source answers.", source_state_word, 0, SOURCE_STATE_MAX,
 	  NULL },
+	{ "EventKind", "What happened.", event_kind_word, 1, EVENT_KIND_MAX, NULL },
+	{ "EventActor", "Who ended a connection.", event_actor_word, 1, ACTOR_MAX, NULL },
+	{ "ResetReason", "Why the kernel resets.", reset_reason_word, 1, RESET_REASON_MAX, NULL },
 	{ "CountByState", "Sockets by state.", state_word, 1, TCPDIAG_STATE_MAX, INTEGER },
 	{ "CountByAttachment", "Sockets by who has them.", attachment_word, 0,
 	  TCPDIAG_ATTACHMENT_MAX, INTEGER },

@@ -25,6 +25,22 @@
 		"next", STRING_OR_NULL, "What `after` takes for the next page.", false \
 	}
 
+/* openapi_event.c */
+extern const struct schema_member schema_event_socket[];
+extern const struct schema_member schema_event_name[];
+extern const struct schema_member schema_event_linger[];
+extern const struct schema_member schema_event_step[];
+extern const struct schema_member schema_prediction[];
+extern const struct schema_member schema_event_finding[];
+extern const struct schema_member schema_event[];
+extern const struct schema_member schema_event_source[];
+extern const struct schema_member schema_event_gap[];
+extern const struct schema_member schema_event_group[];
+extern const struct schema_member schema_event_list[];
+extern const struct schema_member schema_reset[];
+extern const struct schema_member schema_reset_sums[];
+extern const struct schema_member schema_reset_list[];
+
 /* openapi_owner.c */
 extern const struct schema_member schema_container[];
 extern const struct schema_member schema_exit_object[];

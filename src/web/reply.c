@@ -113,7 +113,8 @@ static struct MHD_Response *whole_response(struct buffer *whole)
 int reply_new(const struct reply_context *context, struct document *document, struct reply *ret)
 {
 	bool cacheable = document->cacheable && document->status == 200 && context->snapshot;
-	bool gzip = negotiate_gzip(context->accept_encoding);
+	/* A compressor gathers: an event would wait for others. */
+	bool gzip = !document->live && negotiate_gzip(context->accept_encoding);
 	struct reply reply = { .status = document->status };
 	const char *content_type = document->content_type;
 	char etag[ETAG_SIZE] = "", link[sizeof(document->link)];

@@ -39,6 +39,23 @@ static const struct route table[] = {
 		.schema = "FindingList",
 	},
 	{
+		.path = "/events",
+		.summary = "What has happened, oldest first: resets, ends that were none of the "
+			   "ordinary, findings. With Accept: text/event-stream as it happens.",
+		.handler = events_route,
+		.parameters = events_parameters,
+		.flags = ROUTE_DATA,
+		.schema = "EventList",
+	},
+	{
+		.path = "/resets",
+		.summary = "Resets sent and received, added up in minutes for a day.",
+		.handler = resets_route,
+		.parameters = resets_parameters,
+		.flags = ROUTE_DATA,
+		.schema = "ResetList",
+	},
+	{
 		.path = "/summary",
 		.summary = "The host on one screen: sums, limits, counters, settings.",
 		.handler = summary_route,

@@ -40,6 +40,8 @@ struct web_statistics {
 	uint32_t waiting; /* requests that wait for a snapshot */
 	uint64_t waits; /* requests that have waited, since its start */
 	uint64_t waits_refused; /* since too many waited */
+	uint32_t streams; /* clients that events are streamed to */
+	uint64_t streams_cut; /* of these, since they did not read */
 	double cpu_seconds;
 	uint64_t resident_bytes;
 	uint32_t open_fds;
@@ -52,6 +54,7 @@ struct request {
 	const struct query *query;
 	const char *query_text; /* as it came, for `next` links; never NULL */
 	const char *accept; /* header, never NULL */
+	const char *last_event_id; /* header, or NULL */
 	const char *host; /* header, checked; NULL where there is none, or the socket is AF_UNIX */
 	const struct snapshot
 		*snapshot; /* NULL before the first; then routes with ROUTE_DATA get a 503 */
@@ -170,6 +173,8 @@ int query_check(const struct query *query, const struct route_parameter *allowed
 /* The handlers, by file. */
 route_fn sockets_route, socket_route; /* sockets.c */
 route_fn findings_route; /* findings.c */
+route_fn events_route; /* events.c */
+route_fn resets_route; /* resets.c */
 route_fn summary_route; /* summary.c */
 route_fn listeners_route; /* listeners.c */
 route_fn processes_route, process_route, units_route, unit_route; /* owner_routes.c */
@@ -183,6 +188,7 @@ route_fn healthy_route, ready_route; /* health.c */
 
 extern const struct route_parameter sockets_parameters[], socket_parameters[];
 extern const struct route_parameter findings_parameters[], listeners_parameters[];
+extern const struct route_parameter events_parameters[], resets_parameters[];
 extern const struct route_parameter owner_list_parameters[], owner_item_parameters[];
 extern const struct route_parameter rules_parameters[], rule_parameters[], root_parameters[];
 

@@ -336,6 +336,14 @@ static void run_all(void *userdata)
 			(void)sd_event_source_set_enabled(service->again, SD_EVENT_ONESHOT);
 }
 
+static void says_cut(void *userdata)
+{
+	struct exchanges *exchanges = &((struct server *)userdata)->exchanges;
+
+	exchanges->log(exchanges->settings, LOG_INFO,
+		       "a stream of events was cut: its client does not read");
+}
+
 /* Return: 0; -errno. */
 static int listener_init(struct listener *listener, const struct limits *limits)
 {
@@ -383,6 +391,10 @@ int server_new(struct sd_event *event, struct server_address *addresses, size_t 
 		.run = run_all,
 		.server = server,
 		.log = log,
+		.lives = { .statistics = statistics,
+			   .run = run_all,
+			   .cut = says_cut,
+			   .server = server },
 	};
 	for (i = 0; i < count; i++) {
 		struct listener *listener = &server->listeners[i];
@@ -412,6 +424,8 @@ int server_reload(struct server *server)
 	size_t i;
 	int r;
 
+	/* Whether they may go on the new settings say: whoever may comes back, and misses nothing. */
+	lives_end(&server->exchanges.lives);
 	if (limits.connections == server->limits.connections &&
 	    limits.per_address == server->limits.per_address && limits.pool == server->limits.pool)
 		return 0;
@@ -432,14 +446,29 @@ int server_reload(struct server *server)
 	return 0;
 }
 
+void server_events(struct server *server)
+{
+	lives_wake(&server->exchanges.lives);
+}
+
 void server_published(struct server *server)
 {
 	exchanges_published(&server->exchanges);
 }
 
-void server_events(struct server *server, uint64_t newest)
+/* Streams get their last chunk, as far as their clients take it without waiting. */
+static void say_goodbye(struct server *server)
 {
-	exchanges_events(&server->exchanges, newest);
+	struct service *service;
+	unsigned int runs;
+	size_t i;
+
+	if (!server->exchanges.lives.first)
+		return;
+	for (i = 0; i < server->count; i++)
+		for (service = server->listeners[i].services; service; service = service->next)
+			for (runs = 0; runs < RUNS_MAX && service->daemon; runs++)
+				(void)MHD_run(service->daemon);
 }
 
 struct server *server_free(struct server *server)
@@ -450,6 +479,8 @@ struct server *server_free(struct server *server)
 		return NULL;
 	/* The library does not stop while a connection is suspended. */
 	exchanges_wake(&server->exchanges);
+	lives_end(&server->exchanges.lives);
+	say_goodbye(server);
 	for (i = 0; i < server->count; i++) {
 		struct listener *listener = &server->listeners[i];
 

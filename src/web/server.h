@@ -48,8 +48,8 @@ int server_reload(struct server *server);
 /* There is a new snapshot: requests that wait for one are asked again. */
 void server_published(struct server *server);
 
-/* There are new events in the journal, up to this id: streams are told. */
-void server_events(struct server *server, uint64_t newest);
+/* There are new events in the journal: whoever streams gets them. */
+void server_events(struct server *server);
 
 /* Closes every connection. Accepts NULL; returns NULL. */
 struct server *server_free(struct server *server);

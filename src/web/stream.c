@@ -153,6 +153,8 @@ ssize_t stream_read(struct stream *s, char *data, size_t size)
 
 		if (s->taken == s->piece.len && s->document) {
 			s->error = next_piece(s);
+			if (!s->error && !s->piece.len && s->document && s->document->live)
+				return -EAGAIN;
 			continue;
 		}
 		len = s->gzip ? read_zipped(s, data, size) : read_plain(s, data, size);
@@ -164,6 +166,12 @@ ssize_t stream_read(struct stream *s, char *data, size_t size)
 			s->ended = true;
 	}
 	return s->error;
+}
+
+void stream_beat(struct stream *stream)
+{
+	if (stream->document)
+		stream->document->beat = true;
 }
 
 bool stream_holds(const struct stream *stream)

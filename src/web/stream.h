@@ -30,9 +30,13 @@ int stream_new(struct document *document, bool gzip, uint64_t *bytes, struct str
 /**
  * stream_read() - the next bytes
  *
- * Return: how many, at least one; 0 at the end; -errno where it broke off.
+ * Return: how many, at least one; 0 at the end; -EAGAIN where a live document has nothing yet; another -errno where
+ * it broke off.
  */
 ssize_t stream_read(struct stream *stream, char *data, size_t size);
+
+/* Has a live document say that it lives. */
+void stream_beat(struct stream *stream);
 
 /* The document is still needed: the end has not been produced. */
 bool stream_holds(const struct stream *stream);

@@ -105,7 +105,7 @@ static int take_packet(struct web *web, const union channel_packet *packet, int 
 	case CHANNEL_LEND:
 		return take_lend(web, &packet->lend, take_fd(&fd));
 	case CHANNEL_EVENTS:
-		server_events(web->server, packet->events.newest);
+		server_events(web->server);
 		return 0;
 	case CHANNEL_PING:
 		web->ping = packet->ping;

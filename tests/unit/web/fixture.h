@@ -36,6 +36,7 @@ struct fixture {
 	struct snapshot snapshot;
 	struct web_statistics statistics;
 	struct channel_settings settings;
+	const struct journal_view *journal; /* NULL: none has come */
 };
 
 static inline void *fixture_grow(void *context, size_t size)
@@ -316,6 +317,7 @@ static inline char *fixture_get(const struct fixture *f, route_fn *handler, cons
 	if (!request.accept)
 		request.accept = "";
 	request.snapshot = f->w.header ? &f->snapshot : NULL;
+	request.journal = f->journal;
 	request.statistics = &f->statistics;
 	request.settings = &f->settings;
 	request.now_ns = FIXTURE_NOW + NSEC_PER_SEC / 2;

@@ -17,6 +17,7 @@
 
 #include "http.h"
 #include "model/channel.h"
+#include "model/journal.h"
 #include "model/snapshot.h"
 #include "web/web.h"
 
@@ -49,6 +50,7 @@ static inline struct channel_settings process_settings(void)
 		.log_level = 3,
 		.max_connections = 300,
 		.max_connections_per_address = 100,
+		.max_streams = 4,
 		.max_uri_bytes = 4096,
 		.max_header_bytes = 8192,
 		.idle_timeout_ns = 10 * NSEC_PER_SEC,
@@ -271,6 +273,50 @@ static inline void lent_done(struct lent *lent)
 {
 	munmap(lent->map, 1 << 20);
 	close(lent->memfd);
+}
+
+/* A journal that is written here and read there. */
+struct kept {
+	struct journal *journal;
+	void *map;
+	size_t size;
+};
+
+/* Rings of so many events; before process_start(). */
+static inline struct kept process_journal(const struct web_process *p, uint32_t events)
+{
+	struct channel_journal packet = { .type = CHANNEL_JOURNAL };
+	struct journal_sizes sizes;
+	struct kept kept = {};
+	int memfd;
+
+	journal_sizes_of(events, &sizes);
+	packet.size = kept.size = journal_bytes(&sizes);
+	memfd = memfd_create("journal", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	ck_assert_int_ge(memfd, 0);
+	ck_assert_int_eq(ftruncate(memfd, (off_t)kept.size), 0);
+	kept.map = mmap(NULL, kept.size, PROT_READ | PROT_WRITE, MAP_SHARED, memfd, 0);
+	ck_assert_ptr_ne(kept.map, MAP_FAILED);
+	ck_assert_int_eq(
+		fcntl(memfd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_FUTURE_WRITE), 0);
+	ck_assert_int_eq(journal_new(kept.map, kept.size, &sizes, "boot", 1, &kept.journal), 0);
+	ck_assert_int_eq(channel_send(p->channel, &packet, sizeof(packet), memfd), 0);
+	close(memfd);
+	return kept;
+}
+
+/* Tells the process that there is more in it. */
+static inline void process_events(const struct web_process *p)
+{
+	const struct channel_events events = { .type = CHANNEL_EVENTS };
+
+	ck_assert_int_eq(channel_send(p->channel, &events, sizeof(events), -1), 0);
+}
+
+static inline void kept_done(struct kept *kept)
+{
+	journal_free(kept->journal);
+	munmap(kept->map, kept->size);
 }
 
 /* ---- asking ---- */

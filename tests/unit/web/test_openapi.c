@@ -5,24 +5,27 @@
  *
  * TCPDIAGD_WRITE_DOCS=1 (`make openapi`) writes docs/openapi.yaml anew before comparing it.
  */
-#include "fixture.h"
+#include "journal_fixture.h"
 #include "web/field.h"
 #include "web/metrics.h"
 
 #define YAML "docs/openapi.yaml"
 
 static struct fixture f;
+static struct journal_fixture jf;
 static json_t *api;
 
 static void setup(void)
 {
 	fixture_default(&f);
+	journal_default(&jf, &f);
 	api = fixture_get_json(&f, openapi_route, "");
 }
 
 static void teardown(void)
 {
 	json_decref(api);
+	journal_end(&jf);
 	fixture_done(&f);
 }
 
@@ -228,6 +231,12 @@ START_TEST(answers_are_as_described)
 	} cases[] = {
 		{ "/findings", "", NULL },
 		{ "/listeners", "", NULL },
+		{ "/events", "", NULL },
+		{ "/events", "kind=closed&after=3", NULL },
+		{ "/events", "after=1000", NULL },
+		{ "/events", "group=unit,reason", NULL },
+		{ "/resets", "since=-1h", NULL },
+		{ "/resets", "since=-1h&group=minute,state", NULL },
 		{ "/summary", "", NULL },
 		{ "/status", "", NULL },
 		{ "/rules", "", NULL },

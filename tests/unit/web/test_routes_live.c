@@ -89,6 +89,7 @@ START_TEST(every_route_answers)
 {
 	struct web_process p = process_new();
 	const struct route *table;
+	struct kept kept = process_journal(&p, 16);
 	struct lent lent;
 	size_t count, i, k;
 
@@ -116,6 +117,7 @@ START_TEST(every_route_answers)
 	}
 	process_stop(&p);
 	lent_done(&lent);
+	kept_done(&kept);
 }
 END_TEST
 
