@@ -4,11 +4,17 @@
  *
  * The kernel tells what happened in pieces: changes of state, a RST sent or received, the end of the socket. One
  * story is made of those of one socket (namespace and cookie): who acted first, what the kernel sent, what was lost.
- * It is told once: with a RST when that passes, else when the kernel lets go of the socket. What is under way is kept
- * in a bounded table; what finds no room there is told with what its last event says by itself.
+ * It is told once: with a RST when that has passed, else when the kernel lets go of the socket; not before a moment has
+ * gone by, since the piece that changes its meaning may come last (a reset that was received turns out to be one that
+ * late data made the kernel send). An orphan that lives on is told of besides. Sockets that never had a connection, and
+ * listeners, have no story.
+ *
+ * What is under way is kept in a bounded table, from which the one goes that nothing has happened to for longest: its
+ * end is then told with what its last event says by itself.
  *
  * Ends of what we have closed are kept for another minute by their four ends: a segment that comes for them meets a
- * minisocket or nothing at all, and the RST it gets is explained by that close.
+ * minisocket or nothing at all, and the RST it gets is explained by that close. A RST that belongs to no full socket has
+ * a story of its own; of those that follow on the same four ends within seconds only the first.
  *
  * No clock, no I/O: times come with the events, names and memories by callbacks.
  */
@@ -44,7 +50,8 @@ struct autopsy_operation {
 };
 
 struct autopsy_calls {
-	/* Return: false where it never stood in a poll. */
+	/* Each may be NULL. */
+	/* Return: false where it never stood in a poll; what can be said all the same is filled in. */
 	bool (*remember)(void *context, const struct tcpdiag_socket *sk,
 			 struct autopsy_memory *ret);
 	/* Number of the process that ran; 0: not known. Asked only where it is the one who acted. */
@@ -54,6 +61,14 @@ struct autopsy_calls {
 			 struct event_socket *socket);
 	/* A story is complete; @event->id is not set yet. */
 	void (*tell)(void *context, struct event *event);
+	/* One more RST like one that was told within the last seconds: to be counted only. */
+	void (*again)(void *context, struct event *event);
+	/*
+	 * Another socket of this flow, in another namespace, of which no story is under way.
+	 * Return: how many; with 1 @ret_netns and @ret_cookie are set.
+	 */
+	uint32_t (*relate)(void *context, const struct tcpdiag_socket *sk, uint32_t *ret_netns,
+			   uint64_t *ret_cookie);
 	void *context;
 };
 
@@ -61,6 +76,7 @@ struct autopsy_limits {
 	uint32_t open; /* stories under way */
 	uint32_t closed; /* four ends that are kept for a minute */
 	int64_t orphan_ns; /* an orphan that lives so long is told of before its end */
+	bool derive; /* reasons that the kernel tells are not looked at */
 };
 
 /* @calls: copied. Return: 0; -ENOMEM. */
@@ -75,5 +91,11 @@ void autopsy_take(struct autopsy *autopsy, const struct socket_event *event, boo
 /* What does not wait for another event any more: after each drain. @wall_ns: CLOCK_REALTIME at @now_ns. */
 void autopsy_settle(struct autopsy *autopsy, int64_t now_ns, int64_t wall_ns);
 
-/* Counters since the start: found no room in the two tables. */
+/* As in the limits, from now on. */
+void autopsy_derive(struct autopsy *autopsy, bool derive);
+
+/* Stories under way. */
+uint32_t autopsy_open(const struct autopsy *autopsy);
+
+/* Since the start: stories that had to make room before their end. */
 uint64_t autopsy_cut(const struct autopsy *autopsy);

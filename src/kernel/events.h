@@ -48,6 +48,7 @@ struct socket_event {
 	bool passive; /* the RST answers a segment */
 	bool released; /* close() or the end of its last process has let go of it */
 	bool orphaned; /* and that is done: SOCK_DEAD */
+	bool unaccepted; /* no process has got it yet: it waits in a listener's queue */
 	bool exiting; /* @pid is ending */
 	bool fin_unread; /* the peer's FIN has come, and nobody has read it; also where @sk is in CLOSE */
 	bool fin_follows; /* our FIN comes of this change: @sk counts it */

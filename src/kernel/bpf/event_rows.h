@@ -24,6 +24,7 @@ enum event_row_kind {
 #define EVENT_ROW_EXITING (1U << 5) /* the current process is ending */
 #define EVENT_ROW_REASON (1U << 6) /* the kernel told one */
 #define EVENT_ROW_FIN (1U << 7) /* the peer's FIN has come: rqueue counts it until it is read */
+#define EVENT_ROW_UNACCEPTED (1U << 8) /* it waits in a listener's queue */
 
 struct event_row {
 	struct settings_row settings; /* cookie 0: no socket */

@@ -143,6 +143,8 @@ static __always_inline void read_full(const struct sock *sk, struct event_row *r
 	row->uid = sk->sk_uid.val;
 	if (sk->__sk_common.skc_flags & dead)
 		row->flags |= EVENT_ROW_DEAD;
+	else if (!socket)
+		row->flags |= EVENT_ROW_UNACCEPTED;
 	/* net/ipv4/tcp_input.c:tcp_fin() marks it before the state changes; no state tells it once that is CLOSE. */
 	if (sk->__sk_common.skc_flags & done)
 		row->flags |= EVENT_ROW_FIN;

@@ -1,0 +1,392 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The tables of the autopsy: stories by namespace and cookie, in the order in which something has happened to them;
+ * closed connections by their four ends, a ring; and when what is told.
+ *
+ * Places are taken from those used last, so that a quiet host touches few pages of them.
+ */
+#include "collector/autopsy.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "collector/autopsy_private.h"
+
+#define STRAY_NS (10 * NSEC_PER_SEC)
+#define LIMIT_MIN 16U
+#define LIMIT_MAX (1U << 20)
+
+static uint64_t mix(uint64_t hash, uint64_t value)
+{
+	hash = (hash ^ value) * 0x9e3779b97f4a7c15ULL;
+	return hash ^ hash >> 29;
+}
+
+static uint32_t slot_of(const struct autopsy *a, uint32_t netns, uint64_t cookie)
+{
+	return (uint32_t)(mix(netns, cookie) >> 16) & a->slot_mask;
+}
+
+/* Of four ends as this side calls them. */
+static uint64_t hash_ends(uint32_t netns, const uint8_t local[16], const uint8_t remote[16],
+			  uint16_t local_port, uint16_t remote_port)
+{
+	uint64_t words[4], hash = mix(netns, (uint64_t)local_port << 16 | remote_port);
+
+	memcpy(words, local, 16);
+	memcpy(words + 2, remote, 16);
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
+		hash = mix(hash, words[i]);
+	return hash;
+}
+
+static uint64_t hash_socket(const struct tcpdiag_socket *sk)
+{
+	return hash_ends(sk->netns, sk->local, sk->remote, sk->local_port, sk->remote_port);
+}
+
+/* ---- lists ---- */
+
+void story_delist(struct autopsy *a, enum story_list list, struct story *story)
+{
+	struct story_link *link = &story->links[list];
+
+	if (!link->in)
+		return;
+	if (link->before == STORY_NONE)
+		a->lists[list].first = link->next;
+	else
+		a->stories[link->before].links[list].next = link->next;
+	if (link->next == STORY_NONE)
+		a->lists[list].last = link->before;
+	else
+		a->stories[link->next].links[list].before = link->before;
+	link->in = false;
+}
+
+void story_enlist(struct autopsy *a, enum story_list list, struct story *story)
+{
+	uint32_t number = (uint32_t)(story - a->stories);
+
+	story_delist(a, list, story);
+	story->links[list] = (struct story_link){
+		.before = a->lists[list].last,
+		.next = STORY_NONE,
+		.in = true,
+	};
+	if (a->lists[list].last == STORY_NONE)
+		a->lists[list].first = number;
+	else
+		a->stories[a->lists[list].last].links[list].next = number;
+	a->lists[list].last = number;
+}
+
+/* ---- stories ---- */
+
+void story_drop(struct autopsy *a, struct story *story)
+{
+	uint32_t number = (uint32_t)(story - a->stories);
+	uint32_t *at;
+
+	steps_operated(a, story);
+	for (int i = 0; i < STORY_LIST_MAX; i++)
+		story_delist(a, (enum story_list)i, story);
+	if (story->filed) {
+		at = &a->slots[slot_of(a, story->sk.netns, story->sk.cookie)];
+		while (*at != number)
+			at = &a->stories[*at].next;
+		*at = story->next;
+	}
+	story->next = a->free;
+	a->free = number;
+	a->open--;
+}
+
+/* The oldest makes room; what is to be told of it is told. */
+static void make_room(struct autopsy *a)
+{
+	struct story *oldest = story_at(a, a->lists[STORY_LIST_OLD].first);
+
+	if (!oldest)
+		return;
+	if (oldest->links[STORY_LIST_READY].in)
+		story_tell(a, oldest);
+	a->cut += !oldest->told;
+	story_drop(a, oldest);
+}
+
+static struct story *story_new(struct autopsy *a, const struct socket_event *event)
+{
+	struct story *story;
+
+	if (a->free == STORY_NONE && a->used == a->limits.open)
+		make_room(a);
+	if (a->free != STORY_NONE) {
+		story = &a->stories[a->free];
+		a->free = story->next;
+	} else {
+		story = &a->stories[a->used++];
+	}
+	a->open++;
+	*story = (struct story){
+		.sk = event->sk,
+		.idle_ms = event->idle_ms,
+		.last_ns = event->when_ns,
+		.next = STORY_NONE,
+	};
+	story_enlist(a, STORY_LIST_OLD, story);
+	if (a->calls.remember && event->has_socket)
+		a->calls.remember(a->calls.context, &event->sk, &story->memory);
+	return story;
+}
+
+struct story *story_find(struct autopsy *a, const struct socket_event *event)
+{
+	uint32_t slot = slot_of(a, event->sk.netns, event->sk.cookie);
+
+	for (uint32_t i = a->slots[slot]; i != STORY_NONE; i = a->stories[i].next) {
+		struct story *story = &a->stories[i];
+
+		if (story->sk.cookie != event->sk.cookie || story->sk.netns != event->sk.netns)
+			continue;
+		story->last_ns = MAX(story->last_ns, event->when_ns);
+		story_enlist(a, STORY_LIST_OLD, story);
+		return story;
+	}
+	return NULL;
+}
+
+struct story *story_of(struct autopsy *a, const struct socket_event *event)
+{
+	uint32_t *slot = &a->slots[slot_of(a, event->sk.netns, event->sk.cookie)];
+	struct story *story = story_find(a, event);
+
+	if (story)
+		return story;
+	story = story_new(a, event);
+	story->filed = true;
+	story->next = *slot;
+	*slot = (uint32_t)(story - a->stories);
+	return story;
+}
+
+struct story *story_stray(struct autopsy *a, const struct socket_event *event)
+{
+	return story_new(a, event);
+}
+
+/* ---- four ends ---- */
+
+static uint32_t *closed_slot(const struct autopsy *a, const struct closed_ends *ends)
+{
+	return &a->closed_slots[(uint32_t)(hash_ends(ends->netns, ends->local, ends->remote,
+						     ends->local_port, ends->remote_port) >>
+					   16) &
+				a->closed_mask];
+}
+
+static void closed_forget(struct autopsy *a, struct closed_ends *ends)
+{
+	uint32_t number = (uint32_t)(ends - a->closed);
+	uint32_t *at = closed_slot(a, ends);
+
+	while (*at != number)
+		at = &a->closed[*at].next;
+	*at = ends->next;
+	ends->in = false;
+}
+
+void closed_keep(struct autopsy *a, struct story *story)
+{
+	struct closed_ends *ends = &a->closed[a->closed_at];
+	const struct tcpdiag_socket *sk = &story->sk;
+	uint32_t *slot;
+
+	if (story->kept || !sk->remote_port)
+		return;
+	story->kept = true;
+	if (ends->in)
+		closed_forget(a, ends);
+	*ends = (struct closed_ends){
+		.cookie = sk->cookie,
+		.closed_ns = story->closed_ns ? story->closed_ns : story->end_ns,
+		.netns = sk->netns,
+		.creator = story->closer ? story->closer
+					 : (story->process ? story->process : story->memory.holder),
+		.local_port = sk->local_port,
+		.remote_port = sk->remote_port,
+		.direction = story->memory.direction,
+		.in = true,
+	};
+	memcpy(ends->local, sk->local, sizeof(ends->local));
+	memcpy(ends->remote, sk->remote, sizeof(ends->remote));
+	slot = closed_slot(a, ends);
+	ends->next = *slot;
+	*slot = a->closed_at;
+	a->closed_at = (a->closed_at + 1) % a->limits.closed;
+}
+
+const struct closed_ends *closed_find(const struct autopsy *a, const struct tcpdiag_socket *sk,
+				      int64_t now_ns)
+{
+	const struct closed_ends *found = NULL;
+	uint32_t i = a->closed_slots[(uint32_t)(hash_socket(sk) >> 16) & a->closed_mask];
+
+	for (; i != STORY_NONE; i = a->closed[i].next) {
+		const struct closed_ends *ends = &a->closed[i];
+
+		if (ends->netns != sk->netns || ends->local_port != sk->local_port ||
+		    ends->remote_port != sk->remote_port ||
+		    memcmp(ends->local, sk->local, sizeof(ends->local)) != 0 ||
+		    memcmp(ends->remote, sk->remote, sizeof(ends->remote)) != 0)
+			continue;
+		if (now_ns - ends->closed_ns <= CLOSED_NS && ends->closed_ns <= now_ns &&
+		    (!found || ends->closed_ns > found->closed_ns))
+			found = ends;
+	}
+	return found;
+}
+
+bool stray_again(struct autopsy *a, const struct tcpdiag_socket *sk, int64_t now_ns)
+{
+	uint64_t hash = hash_socket(sk);
+	bool again = a->strays[hash % STRAYS].hash == hash &&
+		     now_ns - a->strays[hash % STRAYS].when_ns < STRAY_NS &&
+		     now_ns >= a->strays[hash % STRAYS].when_ns;
+
+	if (!again) {
+		a->strays[hash % STRAYS].hash = hash;
+		a->strays[hash % STRAYS].when_ns = now_ns;
+	}
+	return again;
+}
+
+/* ---- life ---- */
+
+static uint32_t slots_for(uint32_t count)
+{
+	uint32_t slots = 16;
+
+	while (slots < count)
+		slots *= 2;
+	return slots;
+}
+
+static int new_slots(uint32_t count, uint32_t **ret, uint32_t *ret_mask)
+{
+	uint32_t slots = slots_for(count);
+
+	*ret = malloc(slots * sizeof(**ret));
+	if (!*ret)
+		return -ENOMEM;
+	memset(*ret, 0xff, slots * sizeof(**ret));
+	*ret_mask = slots - 1;
+	return 0;
+}
+
+int autopsy_new(const struct autopsy_calls *calls, const struct autopsy_limits *limits,
+		struct autopsy **ret)
+{
+	struct autopsy *a = calloc(1, sizeof(*a));
+
+	if (!a)
+		return -ENOMEM;
+	a->calls = *calls;
+	a->limits = *limits;
+	a->limits.open = MIN(MAX(limits->open, LIMIT_MIN), LIMIT_MAX);
+	a->limits.closed = MIN(MAX(limits->closed, LIMIT_MIN), LIMIT_MAX);
+	a->free = STORY_NONE;
+	for (int i = 0; i < STORY_LIST_MAX; i++)
+		a->lists[i].first = a->lists[i].last = STORY_NONE;
+	a->stories = calloc(a->limits.open, sizeof(*a->stories));
+	a->closed = calloc(a->limits.closed, sizeof(*a->closed));
+	if (!a->stories || !a->closed || new_slots(a->limits.open, &a->slots, &a->slot_mask) < 0 ||
+	    new_slots(a->limits.closed, &a->closed_slots, &a->closed_mask) < 0) {
+		autopsy_free(a);
+		return -ENOMEM;
+	}
+	*ret = a;
+	return 0;
+}
+
+struct autopsy *autopsy_free(struct autopsy *a)
+{
+	if (!a)
+		return NULL;
+	free(a->stories);
+	free(a->slots);
+	free(a->closed);
+	free(a->closed_slots);
+	free(a);
+	return NULL;
+}
+
+void autopsy_derive(struct autopsy *a, bool derive)
+{
+	a->limits.derive = derive;
+}
+
+uint32_t autopsy_open(const struct autopsy *a)
+{
+	return a->open;
+}
+
+uint64_t autopsy_cut(const struct autopsy *a)
+{
+	return a->cut;
+}
+
+/* ---- time ---- */
+
+void autopsy_take(struct autopsy *a, const struct socket_event *event, bool lost)
+{
+	a->losses += lost;
+	steps_take(a, event);
+}
+
+/* It lies a moment back; or ahead, where a clock cannot be right. */
+static bool is_past(int64_t now_ns, int64_t when_ns)
+{
+	return now_ns - when_ns >= STORY_GRACE_NS || when_ns - now_ns > NSEC_PER_SEC;
+}
+
+static void settle_operations(struct autopsy *a, int64_t now_ns)
+{
+	struct story *story;
+
+	while ((story = story_at(a, a->lists[STORY_LIST_OPERATED].first))) {
+		if (!is_past(now_ns, story->operation.when_ns))
+			break;
+		steps_operated(a, story);
+	}
+}
+
+static void settle_orphans(struct autopsy *a, int64_t now_ns)
+{
+	struct story *story;
+
+	while ((story = story_at(a, a->lists[STORY_LIST_ORPHANS].first))) {
+		if (now_ns - story->orphaned_ns < a->limits.orphan_ns)
+			break;
+		story_delist(a, STORY_LIST_ORPHANS, story);
+		if (!story->end_ns && !story->destroyed)
+			story_tell_orphan(a, story, now_ns);
+	}
+}
+
+void autopsy_settle(struct autopsy *a, int64_t now_ns, int64_t wall_ns)
+{
+	struct story *story;
+
+	a->wall_offset_ns = wall_ns - now_ns;
+	settle_operations(a, now_ns);
+	while ((story = story_at(a, a->lists[STORY_LIST_READY].first))) {
+		if (!is_past(now_ns, story->last_ns))
+			break;
+		story_tell(a, story);
+		story_delist(a, STORY_LIST_READY, story);
+		if (story->destroyed || !story->filed)
+			story_drop(a, story);
+	}
+	settle_orphans(a, now_ns);
+}

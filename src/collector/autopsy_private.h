@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The autopsy's inside: stories under way, what was closed within the last minute, and what its files share.
+ */
+#pragma once
+
+#include "collector/autopsy.h"
+#include "model/macro.h"
+
+#define STORY_NONE UINT32_MAX
+
+/* The piece that changes a story's meaning comes within that time. */
+#define STORY_GRACE_NS (20 * NSEC_PER_MSEC)
+#define CLOSED_NS (60 * NSEC_PER_SEC)
+
+/* A story stands in several lists at once. */
+enum story_list {
+	STORY_LIST_OLD = 0, /* in the table, that nothing has happened to for longest first */
+	STORY_LIST_READY, /* to be told */
+	STORY_LIST_OPERATED, /* an operation of our side waits for what comes of it */
+	STORY_LIST_ORPHANS, /* that have not been told of, oldest first; the same as free ones */
+	STORY_LIST_MAX
+};
+
+struct story_link {
+	uint32_t before, next;
+	bool in;
+};
+
+struct story_operation {
+	struct tcpdiag_socket sk; /* before */
+	int64_t when_ns;
+	uint64_t losses; /* of the autopsy at that time */
+	uint8_t operation; /* enum tcpdiag_operation */
+	uint8_t segment; /* enum tcpdiag_segment */
+	uint8_t state; /* enum tcpdiag_state */
+	uint8_t reason; /* enum reset_reason */
+};
+
+struct story {
+	struct story_link links[STORY_LIST_MAX];
+	uint32_t next; /* of its slot */
+	bool filed; /* in the table: a full socket; else one segment's */
+
+	/* The last look at it before it was dead. */
+	struct tcpdiag_socket sk;
+	int64_t idle_ms;
+	bool fin_unread; /* as of the event */
+	int64_t last_ns; /* newest event */
+	int64_t end_ns; /* when it ended; 0: it has not */
+	int64_t closed_ns; /* first close() or shutdown() of ours, 0: none */
+	int64_t orphaned_ns; /* close() or exit, 0: none */
+	struct autopsy_memory memory;
+	uint32_t process; /* who acted first, struct event_name */
+	uint32_t closer; /* who closed it */
+
+	uint8_t actor; /* enum event_actor: who acted first on our side */
+	uint8_t ender; /* enum event_actor: whose doing the end was, where that is somebody else */
+	uint8_t reason; /* enum reset_reason, of a RST that was sent */
+	bool derived;
+	bool seen_steps; /* what led to its end was seen */
+	bool reset_sent, reset_received, passive, timed_out, destroyed;
+	bool operated_end; /* the RST came of an operation of ours */
+	bool told, told_orphan;
+	bool kept; /* its ends are among the closed ones */
+	bool again; /* only counted */
+	bool closed_before; /* closed_ns is of another socket with the same ends */
+
+	uint8_t segment_flags;
+	uint32_t payload;
+	uint32_t unread_left; /* at its destruction: nobody has read them, and nobody was told */
+
+	bool predicted;
+	uint8_t predicted_operation, predicted_rule, predicted_segment, predicted_state;
+	bool predicted_certain;
+
+	struct story_operation operation; /* waits in STORY_LIST_OPERATED */
+
+	uint8_t step_count;
+	int64_t step_ns[EVENT_STEPS];
+	struct event_step steps[EVENT_STEPS];
+};
+
+/* Four ends that we have closed. */
+struct closed_ends {
+	uint64_t cookie;
+	int64_t closed_ns;
+	uint8_t local[16], remote[16];
+	uint32_t netns, next;
+	uint32_t creator;
+	uint16_t local_port, remote_port;
+	uint8_t direction;
+	bool in;
+};
+
+#define STRAYS 1024U
+
+struct autopsy {
+	struct autopsy_calls calls;
+	struct autopsy_limits limits;
+	struct story *stories;
+	struct {
+		uint32_t first, last;
+	} lists[STORY_LIST_MAX];
+	uint32_t free; /* chain by story.next */
+	uint32_t used; /* places that were ever used */
+	uint32_t open;
+	uint32_t *slots, slot_mask;
+
+	struct closed_ends *closed; /* a ring */
+	uint32_t closed_at;
+	uint32_t *closed_slots, closed_mask;
+
+	/* When a RST without a full socket was told, by a hash of its ends. */
+	struct {
+		uint64_t hash;
+		int64_t when_ns;
+	} strays[STRAYS];
+
+	uint64_t losses, cut;
+	int64_t wall_offset_ns;
+};
+
+/* ---- autopsy.c: the table ---- */
+
+static inline struct story *story_at(struct autopsy *a, uint32_t number)
+{
+	return number == STORY_NONE ? NULL : &a->stories[number];
+}
+
+/* At the end of the list; where it is in it already it stays, or moves there. */
+void story_enlist(struct autopsy *a, enum story_list list, struct story *story);
+void story_delist(struct autopsy *a, enum story_list list, struct story *story);
+
+/* The socket's; NULL where there is none. */
+struct story *story_find(struct autopsy *a, const struct socket_event *event);
+/* A new one where there is none. */
+struct story *story_of(struct autopsy *a, const struct socket_event *event);
+/* One that stands for a segment. */
+struct story *story_stray(struct autopsy *a, const struct socket_event *event);
+/* Takes it out. */
+void story_drop(struct autopsy *a, struct story *story);
+
+/* Its ends are remembered for a minute. */
+void closed_keep(struct autopsy *a, struct story *story);
+/* NULL where none with these ends was closed within the last minute. */
+const struct closed_ends *closed_find(const struct autopsy *a, const struct tcpdiag_socket *sk,
+				      int64_t now_ns);
+/* Whether a RST of the same ends was told within seconds; remembers this one. */
+bool stray_again(struct autopsy *a, const struct tcpdiag_socket *sk, int64_t now_ns);
+
+/* ---- autopsy_steps.c: what an event means ---- */
+
+void steps_take(struct autopsy *a, const struct socket_event *event);
+/* The operation that waits is over. */
+void steps_operated(struct autopsy *a, struct story *story);
+
+/* ---- autopsy_tell.c ---- */
+
+/* Tells what is to be told of it, now. */
+void story_tell(struct autopsy *a, struct story *story);
+void story_tell_orphan(struct autopsy *a, struct story *story, int64_t now_ns);
