@@ -256,6 +256,7 @@ struct collector *collector_free(struct collector *c)
 	spaces_done(&c->spaces);
 	listeners_free(c->listeners);
 	attach_free(c->attach);
+	events_lane_free(c->events);
 	follow_free(c->follow);
 	join_done(&c->join);
 	port_usage_done(&c->usage);
@@ -281,6 +282,8 @@ void collector_configure(struct collector *c, const struct collector_settings *s
 	uint32_t max_findings = c->settings.max_findings;
 	uint32_t max_namespaces = c->settings.max_namespaces;
 	bool namespaces = c->settings.namespaces;
+	bool events = c->settings.events, reset_reasons = c->settings.reset_reasons;
+	double share = c->settings.events_share;
 	struct findings *findings = NULL;
 
 	c->settings = *settings;
@@ -303,7 +306,19 @@ void collector_configure(struct collector *c, const struct collector_settings *s
 		reader_open(c);
 		walk_open(c);
 	}
+	if (c->events_timer &&
+	    (bpf != settings->bpf || events != settings->events ||
+	     reset_reasons != settings->reset_reasons || share != settings->events_share ||
+	     c->sources.text[SOURCE_EVENTS].row.state == SOURCE_FAILED))
+		(void)events_lane_open(c);
 	collector_rearm(c);
+}
+
+void collector_on_disagreement(struct collector *c,
+			       void (*disagreed)(const char *text, void *context), void *context)
+{
+	c->disagreed = disagreed;
+	c->disagreed_context = context;
 }
 
 void collector_set_reload(struct collector *c, bool ok, const char *error, int64_t now_ns)
@@ -491,6 +506,7 @@ int collector_pass(struct collector *c, enum pass pass)
 
 	if (!c->timer || !c->census.last_ns)
 		census_all(c);
+	events_lane_drain(c);
 	collector_tick(c, p.now_ns);
 	if (pass != PASS_TICK) {
 		/* A part of nothing is nothing: the first pass reads everything. */

@@ -39,6 +39,7 @@ struct collector_settings {
 	bool namespaces; /* all, not tcpdiagd's own only */
 	bool bpf; /* what sock_diag does not tell */
 	bool events; /* what happens between two polls */
+	bool reset_reasons; /* those that the kernel tells; false: derived from what the socket looked like */
 	double events_share; /* percent of one core that the programs in the kernel may take for them */
 	const char *replay; /* NULL, or a file of `ss -D` instead of the kernel */
 	struct thresholds thresholds;
@@ -110,6 +111,10 @@ struct pool *collector_pool(struct collector *collector);
 
 /* What has happened. Borrowed; never NULL. */
 struct journal *collector_journal(struct collector *collector);
+
+/* Called with the inputs when the oracle was wrong about what the kernel did, once for each kind. */
+void collector_on_disagreement(struct collector *collector,
+			       void (*disagreed)(const char *text, void *context), void *context);
 
 /* The memory of the journal, for reading. Borrowed. */
 int collector_journal_memory(const struct collector *collector, size_t *ret_size);

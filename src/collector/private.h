@@ -9,6 +9,7 @@
 #include "collector/attach.h"
 #include "collector/chronicle.h"
 #include "collector/collector.h"
+#include "collector/events.h"
 #include "collector/follow.h"
 #include "collector/gauges.h"
 #include "collector/history.h"
@@ -111,6 +112,9 @@ struct collector {
 	struct listeners *listeners;
 	struct attach *attach;
 	struct follow *follow; /* what events say of teardown states */
+	struct events_lane *events; /* NULL: nobody tells of events */
+	void (*disagreed)(const char *text, void *context);
+	void *disagreed_context;
 	struct join join;
 	struct port_usage usage;
 	struct queues queues;
@@ -149,7 +153,7 @@ struct collector {
 	uint32_t blind; /* finding_bit() of what the newest snapshot could not judge */
 	uint32_t look_up_turn; /* where the next poll goes on that cannot look all up */
 
-	struct sd_event_source *timer, *walk_timer, *census_timer, *census_io;
+	struct sd_event_source *timer, *walk_timer, *census_timer, *census_io, *events_timer;
 	void (*published)(struct collector *collector, int result, void *context);
 	void *published_context;
 };

@@ -51,6 +51,10 @@ static void missing_sources(struct lines *lines, const struct sources *sources, 
 		if (text->row.state == SOURCE_OK ||
 		    (i == SOURCE_MPTCP_DIAG && text->row.state == SOURCE_OFF))
 			continue;
+		/* What it shows is not of this instant. */
+		if (i == SOURCE_EVENTS &&
+		    (text->row.state == SOURCE_OFF || text->row.state == SOURCE_STARTING))
+			continue;
 		/* What no other namespace is there for is not missed either. */
 		if (i == SOURCE_NAMESPACES && text->row.state == SOURCE_OFF && !others)
 			continue;
@@ -398,6 +402,7 @@ static void put_header(struct poll *p, const struct orphans *orphans, const stru
 	memcpy(header->port_range, c->port_range, sizeof(header->port_range));
 	header->orphans = *orphans;
 	header->totals = p->totals;
+	events_lane_publish(c, &header->events);
 	for (rule = TCPDIAG_RULE_FINDING_FIRST; rule < TCPDIAG_RULE_MAX; rule++)
 		header->findings_raised[rule] = findings_raised(c->findings,
 								(enum tcpdiag_rule)rule);

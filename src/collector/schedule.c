@@ -23,6 +23,7 @@
 #define CENSUS_INTERVAL_NS (5 * NSEC_PER_SEC)
 #define CENSUS_HURRY_NS (500 * NSEC_PER_MSEC)
 #define CENSUS_SLICE_NS (2 * NSEC_PER_MSEC)
+#define EVENTS_INTERVAL_NS (100 * NSEC_PER_MSEC)
 #define FIRST_PAUSE_NS (4 * NSEC_PER_MSEC) /* names are wanted soon */
 
 static uint64_t usec(int64_t ns)
@@ -153,6 +154,30 @@ static int attach_census(struct collector *c, struct sd_event *event)
 	return listen_to_census(c, event);
 }
 
+static int on_events(sd_event_source *timer, uint64_t due, void *userdata)
+{
+	struct collector *c = userdata;
+
+	(void)due;
+	events_lane_drain(c);
+	return arm(timer, clock_ns(CLOCK_MONOTONIC) + EVENTS_INTERVAL_NS);
+}
+
+static int attach_events(struct collector *c, struct sd_event *event)
+{
+	int r;
+
+	r = sd_event_add_time(event, &c->events_timer, CLOCK_MONOTONIC,
+			      usec(clock_ns(CLOCK_MONOTONIC)), usec(EVENTS_INTERVAL_NS / 10),
+			      on_events, c);
+	if (r < 0)
+		return r;
+	sd_event_source_set_description(c->events_timer, "events");
+	/* Without room nothing is known of events, and all else goes on. */
+	(void)events_lane_open(c);
+	return 0;
+}
+
 int collector_attach(struct collector *c, struct sd_event *event,
 		     void (*published)(struct collector *c, int result, void *context),
 		     void *context)
@@ -174,6 +199,8 @@ int collector_attach(struct collector *c, struct sd_event *event,
 	}
 	sd_event_source_set_description(c->walk_timer, "owners");
 	r = attach_census(c, event);
+	if (r >= 0)
+		r = attach_events(c, event);
 	if (r < 0) {
 		collector_detach(c);
 		return r;
@@ -188,6 +215,7 @@ void collector_detach(struct collector *c)
 	c->timer = sd_event_source_unref(c->timer);
 	c->walk_timer = sd_event_source_unref(c->walk_timer);
 	c->census_timer = sd_event_source_unref(c->census_timer);
+	c->events_timer = sd_event_source_disable_unref(c->events_timer);
 	c->census_io = sd_event_source_disable_unref(c->census_io);
 }
 

@@ -66,6 +66,9 @@ static const struct option_info table[] = {
 	{ "collector.events", NULL, OPTION_SWITCH, AT(events), "true",
 	  .text = "Follow what happens between two looks: resets, and how connections end. Without "
 		  "collector.bpf only that they have ended." },
+	{ "collector.reset-reasons", NULL, OPTION_SWITCH, AT(reset_reasons), "true",
+	  .text = "Take the reason of a reset from the kernel where it tells one, Linux 6.10 and "
+		  "newer. Else it is derived from the socket." },
 	{ "collector.events-share", "PERCENT", OPTION_PERCENT, AT(events_share), "1", 0.01, 100,
 	  .text = "What the programs in the kernel that follow events may take of one core. Above "
 		  "it they see resets and ends alone, then nothing for a while." },

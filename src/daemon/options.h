@@ -75,7 +75,7 @@ struct options {
 
 	int64_t interval_ns, sweep_interval_ns;
 	double cpu_share; /* percent of a core */
-	bool processes, namespaces, bpf, events;
+	bool processes, namespaces, bpf, events, reset_reasons;
 	double events_share; /* percent of a core */
 
 	struct option_list listen_addresses;

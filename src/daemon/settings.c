@@ -35,6 +35,7 @@ void settings_collector(const struct options *options, struct collector_settings
 		.namespaces = options->namespaces,
 		.bpf = options->bpf,
 		.events = options->events,
+		.reset_reasons = options->reset_reasons,
 		.events_share = options->events_share,
 		.replay = options->replay,
 		.thresholds = options->thresholds,

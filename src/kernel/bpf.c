@@ -199,6 +199,11 @@ bool bpf_reader_has_descriptors(const struct bpf_reader *reader)
 	return reader && reader->descriptors;
 }
 
+uint32_t bpf_reader_hz(const struct bpf_reader *reader)
+{
+	return reader ? reader->hz : 0;
+}
+
 bool bpf_reader_has_look_up(const struct bpf_reader *reader)
 {
 	return reader && reader->look_up;

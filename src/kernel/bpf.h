@@ -67,6 +67,9 @@ struct bpf_reader *bpf_reader_free(struct bpf_reader *reader);
 bool bpf_reader_has_descriptors(const struct bpf_reader *reader);
 bool bpf_reader_has_look_up(const struct bpf_reader *reader);
 
+/* Jiffies a second, as found out; 0: not known, or without a reader (NULL). */
+uint32_t bpf_reader_hz(const struct bpf_reader *reader);
+
 /*
  * One sentence on what a reader lacks and why, "" where nothing; with NULL and the error of
  * bpf_reader_new() why there is none and what to do.

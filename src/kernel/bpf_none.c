@@ -26,6 +26,12 @@ bool bpf_reader_has_descriptors(const struct bpf_reader *reader)
 	return false;
 }
 
+uint32_t bpf_reader_hz(const struct bpf_reader *reader)
+{
+	(void)reader;
+	return 0;
+}
+
 bool bpf_reader_has_look_up(const struct bpf_reader *reader)
 {
 	(void)reader;

@@ -1,0 +1,357 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The lane's life, its drain, and what its source says.
+ *
+ * A busy host resets and closes thousands of connections a second. Each is counted; written singly are those that can
+ * be read: refusals, of which a scan makes any number, and ordinary ends are cut to so many a second.
+ */
+#include "collector/events.h"
+
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+
+#include "collector/events_private.h"
+
+#define RING_BYTES \
+	((size_t)8 \
+	 << 20) /* some 45,000 events: three times what two cores make in a tenth of a second */
+#define OPEN_MAX 8192U
+#define CLOSED_MAX 16384U
+#define ORPHAN_NS (10 * NSEC_PER_SEC)
+#define REFUSALS_PER_SECOND 50U
+#define ORDINARY_PER_SECOND 500U
+#define CHECKS_PER_SECOND 1000U
+
+/* ---- stories ---- */
+
+static bool is_refusal(const struct event *event)
+{
+	return event->kind == EVENT_RESET_SENT &&
+	       event->socket.reason == RESET_REASON_NO_SOCKET_SYN;
+}
+
+/* Whether it is written singly. */
+static bool is_kept(struct events_lane *lane, const struct event *event)
+{
+	if (is_refusal(event))
+		return lane->refusals++ < REFUSALS_PER_SECOND;
+	if (event_ring_of((enum event_kind)event->kind) == EVENT_RING_ORDINARY)
+		return lane->ordinary++ < ORDINARY_PER_SECOND;
+	return true;
+}
+
+static void count(struct events_lane *lane, const struct event *event)
+{
+	if (event->kind == EVENT_RESET_SENT && event->socket.reason < RESET_REASON_MAX)
+		lane->totals.resets_sent[event->socket.reason]++;
+	if (event->kind == EVENT_RESET_RECEIVED && event->socket.state < TCPDIAG_STATE_MAX)
+		lane->totals.resets_received[event->socket.state]++;
+}
+
+static void tell(void *context, struct event *event)
+{
+	struct collector *c = context;
+	struct journal *journal = collector_journal(c);
+
+	count(c->events, event);
+	if (is_kept(c->events, event))
+		journal_add(journal, event);
+	else
+		journal_count(journal, event, 1);
+}
+
+static void again(void *context, struct event *event)
+{
+	struct collector *c = context;
+
+	count(c->events, event);
+	journal_count(collector_journal(c), event, 1);
+}
+
+/* ---- the audit ---- */
+
+static void operated(void *context, const struct autopsy_operation *operation,
+		     struct event_socket *socket)
+{
+	struct collector *c = context;
+	struct events_lane *lane = c->events;
+	const struct space *space = spaces_find(&c->spaces, operation->sk.netns);
+	static const struct tcpdiag_environment unknown;
+	struct audit_verdict verdict;
+
+	if (!audit_admit(&lane->audit, lane->now_ns))
+		return;
+	audit_check(operation, space ? &space->environment : &unknown, &verdict);
+	if (audit_note(&lane->audit, &verdict) && c->disagreed) {
+		char text[2048];
+
+		audit_describe(operation, space ? &space->environment : &unknown, &verdict, text,
+			       sizeof(text));
+		c->disagreed(text, c->disagreed_context);
+	}
+	if (!verdict.predicted_known)
+		return;
+	socket->known |= EVENT_KNOWS_PREDICTED;
+	socket->predicted_operation = operation->operation;
+	socket->predicted_rule = verdict.predicted.rule;
+	socket->predicted_segment = verdict.predicted.segment;
+	socket->predicted_state = verdict.predicted.state;
+	socket->predicted_certain = verdict.certain;
+}
+
+/* ---- the drain ---- */
+
+static int take(const struct socket_event *event, void *context)
+{
+	struct collector *c = context;
+	struct events_lane *lane = c->events;
+
+	lane->totals.events++;
+	follow_take(c->follow, event);
+	autopsy_take(lane->autopsy, event, lane->lost);
+	lane->lost = false;
+	return 0;
+}
+
+static void look_at_clocks(struct events_lane *lane)
+{
+	lane->now_ns = clock_ns(CLOCK_MONOTONIC);
+	lane->wall_ns = clock_ns(CLOCK_REALTIME);
+	lane->boot_offset_ns = clock_ns(CLOCK_BOOTTIME) - lane->now_ns;
+	lane->reads = 0;
+	if (lane->now_ns - lane->second_ns < NSEC_PER_SEC)
+		return;
+	lane->second_ns = lane->now_ns;
+	lane->refusals = lane->ordinary = 0;
+	lane->relate_ns = 0;
+}
+
+/* What came before may have had a part that is lost: nothing is of one piece any more. */
+static void lose(struct collector *c)
+{
+	c->events->lost = true;
+	follow_gap(c->follow, c->events->now_ns);
+}
+
+static void look_for_losses(struct collector *c)
+{
+	struct events_lane *lane = c->events;
+	uint64_t dropped = events_dropped(lane->reader);
+
+	if (dropped == lane->dropped)
+		return;
+	lane->dropped = dropped;
+	lane->totals.dropped = lane->dropped_before + dropped;
+	lose(c);
+}
+
+static void say(struct collector *c)
+{
+	struct events_lane *lane = c->events;
+	const char *braked = brake_says((enum event_brake)lane->brake.brake.level);
+
+	if (braked)
+		sources_set(&c->sources, SOURCE_EVENTS, SOURCE_DEGRADED, "%s", braked);
+	else if (!lane->totals.reasons)
+		sources_set(
+			&c->sources, SOURCE_EVENTS, SOURCE_OK,
+			c->settings.reset_reasons
+				? "this kernel does not tell why it resets (Linux 6.10 and "
+				  "newer do): reasons are derived from state, queues and linger"
+				: "reasons of resets are derived: --no-collector.reset-reasons");
+	else
+		sources_set(&c->sources, SOURCE_EVENTS, SOURCE_OK, NULL);
+}
+
+/* The brake has been pulled or released. */
+static void follow_brake(struct collector *c)
+{
+	struct events_lane *lane = c->events;
+
+	lane->lost = true;
+	if (lane->brake.brake.level == EVENT_BRAKE_OFF)
+		follow_gap(c->follow, lane->now_ns);
+	else
+		follow_off(c->follow);
+	say(c);
+}
+
+static void brake(struct collector *c)
+{
+	struct events_lane *lane = c->events;
+	int r = brake_lane_step(&lane->brake, lane->reader, lane->now_ns,
+				lane->totals.events + lane->totals.dropped);
+
+	if (r > 0) {
+		follow_brake(c);
+	} else if (r < 0) {
+		sources_failed(&c->sources, SOURCE_EVENTS, -r,
+			       "the programs that follow events cannot be attached again",
+			       "a reload tries once more");
+		events_lane_close(c);
+	}
+}
+
+void events_lane_drain(struct collector *c)
+{
+	struct events_lane *lane = c->events;
+	int64_t began = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+	int r;
+
+	if (!lane || !lane->reader)
+		return;
+	look_at_clocks(lane);
+	r = events_drain(lane->reader, take, c);
+	look_for_losses(c);
+	if (r < 0) {
+		sources_failed(&c->sources, SOURCE_EVENTS, -r, "the ring of events cannot be read",
+			       "a reload tries once more");
+		events_lane_close(c);
+		return;
+	}
+	autopsy_settle(lane->autopsy, lane->now_ns, lane->wall_ns);
+	sources_passed(&c->sources, SOURCE_EVENTS, lane->now_ns,
+		       clock_ns(CLOCK_THREAD_CPUTIME_ID) - began);
+	brake(c);
+}
+
+/* ---- life ---- */
+
+static int make(struct collector *c)
+{
+	const struct autopsy_calls calls = {
+		.remember = lane_remember,
+		.process = lane_process,
+		.operated = operated,
+		.tell = tell,
+		.again = again,
+		.relate = lane_relate,
+		.context = c,
+	};
+	const struct autopsy_limits limits = {
+		.open = OPEN_MAX,
+		.closed = CLOSED_MAX,
+		.orphan_ns = ORPHAN_NS,
+	};
+	struct events_lane *lane;
+
+	if (c->events)
+		return 0;
+	lane = calloc(1, sizeof(*lane));
+	if (!lane)
+		return -ENOMEM;
+	if (autopsy_new(&calls, &limits, &lane->autopsy) < 0) {
+		free(lane);
+		return -ENOMEM;
+	}
+	lane->audit.per_second = CHECKS_PER_SECOND;
+	/* Names of who is gone are missed without it, and no more. */
+	if (cgroup_ids_new(NULL, &lane->cgroups) < 0)
+		lane->cgroups = NULL;
+	c->events = lane;
+	return 0;
+}
+
+struct events_lane *events_lane_free(struct events_lane *lane)
+{
+	if (!lane)
+		return NULL;
+	events_free(lane->reader);
+	autopsy_free(lane->autopsy);
+	cgroup_ids_free(lane->cgroups);
+	record_index_done(&lane->index);
+	free(lane);
+	return NULL;
+}
+
+void events_lane_close(struct collector *c)
+{
+	struct events_lane *lane = c->events;
+
+	if (!lane || !lane->reader)
+		return;
+	lane->reader = events_free(lane->reader);
+	lane->dropped_before += lane->dropped;
+	lane->dropped = 0;
+	lane->lost = true;
+	lane->totals.known = false;
+	lane->totals.origin = EVENT_ORIGIN_NONE;
+	follow_off(c->follow);
+}
+
+static const char *remedy(int error)
+{
+	switch (error) {
+	case -EPERM:
+		return "CAP_BPF and CAP_PERFMON are needed";
+	case -EOPNOTSUPP:
+		return "the kernel lacks BTF or its tracepoints, or this build has no BPF";
+	default:
+		return "";
+	}
+}
+
+static int begin(struct collector *c)
+{
+	struct events_lane *lane = c->events;
+	int r = events_open(RING_BYTES, bpf_reader_hz(c->bpf), &lane->reader);
+
+	if (r < 0) {
+		lane->reader = NULL;
+		sources_failed(&c->sources, SOURCE_EVENTS, -r,
+			       "nothing is known of what happens between two polls: who resets "
+			       "and who closes",
+			       remedy(r));
+		return r;
+	}
+	look_at_clocks(lane);
+	lane->totals.known = true;
+	lane->totals.origin = EVENT_ORIGIN_BPF;
+	lane->totals.reasons = events_have_reasons(lane->reader) && c->settings.reset_reasons;
+	autopsy_derive(lane->autopsy, !c->settings.reset_reasons);
+	autopsy_settle(lane->autopsy, lane->now_ns, lane->wall_ns);
+	brake_lane_init(&lane->brake, c->settings.events_share, lane->now_ns);
+	lose(c);
+	say(c);
+	return 0;
+}
+
+int events_lane_open(struct collector *c)
+{
+	int r;
+
+	if (c->replay)
+		return 0;
+	if (!c->settings.events || !c->settings.bpf) {
+		events_lane_close(c);
+		sources_set(&c->sources, SOURCE_EVENTS, SOURCE_OFF,
+			    "switched off by --no-collector.%s: who resets and who closes is not "
+			    "known",
+			    c->settings.events ? "bpf" : "events");
+		return 0;
+	}
+	r = make(c);
+	if (r < 0) {
+		sources_failed(&c->sources, SOURCE_EVENTS, ENOMEM, "events cannot be put together",
+			       "");
+		return r;
+	}
+	events_lane_close(c);
+	(void)begin(c);
+	return 0;
+}
+
+void events_lane_publish(const struct collector *c, struct event_totals *ret)
+{
+	const struct events_lane *lane = c->events;
+
+	if (!lane)
+		return;
+	*ret = lane->totals;
+	ret->brake = lane->brake.brake.level;
+	ret->braked = lane->brake.brake.pulled;
+	ret->core_share = lane->brake.brake.share;
+	memcpy(ret->checks, lane->audit.checks, sizeof(ret->checks));
+	ret->checks_skipped = lane->audit.skipped;
+}

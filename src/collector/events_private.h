@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The inside of the events' lane: what its files share.
+ */
+#pragma once
+
+#include "collector/audit.h"
+#include "collector/autopsy.h"
+#include "collector/brake.h"
+#include "collector/events.h"
+#include "collector/private.h"
+#include "kernel/cgroup_id.h"
+#include "model/journal.h"
+
+#define PEOPLE 512U /* processes that have acted, each place for the newest that falls on it */
+
+/* A process that has ended a connection. */
+struct person {
+	int32_t pid; /* 0: free */
+	char comm[16]; /* of the thread that acted */
+	uint64_t cgroup;
+	int64_t seen_ns;
+	struct event_name name;
+};
+
+/* Where a socket stands in the newest snapshot: positions by namespace and cookie. */
+struct record_index {
+	uint32_t *slots; /* position + 1; 0: free */
+	uint32_t room, mask;
+	uint64_t snapshot; /* id of the one that was indexed; 0: none */
+	int64_t built_ns, cost_ns;
+};
+
+struct events_lane {
+	struct event_reader *reader; /* NULL: no programs */
+	struct autopsy *autopsy;
+	struct brake_lane brake;
+	struct audit audit;
+	struct event_totals totals;
+	uint64_t dropped; /* of this reader, at the last look */
+	uint64_t dropped_before; /* of readers before it */
+	bool lost; /* since the last event */
+	int64_t now_ns, wall_ns, boot_offset_ns; /* of this drain */
+
+	/* Stories that are written singly, by kind; the rest of that second is counted only. */
+	int64_t second_ns;
+	uint32_t refusals, ordinary;
+
+	struct record_index index;
+	int64_t relate_ns; /* CPU time of the searches of this second */
+	struct cgroup_ids *cgroups; /* NULL: none */
+	uint32_t reads; /* of /proc, in this drain */
+	struct person people[PEOPLE];
+};
+
+/* ---- events_memory.c ---- */
+
+/* The socket's record in the newest snapshot; NULL where it never stood in one. */
+const struct record *lane_record(struct collector *c, struct snapshot *snapshot,
+				 const struct tcpdiag_socket *sk);
+
+bool lane_remember(void *context, const struct tcpdiag_socket *sk, struct autopsy_memory *ret);
+uint32_t lane_relate(void *context, const struct tcpdiag_socket *sk, uint32_t *ret_netns,
+		     uint64_t *ret_cookie);
+void record_index_done(struct record_index *index);
+
+/* ---- events_people.c ---- */
+
+uint32_t lane_process(void *context, const struct socket_event *event);
+/* The number of a row of processes; 0 where there is none. */
+uint32_t lane_name_of(struct collector *c, const struct snapshot *snapshot, uint32_t row);
