@@ -113,7 +113,7 @@ static const struct threshold_info table[] = {
 	AGE("close-wait-leak.unaccepted.warning-age", cw_unaccepted_warning_age, 10,
 	    "Younger ones are not counted."),
 	AGE("close-wait-leak.unaccepted.critical-age", cw_unaccepted_critical_age, 10,
-	    "Their listener's queue has been full for so long."),
+	    "That many, and their listener's queue has been full for so long."),
 
 	COUNT("orphan-accumulation.info-count", orphan_info_count, 1000,
 	      "Growth of fewer orphans than this is not looked at."),
