@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Resets of the machine in the last quarter of an hour: sums by reason, with the unit that sent most of each, and by
+ * the state in which they were received.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "web/events.h"
+#include "web/recent.h"
+
+#define MINUTE_NS (60 * NSEC_PER_SEC)
+
+struct counting {
+	struct recent_resets *resets;
+	uint64_t (*units)[JOURNAL_LABELS]; /* by reason */
+};
+
+static int count_row(const struct minute_row *row, void *context)
+{
+	struct counting *c = context;
+	struct recent_resets *r = c->resets;
+
+	if (row->kind == MINUTE_RESET_SENT) {
+		r->sent += row->count;
+		r->unread_bytes += row->unread_bytes;
+		if (row->reason == RESET_REASON_NO_SOCKET_SYN)
+			r->refused += row->count;
+		if (row->reason < RESET_REASON_MAX && row->label < JOURNAL_LABELS) {
+			r->reasons[row->reason] += row->count;
+			c->units[row->reason][row->label] += row->count;
+		}
+	} else if (row->kind == MINUTE_RESET_RECEIVED) {
+		r->received += row->count;
+		if (row->flags & MINUTE_IDLE)
+			r->idle += row->count;
+		if (row->state < TCPDIAG_STATE_MAX)
+			r->states[row->state] += row->count;
+	} else {
+		return 0;
+	}
+	if (row->flags & MINUTE_PEER_OPEN)
+		r->peer_open += row->count;
+	return 0;
+}
+
+static void name_units(const struct journal_view *view, const struct counting *c)
+{
+	struct recent_resets *r = c->resets;
+	uint16_t reason, label;
+
+	for (reason = 0; reason < RESET_REASON_MAX; reason++) {
+		uint16_t top = 0;
+
+		for (label = 1; label < JOURNAL_LABELS; label++)
+			if (c->units[reason][label] > r->reason_top[reason]) {
+				r->reason_top[reason] = c->units[reason][label];
+				top = label;
+			}
+		if (top) {
+			char text[JOURNAL_LABEL];
+
+			snprintf(r->reason_unit[reason], JOURNAL_LABEL, "%s",
+				 journal_label(view, top, text));
+		}
+	}
+}
+
+int recent_resets(const struct journal_view *view, int64_t wall_ns, struct recent_resets *ret)
+{
+	struct counting c = { .resets = ret };
+	_cleanup_free_ uint64_t(*units)[JOURNAL_LABELS] = calloc(RESET_REASON_MAX, sizeof(*units));
+
+	if (!units)
+		return -ENOMEM;
+	*ret = (struct recent_resets){ 0 };
+	ret->covered_ns = MAX(MIN(wall_ns - journal_since_ns(view), RECENT_NS), (int64_t)0);
+	c.units = units;
+	(void)journal_minutes(view, (wall_ns - RECENT_NS) / MINUTE_NS, INT64_MAX, count_row, &c);
+	name_units(view, &c);
+	return 0;
+}
+
+int recent_resets_emit(struct emitter *j, const char *name, const struct snapshot *snapshot,
+		       const struct journal_view *view, int64_t wall_ns)
+{
+	_cleanup_free_ struct recent_resets *r = NULL;
+	int i;
+
+	if (!view || !events_are_seen(snapshot)) {
+		emit_null(j, name);
+		return 0;
+	}
+	r = malloc(sizeof(*r));
+	if (!r || recent_resets(view, wall_ns, r) < 0)
+		return -ENOMEM;
+	emit_object(j, name);
+	emit_ns(j, "seconds", r->covered_ns);
+	emit_u64(j, "sent", r->sent);
+	emit_u64(j, "received", r->received);
+	emit_u64(j, "refused", r->refused);
+	emit_u64(j, "unread_bytes", r->unread_bytes);
+	emit_u64(j, "peer_open", r->peer_open);
+	emit_u64(j, "idle", r->idle);
+	emit_object(j, "sent_by_reason");
+	for (i = 1; i < RESET_REASON_MAX; i++)
+		if (r->reasons[i])
+			emit_u64(j, reset_reason_name((enum reset_reason)i), r->reasons[i]);
+	emit_end(j, '}');
+	emit_object(j, "received_by_state");
+	for (i = 1; i < TCPDIAG_STATE_MAX; i++)
+		if (r->states[i])
+			emit_u64(j, tcpdiag_state_name((enum tcpdiag_state)i), r->states[i]);
+	emit_end(j, '}');
+	emit_end(j, '}');
+	return 0;
+}
