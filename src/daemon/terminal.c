@@ -77,7 +77,7 @@ int terminal_print_report(const struct snapshot *snapshot, unsigned int lines,
 			break;
 		}
 	errno = 0;
-	report_print(&b, snapshot, terminal_columns(), where);
+	report_print(&b, snapshot, NULL, 0, terminal_columns(), where);
 	r = b.error;
 	len = b.len;
 	for (size_t i = 0; lines && i < b.len; i++)

@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "model/journal.h"
 #include "model/snapshot.h"
 #include "web/buffer.h"
 
@@ -54,6 +55,7 @@ struct view {
 	const struct record *record;
 	const struct record *turned; /* the one before view_turn() */
 	const struct ended *ended; /* the record is its; NULL: it lives */
+	const struct journal_view *journal; /* where its events are; NULL: they are not asked for */
 	const struct tcpdiag_environment *environment; /* of the namespace below */
 	uint32_t environment_netns;
 	const struct process *process; /* of the holder or creator at hand, may be NULL */

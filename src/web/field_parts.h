@@ -91,6 +91,15 @@ extern const struct field ended_fields[];
 field_get ended_get;
 field_print history_print;
 
+/* field_events.c */
+field_print socket_events_print;
+
+/*
+ * A socket that no poll has seen, from the newest of its events. Return: false where there is none, too.
+ */
+bool socket_from_events(const struct journal_view *journal, const struct snapshot *snapshot,
+			uint32_t netns, uint64_t cookie, struct ended *ret);
+
 /* field_settings.c */
 extern const struct field linger_fields[], fin_timeout_fields[];
 field_get linger_get, fin_timeout_get, references_get, unheld_get, error_get, settings_age_get;

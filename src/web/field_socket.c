@@ -552,5 +552,13 @@ const struct field socket_fields[] = {
 	  .print = history_print,
 	  .schema = "\"type\":\"array\",\"items\":{\"$ref\":\"#/components/schemas/Moment\"}",
 	  .text = "What has become of it, oldest first, as far as limits.history reaches back." },
+	{ .name = "events",
+	  .type = FIELD_OTHER,
+	  .flags = DETAIL_NULL,
+	  .print = socket_events_print,
+	  .schema = "\"type\":[\"array\",\"null\"],\"items\":{\"$ref\":\"#/components/schemas/"
+		    "Event\"}",
+	  .text = "What the journal of events tells of it, oldest first; null in lists, and where "
+		  "there is no journal." },
 	{},
 };

@@ -175,6 +175,21 @@ const struct schema_member schema_reset_sums[] = {
 	{ 0 },
 };
 
+const struct schema_member schema_recent_resets[] = {
+	{ "seconds", NUMBER, "What is covered of the last 15 minutes.", false },
+	{ "sent", INTEGER, "Resets sent.", false },
+	{ "received", INTEGER, "Resets received.", false },
+	{ "refused", INTEGER, "Of those sent: a SYN that nobody listened for.", false },
+	{ "unread_bytes", INTEGER, "Lost with those sent.", false },
+	{ "peer_open", INTEGER, "Of both: the peer had not finished.", false },
+	{ "idle", INTEGER, "Of those received: nothing had passed for 60 s and more.", false },
+	{ "sent_by_reason", "{\"type\":\"object\",\"additionalProperties\":" INTEGER "}",
+	  "Those sent, by the kernel's reason.", false },
+	{ "received_by_state", "{\"type\":\"object\",\"additionalProperties\":" INTEGER "}",
+	  "Those received, by the state that they met.", false },
+	{ 0 },
+};
+
 const struct schema_member schema_reset_list[] = {
 	LIVE_MEMBERS,
 	PAGE_MEMBERS,

@@ -12,8 +12,11 @@
 		{ "cgroup", STRING_OR_NULL, "Path of its control group.", false }, \
 		{ "started", TIME_OR_NULL, "Start of the process, or of the oldest.", false }, \
 		{ "sockets", REF("CountByState"), "Sockets it holds, by state.", false }, \
-		{ "closed", "{\"type\":[\"object\",\"null\"]}", \
-		  "Its ends in the last 15 minutes; null: no events are read.", false }, \
+		{ "closed", REF_OR_NULL("RecentEnds"), \
+		  "Its ends in the last 15 minutes; null: not known, closed_note says why.", \
+		  false }, \
+		{ "closed_note", STRING_OR_NULL, \
+		  "Why ends are not known, or what is strange about them.", false }, \
 	{ \
 		"exit", REF("Exit"), "What ending it now (SIGKILL) would do.", false \
 	}
@@ -66,6 +69,18 @@ const struct schema_member schema_exit_object[] = {
 	{ "idle", BOOLEAN_OR_NULL, "Harmless, and nothing unanswered; null: not known.", false },
 	{ "certain", BOOLEAN, "False: clean and harmless are not known.", false },
 	{ "uncertain_because", ARRAY(STRING), "Why not.", false },
+	{ 0 },
+};
+
+const struct schema_member schema_recent_ends[] = {
+	{ "fin", INTEGER, "Ended by FINs.", false },
+	{ "none", INTEGER, "Had no connection that anything could be sent for.", false },
+	{ "rst", "{\"type\":\"object\",\"additionalProperties\":" INTEGER "}",
+	  "Reset by its own close(), end or shutdown(), by the kernel's reason.", false },
+	{ "linger_set_late", INTEGER,
+	  "Of these: SO_LINGER was 0, and off when the last poll looked.", false },
+	{ "timed_out", INTEGER, "The kernel gave up on the peer.", false },
+	{ "seconds", NUMBER, "What is covered of the 15 minutes.", false },
 	{ 0 },
 };
 

@@ -101,34 +101,6 @@ static const struct schema_member listener_list[] = {
 	{ 0 },
 };
 
-static const struct schema_member rule[] = {
-	{ "id", REF("RuleId"), "Stable.", false },
-	{ "kind", "{\"enum\":[\"outcome\",\"fate\",\"finding\"]}",
-	  "Of an operation, of a socket nobody can close, or of something wrong.", false },
-	{ "verified", "{\"enum\":[\"kernel\",\"source\"]}",
-	  "By tests against a running kernel, or by reading its source.", false },
-	{ "title", STRING_OR_NULL, "A few words.", false },
-	{ "condition", STRING_OR_NULL, "When it holds.", false },
-	{ "because", STRING_OR_NULL, "What happens and why.", false },
-	{ "function", STRING_OR_NULL, "The kernel function that decides.", false },
-	{ "file", STRING_OR_NULL, "Its file in the kernel's source.", false },
-	{ "rfc", STRING_OR_NULL, "Where the RFCs speak of it.", false },
-	{ "counter", STRING_OR_NULL, "The counter that moves.", false },
-	{ "reset_reason", STRING_OR_NULL, "The kernel's reason of the reset.", false },
-	{ "log_line", STRING_OR_NULL, "What the kernel logs.", false },
-	{ "example", STRING_OR_NULL, "How to see it: a few lines.", false },
-	{ "older", STRING_OR_NULL, "What kernels without some feature do instead.", false },
-	{ "remedy", STRING_OR_NULL, "What to do.", false },
-	{ "documentation", STRING, "Path of the document for people.", false },
-	{ 0 },
-};
-
-static const struct schema_member rule_list[] = {
-	PAGE_MEMBERS,
-	{ "rules", ARRAY(REF("Rule")), "The order of the catalogue.", false },
-	{ 0 },
-};
-
 static const struct schema_member close_sums[] = {
 	{ "rst_peer_open", INTEGER, "Resets whose peer is still open.", false },
 	{ "rst_peer_finished", INTEGER, "Resets whose peer has finished and has all of ours.",
@@ -204,6 +176,8 @@ static const struct schema_member summary[] = {
 	{ "ports", "{\"type\":[\"object\",\"null\"],\"additionalProperties\":" NUMBER_OR_NULL "}",
 	  "The most used share of the local port range.", false },
 	{ "orphans", REF("Orphans"), "Orphaned sockets against their limit.", false },
+	{ "resets", REF_OR_NULL("RecentResets"),
+	  "Resets of the last 15 minutes; null: events are not seen.", false },
 	{ "memory", REF_OR_NULL("Memory"), "Memory of all TCP buffers.", false },
 	{ "counters", REF("Counters"), "Since boot; null: this kernel has no such counter.",
 	  false },
@@ -386,6 +360,8 @@ static const struct {
 	{ "Reset", "Resets that have something in common.", schema_reset },
 	{ "ResetSums", "Resets, added up.", schema_reset_sums },
 	{ "ResetList", "What /resets answers.", schema_reset_list },
+	{ "RecentResets", "Resets of a quarter of an hour.", schema_recent_resets },
+	{ "RecentEnds", "How the sockets of a program have ended.", schema_recent_ends },
 	{ "Listener", "A listening socket.", listener },
 	{ "Linger", "SO_LINGER.", linger },
 	{ "ListenerList", "What /listeners answers.", listener_list },
@@ -401,8 +377,8 @@ static const struct {
 	{ "ProcessExitList", "What /processes answers.", schema_process_exit_list },
 	{ "UnitExitList", "What /units answers.", schema_unit_exit_list },
 	{ "ContainerExitList", "What /containers answers.", schema_container_exit_list },
-	{ "Rule", "One row of the catalogue.", rule },
-	{ "RuleList", "What /rules answers.", rule_list },
+	{ "Rule", "One row of the catalogue.", schema_rule },
+	{ "RuleList", "What /rules answers.", schema_rule_list },
 	{ "CloseSums", "Sockets by what close() would send.", close_sums },
 	{ "Moment", "A line of a socket's history.", moment },
 	{ "History", "What is remembered of sockets.", history },

@@ -25,6 +25,10 @@
 		"next", STRING_OR_NULL, "What `after` takes for the next page.", false \
 	}
 
+/* openapi_rule.c */
+extern const struct schema_member schema_rule[];
+extern const struct schema_member schema_rule_list[];
+
 /* openapi_event.c */
 extern const struct schema_member schema_event_socket[];
 extern const struct schema_member schema_event_name[];
@@ -40,10 +44,12 @@ extern const struct schema_member schema_event_list[];
 extern const struct schema_member schema_reset[];
 extern const struct schema_member schema_reset_sums[];
 extern const struct schema_member schema_reset_list[];
+extern const struct schema_member schema_recent_resets[];
 
 /* openapi_owner.c */
 extern const struct schema_member schema_container[];
 extern const struct schema_member schema_exit_object[];
+extern const struct schema_member schema_recent_ends[];
 extern const struct schema_member schema_process_exit[];
 extern const struct schema_member schema_unit_exit[];
 extern const struct schema_member schema_process_detail[];

@@ -170,8 +170,7 @@ void owner_json(struct emitter *j, const struct owner_table *table, uint32_t row
 	emit_text(j, "cgroup", process ? snapshot_text(snapshot, process->cgroup) : NULL);
 	emit_started(j, table, first_start(table, row));
 	emit_states(j, owner);
-	/* Ends are seen by events, which are not read. */
-	emit_null(j, "closed");
+	recent_ends_emit(j, &table->ends, snapshot, process);
 	emit_exit(j, &sums);
 }
 
@@ -263,9 +262,17 @@ void owner_text(struct buffer *b, const struct owner_table *table, uint32_t row,
 	const struct owner *owner = &table->owners.rows[row];
 	const struct exit_sums sums = owner_exit(&table->owners, owner);
 	struct page page = { .b = b, .columns = columns };
+	char ended[256];
 
 	text_head(&page, table, owner);
 	text_exit(&page, &sums);
+	recent_ends_text(ended, sizeof(ended), &table->ends, table->snapshot,
+			 snapshot_process(table->snapshot, owner->process));
+	if (*ended) {
+		page_begin(&page, "Ended", 10);
+		page_text(&page, ended, 0);
+		page_end(&page);
+	}
 	page_begin(&page, "Verdict", 10);
 	page_printf(&page, 0, "clean: %s; harmless: %s; idle: %s", answer_text(&sums, EXPECT_CLEAN),
 		    answer_text(&sums, EXPECT_HARMLESS), answer_text(&sums, EXPECT_IDLE));

@@ -6,12 +6,14 @@
 
 #include "web/emit.h"
 #include "web/owners.h"
+#include "web/recent.h"
 
 /* Owners that were counted, and what their printing needs besides. */
 struct owner_table {
 	const struct snapshot *snapshot;
 	enum owner_kind kind;
 	struct owners owners; /* owned */
+	struct recent_ends ends; /* owned */
 	int64_t wall_ns; /* CLOCK_REALTIME of the request */
 	int64_t boot_ns; /* CLOCK_BOOTTIME at the same instant */
 };

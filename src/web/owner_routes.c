@@ -52,8 +52,9 @@ static int64_t boot_ns(void)
 }
 
 /* Return: 0; -EINVAL with @problem where nothing is known of holders; -ENOMEM. */
-static int table_count(const struct snapshot *snapshot, const struct owner_query *query,
-		       int64_t wall_ns, struct owner_table *ret, struct problem *problem)
+static int table_count(const struct snapshot *snapshot, const struct journal_view *journal,
+		       const struct owner_query *query, int64_t wall_ns, struct owner_table *ret,
+		       struct problem *problem)
 {
 	struct owner_table table = {
 		.snapshot = snapshot, .kind = query->kind, .wall_ns = wall_ns, .boot_ns = boot_ns()
@@ -66,9 +67,17 @@ static int table_count(const struct snapshot *snapshot, const struct owner_query
 		return -EINVAL;
 	}
 	r = owners_count(snapshot, query, &table.owners);
-	if (r >= 0)
-		*ret = table;
-	return r;
+	if (r < 0)
+		return r;
+	recent_ends(snapshot, journal, wall_ns, query->kind, &table.ends);
+	*ret = table;
+	return 0;
+}
+
+static void table_done(struct owner_table *table)
+{
+	owners_done(&table->owners);
+	recent_ends_done(&table->ends);
 }
 
 /* ---- lists ---- */
@@ -109,7 +118,7 @@ static void counted_free(void *counted)
 	struct owner_table *table = counted;
 
 	if (table)
-		owners_done(&table->owners);
+		table_done(table);
 	free(table);
 }
 
@@ -195,7 +204,8 @@ static int list_route(const struct request *request, enum owner_kind kind, struc
 	table = calloc(1, sizeof(*table));
 	if (!table)
 		return -ENOMEM;
-	r = table_count(request->snapshot, &query, request->wall_ns, table, problem);
+	r = table_count(request->snapshot, request->journal, &query, request->wall_ns, table,
+			problem);
 	if (r < 0) {
 		free(table);
 		return r;
@@ -393,11 +403,12 @@ static int item_route(const struct request *request, enum owner_kind kind, struc
 	if (r >= 0)
 		r = query_of(request, kind, &query, problem);
 	if (r >= 0)
-		r = table_count(request->snapshot, &query, request->wall_ns, &table, problem);
+		r = table_count(request->snapshot, request->journal, &query, request->wall_ns,
+				&table, problem);
 	if (r < 0)
 		return r;
 	r = item_answer(request, &table, &expectation, &item, ret, problem);
-	owners_done(&table.owners);
+	table_done(&table);
 	return r;
 }
 
@@ -414,7 +425,7 @@ int owner_document(const struct snapshot *snapshot, const struct owner_query *qu
 	int r;
 
 	snprintf(pid, sizeof(pid), "%" PRId32, query->pid);
-	r = table_count(snapshot, query, wall_ns, &table, problem);
+	r = table_count(snapshot, NULL, query, wall_ns, &table, problem);
 	if (r < 0)
 		return r;
 	r = find_row(&table, query->pid ? pid : query->name, &row, problem);
@@ -422,7 +433,7 @@ int owner_document(const struct snapshot *snapshot, const struct owner_query *qu
 		*ret_sums = owner_exit(&table.owners, &table.owners.rows[row]);
 		r = item_print(&table, row, &item, ret);
 	}
-	owners_done(&table.owners);
+	table_done(&table);
 	return r;
 }
 

@@ -57,16 +57,16 @@ struct recent_ends {
 
 /*
  * By what an owner is counted under: units by model/unit_label.h from the journal's minutes, processes and containers
- * from single events, as far as those are kept. @view may be NULL. Return: 0; -ENOMEM.
+ * from single events, as far as those are kept. @view may be NULL. What finds no memory is not counted.
  */
-int recent_ends(const struct snapshot *snapshot, const struct journal_view *view, int64_t wall_ns,
-		enum owner_kind kind, struct recent_ends *ret);
+void recent_ends(const struct snapshot *snapshot, const struct journal_view *view, int64_t wall_ns,
+		 enum owner_kind kind, struct recent_ends *ret);
 void recent_ends_done(struct recent_ends *ends);
 
 /* "closed" and "closed_note" of an owner, whose first process is @process (perhaps NULL). */
 void recent_ends_emit(struct emitter *j, const struct recent_ends *ends,
 		      const struct snapshot *snapshot, const struct process *process);
 
-/* The same as a line of text; NULL-terminated, empty where there is nothing to say. */
+/* The same as a line of text; empty where there is nothing to say. */
 void recent_ends_text(char *ret, size_t size, const struct recent_ends *ends,
 		      const struct snapshot *snapshot, const struct process *process);

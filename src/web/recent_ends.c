@@ -152,7 +152,8 @@ static const char *why_unknown(const struct snapshot *snapshot, const struct jou
 	uint32_t i;
 
 	if (!view)
-		return "there is no journal of events";
+		return "ends are seen by a daemon that goes on watching: no journal of them is "
+		       "here";
 	for (i = 0; i < snapshot->source_count; i++) {
 		const struct source *source = &snapshot->sources[i];
 		const char *reason = snapshot_text(snapshot, source->reason);
@@ -163,15 +164,15 @@ static const char *why_unknown(const struct snapshot *snapshot, const struct jou
 	return events_are_seen(snapshot) ? NULL : "no events of the kernel are seen";
 }
 
-int recent_ends(const struct snapshot *snapshot, const struct journal_view *view, int64_t wall_ns,
-		enum owner_kind kind, struct recent_ends *ret)
+void recent_ends(const struct snapshot *snapshot, const struct journal_view *view, int64_t wall_ns,
+		 enum owner_kind kind, struct recent_ends *ret)
 {
 	struct counting c = { .ends = ret, .view = view };
 
 	*ret = (struct recent_ends){ .kind = kind, .keys.max = KEYS_MAX };
 	ret->why = why_unknown(snapshot, view);
 	if (ret->why)
-		return 0;
+		return;
 	if (kind == OWNER_UNIT) {
 		ret->covered_ns = wall_ns - journal_since_ns(view);
 		(void)journal_minutes(view, (wall_ns - RECENT_NS) / MINUTE_NS, INT64_MAX, count_row,
@@ -180,7 +181,6 @@ int recent_ends(const struct snapshot *snapshot, const struct journal_view *view
 		count_events(ret, view, wall_ns);
 	}
 	ret->covered_ns = MAX(MIN(ret->covered_ns, RECENT_NS), (int64_t)0);
-	return 0;
 }
 
 void recent_ends_done(struct recent_ends *ends)
@@ -238,7 +238,7 @@ void recent_ends_emit(struct emitter *j, const struct recent_ends *ends,
 	const struct recent_sums *sums;
 	int i;
 
-	if (!ends || ends->why) {
+	if (ends->why) {
 		emit_null(j, "closed");
 		emit_text(
 			j, "closed_note",
@@ -269,7 +269,7 @@ void recent_ends_text(char *ret, size_t size, const struct recent_ends *ends,
 	const struct recent_sums *sums;
 
 	*ret = '\0';
-	if (!ends || ends->why)
+	if (ends->why)
 		return;
 	sums = find(ends, snapshot, process);
 	snprintf(ret, size,

@@ -367,7 +367,8 @@ static void print_next(struct report *report, const char *where)
 	page_end(page);
 }
 
-void report_print(struct buffer *buffer, const struct snapshot *snapshot, unsigned int columns,
+void report_print(struct buffer *buffer, const struct snapshot *snapshot,
+		  const struct journal_view *journal, int64_t wall_ns, unsigned int columns,
 		  const char *where)
 {
 	struct report report;
@@ -396,6 +397,7 @@ void report_print(struct buffer *buffer, const struct snapshot *snapshot, unsign
 			page_break(page);
 		}
 	}
+	report_resets(page, snapshot, journal, wall_ns, report.calm);
 	print_limits(&report);
 	print_next(&report, where ? where : "localhost:19293");
 	free(report.findings);

@@ -7,12 +7,15 @@
  */
 #pragma once
 
+#include "model/journal.h"
 #include "model/snapshot.h"
 #include "web/buffer.h"
 
 /*
- * Appends the report; failures (-ENOMEM) stay in the buffer. @where: the host and port that its commands
- * for curl name, NULL: the default address.
+ * Appends the report; failures (-ENOMEM) stay in the buffer. @journal: what has happened, NULL: nobody has watched;
+ * @wall_ns: CLOCK_REALTIME, for that. @where: the host and port that its commands for curl name, NULL: the default
+ * address.
  */
-void report_print(struct buffer *buffer, const struct snapshot *snapshot, unsigned int columns,
+void report_print(struct buffer *buffer, const struct snapshot *snapshot,
+		  const struct journal_view *journal, int64_t wall_ns, unsigned int columns,
 		  const char *where);

@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include "model/journal.h"
 #include "model/snapshot.h"
 #include "web/page.h"
 
@@ -20,5 +21,8 @@ void report_states(struct page *page, const struct snapshot *snapshot,
 /* The same in one line, for a host where nothing is wrong. */
 void report_states_line(struct page *page, const struct snapshot *snapshot,
 			const struct state_table *table);
+/* Resets of the last quarter of an hour. On a @calm host nothing where there were none. */
+void report_resets(struct page *page, const struct snapshot *snapshot,
+		   const struct journal_view *journal, int64_t wall_ns, bool calm);
 /* What ending a process or unit now would do. One line where all is clean. */
 void report_stop_now(struct page *page, const struct snapshot *snapshot);

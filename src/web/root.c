@@ -34,6 +34,7 @@ int root_route(const struct request *request, struct document **ret, struct prob
 					   "%.64s: a number from 40 to 400 is wanted",
 					   request->query->parameters[i].value);
 	}
-	report_print(&b, request->snapshot, (unsigned int)columns, request->host);
+	report_print(&b, request->snapshot, request->journal, request->wall_ns,
+		     (unsigned int)columns, request->host);
 	return document_from_buffer(&b, 200, "text/plain; charset=utf-8", ret);
 }

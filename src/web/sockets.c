@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "web/envelope.h"
+#include "web/field_parts.h"
 #include "web/socket_list.h"
 #include "web/sockets.h"
 
@@ -119,6 +120,7 @@ static int socket_print(const struct request *request, const struct record *reco
 		view_init(&view, request->snapshot);
 		view_set(&view, record);
 		view.ended = ended;
+		view.journal = request->journal;
 		buffer_char(b, '{');
 		envelope_print(b, request->snapshot, request->now_ns);
 		buffer_char(b, ',');
@@ -132,6 +134,7 @@ static int socket_print(const struct request *request, const struct record *reco
 int socket_route(const struct request *request, struct document **ret, struct problem *problem)
 {
 	const struct ended *ended = NULL;
+	struct ended brief; /* one that lived between two polls */
 	const struct record *record;
 	struct buffer b = {};
 	uint64_t cookie;
@@ -147,6 +150,9 @@ int socket_route(const struct request *request, struct document **ret, struct pr
 	record = find_record(request->snapshot, netns, cookie);
 	if (!record) {
 		ended = snapshot_ended(request->snapshot, netns, cookie);
+		if (!ended &&
+		    socket_from_events(request->journal, request->snapshot, netns, cookie, &brief))
+			ended = &brief;
 		if (!ended)
 			return not_found(request, problem);
 		record = &ended->record;
@@ -157,8 +163,9 @@ int socket_route(const struct request *request, struct document **ret, struct pr
 		return r;
 	}
 	r = document_from_buffer(&b, 200, "application/json", ret);
+	/* Its events come when they come, whatever the snapshot. */
 	if (r >= 0)
-		(*ret)->cacheable = true;
+		(*ret)->cacheable = !request->journal;
 	return r;
 }
 

@@ -9,6 +9,7 @@
 #include "web/creators.h"
 #include "web/envelope.h"
 #include "web/metrics.h"
+#include "web/recent.h"
 #include "web/sysctls.h"
 
 static void by_state(struct emitter *j, const char *name, const uint32_t counts[TCPDIAG_STATE_MAX])
@@ -206,6 +207,8 @@ int summary_route(const struct request *request, struct document **ret,
 	else
 		no_sockets(&j);
 	r = orphans(&j, snapshot);
+	if (r >= 0)
+		r = recent_resets_emit(&j, "resets", snapshot, request->journal, request->wall_ns);
 	if (r < 0) {
 		buffer_done(&b);
 		return r;

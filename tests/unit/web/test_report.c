@@ -13,7 +13,7 @@ static char *print(unsigned int columns)
 {
 	struct buffer b = { 0 };
 
-	report_print(&b, &f.snapshot, columns, NULL);
+	report_print(&b, &f.snapshot, f.journal, FIXTURE_WALL, columns, NULL);
 	ck_assert_int_eq(b.error, 0);
 	buffer_char(&b, '\0');
 	return b.data;
