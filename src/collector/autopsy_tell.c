@@ -197,7 +197,7 @@ static void tell_people(const struct story *story, const struct event *event,
 			struct event_socket *ret)
 {
 	const uint32_t before = story->memory.holder ? story->memory.holder : story->memory.creator;
-	const bool acted = is_own((enum event_actor)event->actor);
+	const bool acted = is_own((enum event_actor)event->actor) && event->kind != EVENT_ORPHANED;
 
 	const bool left = story->orphaned_ns || story->closed_before ||
 			  story->sk.kind != TCPDIAG_KIND_FULL;
