@@ -54,7 +54,11 @@ struct socket_event {
 	bool fin_follows; /* our FIN comes of this change: @sk counts it */
 	uint8_t reason; /* enum reset_reason, of a RST; NONE: this kernel tells none */
 	uint32_t payload; /* bytes of the segment that a RST answers */
-	int64_t idle_ms; /* since the last payload either way; -1: not known */
+	/*
+	 * Since the last payload either way; of a RST that meets unacknowledged data since the last payload or ACK
+	 * that came before that. -1: not known.
+	 */
+	int64_t idle_ms;
 	/*
 	 * Who was running: in close(), shutdown() and exit the one who did it; when a segment or a timer was worked off,
 	 * whoever was interrupted. 0: not to be had, or not in this PID namespace.

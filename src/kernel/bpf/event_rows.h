@@ -46,6 +46,8 @@ struct event_row {
 	__u32 unsent;
 	__u32 received_ago; /* jiffies since the last payload */
 	__u32 sent_ago;
+	__u32 acked_ago; /* since the last ACK came */
+	__u32 zero;
 	__u32 reason; /* enum sk_rst_reason of this kernel */
 	__u32 payload; /* of the segment that a RST answers */
 	__s32 pid; /* the current process: whose doing it is, the kind of event tells; 0: not to be had */

@@ -127,6 +127,7 @@ static __always_inline void read_progress(const struct tcp_sock *tp, struct even
 	row->unsent = tp->write_seq - tp->snd_nxt;
 	row->received_ago = now - icsk->icsk_ack.lrcvtime;
 	row->sent_ago = now - tp->lsndtime;
+	row->acked_ago = now - tp->rcv_tstamp;
 }
 
 static __always_inline void read_full(const struct sock *sk, struct event_row *row)
