@@ -170,6 +170,10 @@ struct poll {
 	struct space *space; /* the namespace at hand; NULL: it is not read */
 	uint32_t netns; /* its number */
 	bool in_space; /* the two are set */
+	double others_budget_ns; /* CPU time that the namespaces besides the own one may take */
+	int64_t others_ns; /* that they have taken */
+	bool first; /* nothing has been read before */
+	bool left_out; /* some that were chosen have not been read */
 	struct pool_buffer *buffer;
 	bool lendable;
 	struct snapshot_writer w;

@@ -458,14 +458,19 @@ static int fast_dump_all(struct poll *p, const struct space *space, int protocol
 	return fast_dump(p, space, TCPDIAG_STATES_ALL, protocol);
 }
 
-/* Its records stay as they were. */
-static void keep_order(struct poll *p, const struct space *space)
+/* What was to be read and has not been, records of that stay as they were. */
+static void keep_order(struct poll *p)
 {
 	uint32_t i;
 
-	for (i = 0; i < p->order_count; i++)
-		if (p->before.records[p->c->order[i]].sk.netns == space->inode)
+	for (i = 0; i < p->order_count; i++) {
+		const struct record *old = &p->before.records[p->c->order[i]];
+		const struct space *space = poll_in(p, old->sk.netns);
+
+		if (space && !space->chosen && old->sk.state != TCPDIAG_CLOSE &&
+		    !poll_has_lost(p, old))
 			join_keep(&p->c->join, p->c->order[i]);
+	}
 }
 
 static int fast_space(struct poll *p, struct space *space)
@@ -481,10 +486,8 @@ static int fast_space(struct poll *p, struct space *space)
 	look_up_flush(p);
 	if (r >= 0 && space->full)
 		r = sweep_mptcp(p, space, fast_dump_all);
-	if (r < 0) {
-		keep_order(p, space);
+	if (r < 0)
 		return poll_failed(p, space, r);
-	}
 	if (space->full)
 		space->cut = p->cut - cut;
 	/* Who waits in a queue, and what belongs to MPTCP, a sweep finds out. */
@@ -532,6 +535,8 @@ static int fast(struct poll *p)
 		return r;
 	r = poll_each_space(p, fast_space);
 	look_up_flush(p);
+	if (p->left_out)
+		keep_order(p);
 	if (r >= 0 && closed)
 		r = poll_put_closed(p);
 	if (r < 0)

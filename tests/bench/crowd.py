@@ -78,18 +78,20 @@ def namespaces(bench, count, busy):
 
 
 def share(bench, seconds):
-    """Processor time a second of both processes, and how many namespaces the daemon knows."""
+    """Processor time a second of both processes, how many namespaces the daemon knows, periods in force."""
     with bench.Daemon() as daemon:
         rest = bench.at_rest(daemon, seconds)
-        known = 0.0
+        known, periods = 0.0, {}
         for line in bench.get("/metrics")[1].decode().splitlines():
             if line.startswith("tcpdiag_network_namespaces{"):
                 known += float(line.split()[1])
-    return sum(rest["share"].values()), int(known)
+            if line.startswith("tcpdiag_poll_interval_seconds{"):
+                periods[line.split('"')[1]] = float(line.split()[1])
+    return sum(rest["share"].values()), int(known), f"{periods['fast']:.1f} / {periods['sweep']:.1f}"
 
 
 def crowded(bench, sockets, seconds):
-    """[(what, share of a core, namespaces)]: one namespace, then beside 200 others of each kind, then alone again."""
+    """[(what, share of a core, namespaces, periods)]: one namespace, beside 200 others of each kind, alone again."""
     rows = []
     with bench.held(sockets, "pairs"):
         rows.append(("alone", *share(bench, seconds)))
@@ -119,6 +121,7 @@ def run(bench, quick, seconds):
     rows = crowded(bench, sockets, seconds)
     print()
     bench.row(f"{sockets:,} sockets in one namespace", [what for what, *_ in rows])
-    bench.row("share of a core, both processes, %", [f"{part * 100:.2f}" for _, part, _ in rows])
-    bench.row("  / alone", [f"{part / rows[0][1]:.2f}" for _, part, _ in rows], "aim <= 1.2 beside idle ones")
-    bench.row("network namespaces known", [f"{known}" for *_, known in rows])
+    bench.row("share of a core, both processes, %", [f"{part * 100:.2f}" for _, part, *_ in rows])
+    bench.row("  / alone", [f"{part / rows[0][1]:.2f}" for _, part, *_ in rows], "aim <= 1.2 beside idle ones")
+    bench.row("network namespaces known", [f"{known}" for _, _, known, _ in rows])
+    bench.row("a fast poll / a sweep each so many s", [periods for *_, periods in rows])

@@ -315,6 +315,7 @@ class Idle(Namespaces):
                 if buckets < 65536:
                     self.skipTest(f"the machine's table has {buckets} buckets only")
                 raise
+            wait_space(shared, lambda n: n["state"] == "ok", "the other one is read, too")
             self.assertFalse(own["own_table"])
             self.assertFalse(space(shared)["own_table"])
             print(f"own table: {cheap['cost_seconds'] * 1e6:.0f} us, shared: {space(shared)['cost_seconds'] * 1e6:.0f} us",
