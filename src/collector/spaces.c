@@ -237,7 +237,8 @@ void space_rates(const struct space *space, struct counters *ret)
 		if (space->counters_ns - then->when_ns >= WINDOW_NS - SAMPLE_NS)
 			break;
 	}
-	if (!then || back == space->sample_count)
+	/* In the first minute, what there was since it is looked at: as of the machine (collector/gauges.c). */
+	if (!then)
 		return;
 	ret->known = then->counters.known & space->counters.known;
 	for (i = 0; i < COUNTER_MAX; i++)

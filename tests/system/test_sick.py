@@ -220,7 +220,7 @@ class Sick(sick.Sick):
 
     def test_rst_on_close_peers_blocked(self):
         row = self.check("does-not-read", "rst-on-close", "warning", 6, ["has not read from 6 connections"],
-                         ["On 6 of them the receive window is closed", "the peer is blocked"], ["shut down sending"])
+                         ["On 6 of them the receive window is closed", "the peer is blocked"], ["Look why the process does not read"])
         self.assertGreater(row["evidence"]["unread_bytes"], 6000)
         self.clears("does-not-read", "rst-on-close")
 
