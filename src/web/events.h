@@ -21,7 +21,7 @@ bool events_gap(const struct journal_view *view, uint32_t rings, uint64_t after)
 
 /* The events of a query by up to two words: event_group.c. */
 int event_groups_document(const struct request *request, const struct list_options *options,
-			  const char *keys, struct document **ret, struct problem *problem);
+			  const char *words, struct document **ret, struct problem *problem);
 
 /* The events of a query as they come: event_stream.c. @sse: server-sent events, else one object a line. */
 int event_stream_document(const struct request *request, bool sse, struct document **ret,

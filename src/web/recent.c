@@ -47,10 +47,10 @@ static int count_row(const struct minute_row *row, void *context)
 static void name_units(const struct journal_view *view, const struct counting *c)
 {
 	struct recent_resets *r = c->resets;
-	uint16_t reason, label;
+	unsigned int reason, label;
 
 	for (reason = 0; reason < RESET_REASON_MAX; reason++) {
-		uint16_t top = 0;
+		unsigned int top = 0;
 
 		for (label = 1; label < JOURNAL_LABELS; label++)
 			if (c->units[reason][label] > r->reason_top[reason]) {
@@ -61,7 +61,7 @@ static void name_units(const struct journal_view *view, const struct counting *c
 			char text[JOURNAL_LABEL];
 
 			snprintf(r->reason_unit[reason], JOURNAL_LABEL, "%s",
-				 journal_label(view, top, text));
+				 journal_label(view, (uint16_t)top, text));
 		}
 	}
 }
@@ -84,33 +84,32 @@ int recent_resets(const struct journal_view *view, int64_t wall_ns, struct recen
 int recent_resets_emit(struct emitter *j, const char *name, const struct snapshot *snapshot,
 		       const struct journal_view *view, int64_t wall_ns)
 {
-	_cleanup_free_ struct recent_resets *r = NULL;
+	struct recent_resets r;
 	int i;
 
 	if (!view || !events_are_seen(snapshot)) {
 		emit_null(j, name);
 		return 0;
 	}
-	r = malloc(sizeof(*r));
-	if (!r || recent_resets(view, wall_ns, r) < 0)
+	if (recent_resets(view, wall_ns, &r) < 0)
 		return -ENOMEM;
 	emit_object(j, name);
-	emit_ns(j, "seconds", r->covered_ns);
-	emit_u64(j, "sent", r->sent);
-	emit_u64(j, "received", r->received);
-	emit_u64(j, "refused", r->refused);
-	emit_u64(j, "unread_bytes", r->unread_bytes);
-	emit_u64(j, "peer_open", r->peer_open);
-	emit_u64(j, "idle", r->idle);
+	emit_ns(j, "seconds", r.covered_ns);
+	emit_u64(j, "sent", r.sent);
+	emit_u64(j, "received", r.received);
+	emit_u64(j, "refused", r.refused);
+	emit_u64(j, "unread_bytes", r.unread_bytes);
+	emit_u64(j, "peer_open", r.peer_open);
+	emit_u64(j, "idle", r.idle);
 	emit_object(j, "sent_by_reason");
 	for (i = 1; i < RESET_REASON_MAX; i++)
-		if (r->reasons[i])
-			emit_u64(j, reset_reason_name((enum reset_reason)i), r->reasons[i]);
+		if (r.reasons[i])
+			emit_u64(j, reset_reason_name((enum reset_reason)i), r.reasons[i]);
 	emit_end(j, '}');
 	emit_object(j, "received_by_state");
 	for (i = 1; i < TCPDIAG_STATE_MAX; i++)
-		if (r->states[i])
-			emit_u64(j, tcpdiag_state_name((enum tcpdiag_state)i), r->states[i]);
+		if (r.states[i])
+			emit_u64(j, tcpdiag_state_name((enum tcpdiag_state)i), r.states[i]);
 	emit_end(j, '}');
 	emit_end(j, '}');
 	return 0;

@@ -240,10 +240,7 @@ void recent_ends_emit(struct emitter *j, const struct recent_ends *ends,
 
 	if (ends->why) {
 		emit_null(j, "closed");
-		emit_text(
-			j, "closed_note",
-			ends ? ends->why
-			     : "ends are seen by a daemon that goes on watching, not in one look");
+		emit_text(j, "closed_note", ends->why);
 		return;
 	}
 	sums = find(ends, snapshot, process);

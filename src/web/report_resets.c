@@ -108,25 +108,24 @@ static void print_received(struct page *page, struct recent_resets *r)
 void report_resets(struct page *page, const struct snapshot *snapshot,
 		   const struct journal_view *journal, int64_t wall_ns, bool calm)
 {
-	_cleanup_free_ struct recent_resets *r = NULL;
+	struct recent_resets r;
 	char mark[32];
 
 	/* That events are not seen is said where all is that is not seen. */
 	if (!journal || !events_are_seen(snapshot))
 		return;
-	r = malloc(sizeof(*r));
-	if (!r || recent_resets(journal, wall_ns, r) < 0) {
+	if (recent_resets(journal, wall_ns, &r) < 0) {
 		page->b->error = -ENOMEM;
 		return;
 	}
-	if (calm && !r->sent && !r->received)
+	if (calm && !r.sent && !r.received)
 		return;
 	snprintf(mark, sizeof(mark), "Resets, %lld min",
-		 (long long)((r->covered_ns + 60 * NSEC_PER_SEC - 1) / (60 * NSEC_PER_SEC)));
+		 (long long)((r.covered_ns + 60 * NSEC_PER_SEC - 1) / (60 * NSEC_PER_SEC)));
 	page_begin(page, mark, 18);
-	print_sent(page, r);
+	print_sent(page, &r);
 	page_end(page);
 	page_begin(page, "", 18);
-	print_received(page, r);
+	print_received(page, &r);
 	page_end(page);
 }
