@@ -274,6 +274,8 @@ static void web(struct emitter *j, const struct web_statistics *w)
 	emit_u64(j, "requests_waiting", w->waiting);
 	emit_u64(j, "requests_waited", w->waits);
 	emit_u64(j, "waits_refused", w->waits_refused);
+	emit_u64(j, "streams", w->streams);
+	emit_u64(j, "streams_cut", w->streams_cut);
 	emit_number_known(j, "cpu_seconds", w->start_time_seconds > 0, w->cpu_seconds);
 	emit_u64_known(j, "resident_bytes", w->resident_bytes, w->resident_bytes);
 	emit_u64_known(j, "open_fds", w->open_fds, w->open_fds);
