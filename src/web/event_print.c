@@ -7,6 +7,7 @@
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
+#include "rules/story.h"
 #include "web/envelope.h"
 #include "web/event_filter.h"
 #include "web/event_print.h"
@@ -234,6 +235,37 @@ static void emit_finding(struct emitter *j, const struct event *event)
 	emit_end(j, '}');
 }
 
+/* @name: where the texts stand that the answer points to. */
+static struct story_person person(const struct journal_view *view, uint32_t number,
+				  struct event_name *name)
+{
+	if (!number || journal_read_name(view, number, name) < 0)
+		*name = (struct event_name){ .number = 0 };
+	return (struct story_person){ .comm = name->comm, .unit = name->unit, .pid = name->pid };
+}
+
+static void tell(const struct journal_view *view, const struct event *event, struct sentence *s)
+{
+	struct story_person holder, creator;
+	struct event_name names[2];
+
+	*s = (struct sentence){ .len = 0 };
+	if (event_is_finding(event))
+		return;
+	holder = person(view, event->socket.holder, &names[0]);
+	creator = person(view, event->socket.creator, &names[1]);
+	story_cause(event, names[0].number ? &holder : NULL, names[1].number ? &creator : NULL, s);
+}
+
+static void emit_cause(struct emitter *j, const struct journal_view *view,
+		       const struct event *event)
+{
+	struct sentence s;
+
+	tell(view, event, &s);
+	emit_text(j, "cause", s.text);
+}
+
 void event_json(struct emitter *j, const char *name, const struct journal_view *view,
 		const struct event *event)
 {
@@ -257,7 +289,7 @@ void event_json(struct emitter *j, const char *name, const struct journal_view *
 	emit_predicted(j, s);
 	emit_steps(j, s);
 	emit_finding(j, event);
-	emit_null(j, "cause");
+	emit_cause(j, view, event);
 	emit_end(j, '}');
 }
 
@@ -293,6 +325,7 @@ static void text_of_socket(struct buffer *b, const struct journal_view *view,
 {
 	const struct event_socket *s = &event->socket;
 	struct event_name who;
+	struct sentence cause;
 
 	plain_cell(b, reset_reason_name((enum reset_reason)s->reason) ?: "-", 22);
 	if (s->known & EVENT_KNOWS_UNREAD)
@@ -312,6 +345,11 @@ static void text_of_socket(struct buffer *b, const struct journal_view *view,
 	buffer_literal(b, "  ");
 	event_flow(b, s);
 	buffer_printf(b, "  %s", tcpdiag_state_name((enum tcpdiag_state)s->state) ?: "-");
+	tell(view, event, &cause);
+	if (cause.len) {
+		buffer_literal(b, "  ");
+		plain_text(b, cause.text, SIZE_MAX, SIZE_MAX);
+	}
 }
 
 void event_text(struct buffer *b, const struct journal_view *view, const struct event *event)

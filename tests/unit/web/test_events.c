@@ -59,6 +59,10 @@ START_TEST(members)
 	ck_assert(json_is_true(fixture_at(json, "events.0.predicted.certain")));
 	ck_json_text(json, "events.0.steps.0.to", "closed");
 	ck_json_null(json, "events.0.finding");
+	/* A sentence that names who, and what was lost. */
+	ck_assert_ptr_nonnull(strstr(json_string_value(fixture_at(json, "events.0.cause")), "web"));
+	ck_assert_ptr_nonnull(strstr(json_string_value(fixture_at(json, "events.0.cause")), "31"));
+	ck_json_null(json, "events.2.cause");
 	/* Of a segment without a socket: what it was. */
 	ck_json_null(json, "events.1.socket.id");
 	ck_json_null(json, "events.1.state");
