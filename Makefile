@@ -16,7 +16,8 @@
 #   make fuzz T=NAME    run one fuzzer (query, netlink, ...) for SECONDS=60
 #   make lint           formatting, clang-tidy, cppcheck, shell, manuals, floors
 #   make format         lets clang-format rewrite the sources
-#   make docs           writes docs/rules and docs/openapi.yaml anew from the program's tables
+#   make docs           writes docs/rules, docs/openapi.yaml and systemd/tcpdiagd.catalog anew from the
+#                       program's tables
 #   make openapi        the latter alone
 #   make deps           packages for the build      make deps-test   packages for the tests
 #   make deps-zoo       the programs that the zoo is made of, unpacked into the build folder

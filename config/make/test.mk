@@ -53,8 +53,9 @@ check-unit: $(UNIT_TESTS)
 openapi: $(O)/tests/unit/web/test_openapi
 	TCPDIAGD_WRITE_DOCS=1 $<
 
-docs: openapi $(O)/tests/unit/web/test_rule_documents
+docs: openapi $(O)/tests/unit/web/test_rule_documents $(O)/tests/unit/rules/test_message
 	TCPDIAGD_WRITE_DOCS=1 $(O)/tests/unit/web/test_rule_documents
+	TCPDIAGD_WRITE_DOCS=1 $(O)/tests/unit/rules/test_message
 
 check-fuzz: $(FUZZ_REPLAYS)
 	@set -e; for f in $(FUZZERS); do $(O)/tests/fuzz/replay_$$f tests/fuzz/corpus/$$f; done
