@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #define SD_JOURNAL_SUPPRESS_LOCATION /* it would always be this file */
 #include <systemd/sd-journal.h>
 #include <time.h>
@@ -124,15 +125,57 @@ size_t log_format(enum log_output output, const char *process, int priority, con
 	return (size_t)len;
 }
 
-static void write_line(const struct log *log, int priority, const char *message)
+#define ENTRY_MAX 16384 /* bytes of a journal entry's fields */
+
+/* One entry, put together in a buffer of its own. */
+struct entry {
+	struct iovec items[LOG_FIELDS_MAX + 3];
+	int count;
+	size_t used;
+	char text[ENTRY_MAX];
+};
+
+/* What does not fit any more is cut. */
+static void add_item(struct entry *entry, const char *name, const char *value)
+{
+	size_t room = sizeof(entry->text) - entry->used;
+	char *at = entry->text + entry->used;
+	int len = snprintf(at, room, "%s=%s", name, value);
+
+	if (len < 0 || room < 2 || (size_t)entry->count >= ARRAY_SIZE(entry->items))
+		return;
+	len = MIN(len, (int)room - 1);
+	entry->items[entry->count++] = (struct iovec){ .iov_base = at, .iov_len = (size_t)len };
+	entry->used += (size_t)len + 1;
+}
+
+/* Return: as sd_journal_sendv(). */
+static int send_entry(const struct log *log, int priority, const char *message,
+		      const struct log_field *fields, size_t count)
+{
+	char number[2] = { (char)('0' + (priority & 7)), '\0' };
+	struct entry entry;
+
+	entry.count = 0;
+	entry.used = 0;
+	add_item(&entry, "MESSAGE", message);
+	add_item(&entry, "PRIORITY", number);
+	add_item(&entry, "SYSLOG_IDENTIFIER", log->process);
+	for (size_t i = 0; i < MIN(count, (size_t)LOG_FIELDS_MAX); i++)
+		if (fields[i].value && fields[i].value[0])
+			add_item(&entry, fields[i].name, fields[i].value);
+	return sd_journal_sendv(entry.items, entry.count);
+}
+
+static void write_line(const struct log *log, int priority, const char *message,
+		       const struct log_field *fields, size_t count)
 {
 	char line[LOG_LINE * 2 + 256];
 	struct timespec now;
 	size_t len;
 
 	if (log->output == LOG_OUTPUT_JOURNAL &&
-	    sd_journal_send("MESSAGE=%s", message, "PRIORITY=%d", priority, "SYSLOG_IDENTIFIER=%s",
-			    log->process, NULL) == 0)
+	    send_entry(log, priority, message, fields, count) == 0)
 		return;
 	clock_gettime(CLOCK_REALTIME, &now);
 	len = log_format(log->output, log->process, priority, message,
@@ -142,9 +185,11 @@ static void write_line(const struct log *log, int priority, const char *message)
 		return;
 }
 
-static void print(struct log *log, int priority, const char *format, va_list args) PRINTF(3, 0);
+static void print(struct log *log, int priority, const struct log_field *fields, size_t count,
+		  const char *format, va_list args) PRINTF(5, 0);
 
-static void print(struct log *log, int priority, const char *format, va_list args)
+static void print(struct log *log, int priority, const struct log_field *fields, size_t count,
+		  const char *format, va_list args)
 {
 	char message[LOG_LINE], again[64];
 	struct timespec now;
@@ -164,12 +209,12 @@ static void print(struct log *log, int priority, const char *format, va_list arg
 	}
 	if (log->repeated) {
 		snprintf(again, sizeof(again), "(the same %" PRIu64 " times more)", log->repeated);
-		write_line(log, priority, again);
+		write_line(log, priority, again, NULL, 0);
 	}
 	log->repeated = 0;
 	log->last_ns = now_ns;
 	memcpy(log->last, message, sizeof(message));
-	write_line(log, priority, message);
+	write_line(log, priority, message, fields, count);
 }
 
 void log_print(struct log *log, int priority, const char *format, ...)
@@ -177,7 +222,17 @@ void log_print(struct log *log, int priority, const char *format, ...)
 	va_list args;
 
 	va_start(args, format);
-	print(log, priority, format, args);
+	print(log, priority, NULL, 0, format, args);
+	va_end(args);
+}
+
+void log_fields(struct log *log, int priority, const struct log_field *fields, size_t count,
+		const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	print(log, priority, fields, count, format, args);
 	va_end(args);
 }
 
@@ -203,6 +258,6 @@ void log_clear(struct log *log, struct log_topic *topic, int priority, const cha
 		return;
 	topic->last[0] = '\0';
 	va_start(args, format);
-	print(log, priority, format, args);
+	print(log, priority, NULL, 0, format, args);
 	va_end(args);
 }

@@ -45,6 +45,18 @@ int log_level(const struct options *options);
 /* One message. The same one again within ten seconds is counted, and the count said with the next. */
 void log_print(struct log *log, int priority, const char *format, ...) PRINTF(3, 4);
 
+/* More about a message, for systemd's journal. */
+struct log_field {
+	const char *name; /* "TCPDIAGD_RULE", as systemd.journal-fields(7) wants it */
+	const char *value; /* NULL or empty: left out */
+};
+
+#define LOG_FIELDS_MAX 24
+
+/* One message with fields, at most LOG_FIELDS_MAX of them; where there is no journal it is a line as any other. */
+void log_fields(struct log *log, int priority, const struct log_field *fields, size_t count,
+		const char *format, ...) PRINTF(5, 6);
+
 /* A message about @topic, only when it is another one than before. */
 void log_change(struct log *log, struct log_topic *topic, int priority, const char *format, ...)
 	PRINTF(4, 5);

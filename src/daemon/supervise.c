@@ -380,6 +380,7 @@ static int start(struct daemon *d, const char **ret_step)
 	r = open_listeners(d);
 	if (r < 0)
 		return r;
+	announce_address(&d->announce, &d->listeners);
 	*ret_step = "privileges";
 	r = privileges_drop(&d->log);
 	if (r < 0)

@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include <inttypes.h>
 #include <stdint.h>
 
 #include <tcpdiag/rule.h>
@@ -101,6 +102,8 @@ struct finding {
 	double evidence[EVIDENCE_MAX];
 	struct finding_memory memory;
 };
+
+#define FINDING_ID "f-%" PRIx64 /* its id for people */
 
 /* "warning"; NULL out of range or NONE. */
 const char *severity_name(enum severity severity);

@@ -9,7 +9,6 @@
 #include "web/list.h"
 #include "web/pieces.h"
 
-#define FINDING_ID "f-%" PRIx64
 
 const struct route_parameter findings_parameters[] = {
 	{ "rule", "{\"$ref\":\"#/components/schemas/FindingRule\"}", "Only of this rule.", true },

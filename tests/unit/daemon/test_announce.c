@@ -60,9 +60,12 @@ static struct made *make(enum source_state state, const char *reason, const uint
 		snprintf(text, sizeof(text), "finding %u", i);
 		findings[i].id = 100 + i;
 		findings[i].severity = severities[i];
+		findings[i].since_ns = 60 * NSEC_PER_SEC;
+		findings[i].socket = RECORD_NONE;
 		findings[i].rule = TCPDIAG_RULE_FINDING_FIRST;
 		findings[i].summary = snapshot_string(&made->w, text, strlen(text));
 	}
+	made->w.header->now_ns = 100 * NSEC_PER_SEC;
 	made->w.header->totals.sockets = 1234;
 	made->w.header->lanes[LANE_FAST].cost_ns = 1250000;
 	made->w.header->lanes[LANE_SWEEP].cost_ns = 135000000;
@@ -117,11 +120,79 @@ START_TEST(test_changes_are_said)
 	expect(a, &log, fds[0], SOURCE_DEGRADED, "14 are missing", "\1\2", "");
 	expect(a, &log, fds[0], SOURCE_OK, "", "\1\3",
 	       "<5>t: sock_diag works again\n<2>t: critical: finding 1 (rst-on-close)\n");
-	expect(a, &log, fds[0], SOURCE_OK, "", "\1", "<5>t: cleared: finding 1\n");
+	expect(a, &log, fds[0], SOURCE_OK, "", "\1", "<6>t: cleared after 40 s: finding 1\n");
 	expect(a, &log, fds[0], SOURCE_OK, "", "", "");
+	/* Each severity once, however often it comes and goes; over when the finding is. */
+	expect(a, &log, fds[0], SOURCE_OK, "", "\3", "<2>t: critical: finding 0 (rst-on-close)\n");
+	expect(a, &log, fds[0], SOURCE_OK, "", "\2", "<4>t: warning: finding 0 (rst-on-close)\n");
+	expect(a, &log, fds[0], SOURCE_OK, "", "\3", "");
+	expect(a, &log, fds[0], SOURCE_OK, "", "\1", "");
+	expect(a, &log, fds[0], SOURCE_OK, "", "\2", "");
+	expect(a, &log, fds[0], SOURCE_OK, "", "", "<6>t: cleared after 40 s: finding 0\n");
+	expect(a, &log, fds[0], SOURCE_OK, "", "\2", "<4>t: warning: finding 0 (rst-on-close)\n");
 	free(a);
 	close(fds[0]);
 	close(fds[1]);
+}
+END_TEST
+
+static size_t lines_of(int fd)
+{
+	static char text[1 << 16];
+	ssize_t len = read(fd, text, sizeof(text));
+	size_t lines = 0;
+
+	while (len-- > 0)
+		lines += text[len] == '\n';
+	return lines;
+}
+
+/* Above the limit one line says so. */
+START_TEST(test_too_many)
+{
+	struct announce *a = calloc(1, sizeof(*a));
+	uint8_t severities[ANNOUNCED_MAX + 4] = "";
+	struct made *made;
+	int fds[2];
+	struct log log = test_log(fds);
+
+	ck_assert_ptr_nonnull(a);
+	memset(severities, SEVERITY_WARNING, ANNOUNCED_MAX + 3);
+	made = make(SOURCE_OK, "", severities);
+	announce_snapshot(a, &made->snapshot, &log);
+	ck_assert_uint_eq(lines_of(fds[0]), ANNOUNCED_MAX + 1);
+	announce_snapshot(a, &made->snapshot, &log);
+	ck_assert_uint_eq(lines_of(fds[0]), 0);
+	unmake(made);
+	made = make(SOURCE_OK, "", (const uint8_t *)"");
+	announce_snapshot(a, &made->snapshot, &log);
+	ck_assert_uint_eq(lines_of(fds[0]), ANNOUNCED_MAX);
+	ck_assert(!a->full);
+	unmake(made);
+	free(a);
+	close(fds[0]);
+	close(fds[1]);
+}
+END_TEST
+
+START_TEST(test_address)
+{
+	static struct listeners listeners = {
+		.items = { { .local = true, .loopback = true, .address = "unix:/run/x" },
+			   { .address = "0.0.0.0:19293" },
+			   { .loopback = true, .address = "[::1]:19293" },
+			   { .loopback = true, .address = "127.0.0.1:19293" } },
+		.count = 2,
+	};
+	struct announce *a = calloc(1, sizeof(*a));
+
+	ck_assert_ptr_nonnull(a);
+	announce_address(a, &listeners);
+	ck_assert_str_eq(a->documentation, "");
+	listeners.count = 4;
+	announce_address(a, &listeners);
+	ck_assert_str_eq(a->documentation, "http://[::1]:19293/rules/");
+	free(a);
 }
 END_TEST
 
@@ -142,7 +213,7 @@ START_TEST(test_restart)
 	ck_assert_int_lt((int)read(fds[0], nothing, sizeof(nothing)), 0);
 	expect(a, &log, fds[0], SOURCE_OK, "", "\1\2\2", "");
 	expect(a, &log, fds[0], SOURCE_OK, "", "\1\3",
-	       "<2>t: critical: finding 1 (rst-on-close)\n<5>t: cleared: finding 2\n");
+	       "<2>t: critical: finding 1 (rst-on-close)\n<6>t: cleared after 40 s: finding 2\n");
 	unmake(made);
 	unmake(blind);
 	free(a);
@@ -210,6 +281,8 @@ Suite *suite(void)
 
 	tcase_add_test(t, test_changes_are_said);
 	tcase_add_test(t, test_restart);
+	tcase_add_test(t, test_too_many);
+	tcase_add_test(t, test_address);
 	tcase_add_test(t, test_status_line);
 	tcase_add_test(t, test_settings_hold_the_options);
 	suite_add_tcase(s, t);
