@@ -10,6 +10,7 @@ PKGCONFIGDIR = $(LIBDIR)/pkgconfig
 MANDIR = $(PREFIX)/share/man
 DOCDIR = $(PREFIX)/share/doc/tcpdiagd
 UNITDIR = $(LIBDIR)/systemd/system
+CATALOGDIR = $(LIBDIR)/systemd/catalog
 MODULESDIR = $(LIBDIR)/modules-load.d
 CONFDIR = $(SYSCONFDIR)/tcpdiagd
 
@@ -25,9 +26,13 @@ sed -e 's|@SBINDIR@|$(SBINDIR)|g; s|@PREFIX@|$(PREFIX)|g; s|@VERSION@|$(VERSION)
 	-e 's|@ARGUMENTS@|$(SERVICE_ARGUMENTS)|g' $(1) | install -D -m 644 /dev/stdin $(DESTDIR)$(2)
 endef
 
-# Where systemd runs and this is its machine, it shall know.
+# Where systemd runs and this is its machine, it shall know: units, and what journalctl -x explains.
 define systemd_reload
-[ -n "$(DESTDIR)" ] || [ ! -d /run/systemd/system ] || [ "$$(id -u)" != 0 ] || systemctl daemon-reload
+if [ -n "$(DESTDIR)" ] || [ ! -d /run/systemd/system ] || [ "$$(id -u)" != 0 ]; then \
+	echo "on its machine: systemctl daemon-reload; journalctl --update-catalog"; \
+else \
+	systemctl daemon-reload; journalctl --update-catalog || true; \
+fi
 endef
 
 .PHONY: install uninstall
@@ -43,6 +48,7 @@ install:
 	install -D -m 644 -t $(DESTDIR)$(DOCDIR)/rules $(INSTALL_RULES)
 	$(call install_filled,systemd/tcpdiagd.service.in,$(UNITDIR)/tcpdiagd.service)
 	install -D -m 644 -t $(DESTDIR)$(UNITDIR) systemd/tcpdiagd.socket
+	install -D -m 644 -t $(DESTDIR)$(CATALOGDIR) systemd/tcpdiagd.catalog
 	install -D -m 644 systemd/modules-load.conf $(DESTDIR)$(MODULESDIR)/tcpdiagd.conf
 	@if [ -e $(DESTDIR)$(CONFDIR)/tcpdiagd.yaml ]; then \
 		echo "kept: $(DESTDIR)$(CONFDIR)/tcpdiagd.yaml"; \
@@ -55,6 +61,7 @@ uninstall:
 	rm -f $(DESTDIR)$(SBINDIR)/tcpdiagd $(DESTDIR)$(LIBDIR)/libtcpdiag.a \
 		$(DESTDIR)$(PKGCONFIGDIR)/tcpdiag.pc $(DESTDIR)$(MANDIR)/man8/tcpdiagd.8 \
 		$(DESTDIR)$(MANDIR)/man5/tcpdiagd.yaml.5 $(DESTDIR)$(UNITDIR)/tcpdiagd.service \
-		$(DESTDIR)$(UNITDIR)/tcpdiagd.socket $(DESTDIR)$(MODULESDIR)/tcpdiagd.conf
+		$(DESTDIR)$(UNITDIR)/tcpdiagd.socket $(DESTDIR)$(MODULESDIR)/tcpdiagd.conf \
+		$(DESTDIR)$(CATALOGDIR)/tcpdiagd.catalog
 	rm -rf $(DESTDIR)$(INCLUDEDIR) $(DESTDIR)$(DOCDIR)
 	@$(systemd_reload)

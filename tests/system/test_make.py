@@ -23,6 +23,7 @@ usr/local/include/tcpdiag/state.h
 usr/local/lib/libtcpdiag.a
 usr/local/lib/modules-load.d/tcpdiagd.conf
 usr/local/lib/pkgconfig/tcpdiag.pc
+usr/local/lib/systemd/catalog/tcpdiagd.catalog
 usr/local/lib/systemd/system/tcpdiagd.service
 usr/local/lib/systemd/system/tcpdiagd.socket
 usr/local/sbin/tcpdiagd
