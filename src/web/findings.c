@@ -9,7 +9,6 @@
 #include "web/list.h"
 #include "web/pieces.h"
 
-
 const struct route_parameter findings_parameters[] = {
 	{ "rule", "{\"$ref\":\"#/components/schemas/FindingRule\"}", "Only of this rule.", true },
 	{ "severity", "{\"type\":\"string\",\"enum\":[\"info\",\"warning\",\"critical\"]}",

@@ -50,7 +50,7 @@ static int map_loan(struct loan *loan, const struct channel_lend *packet, int me
 int lender_journal(struct lender *lender, const struct channel_journal *packet, int memfd)
 {
 	_cleanup_close_ int fd = memfd;
-	void *p;
+	void *p = NULL;
 	int r;
 
 	if (fd < 0 || lender->journal_map)
