@@ -17,7 +17,7 @@
 #include "kernel/settings_rows.h"
 #include "model/macro.h"
 
-_Static_assert(sizeof(struct event_row) == 192, "a hole would carry what is not written");
+_Static_assert(sizeof(struct event_row) == 200, "a hole would carry what is not written");
 _Static_assert((int)EVENT_ROW_STATE == SOCKET_EVENT_STATE &&
 		       (int)EVENT_ROW_RESET_SENT == SOCKET_EVENT_RESET_SENT &&
 		       (int)EVENT_ROW_RESET_RECEIVED == SOCKET_EVENT_RESET_RECEIVED &&
@@ -180,6 +180,7 @@ int event_from_row(const void *data, size_t size, uint32_t hz,
 		.idle_ms = idle_ms(&row, hz),
 		.pid = row.pid,
 		.cgroup = row.cgroup,
+		.dropped = row.dropped,
 	};
 	memcpy(ret->comm, row.comm, sizeof(ret->comm));
 	ret->comm[sizeof(ret->comm) - 1] = '\0';

@@ -60,6 +60,11 @@ struct socket_event {
 	 */
 	int64_t idle_ms;
 	/*
+	 * Events that had found no room when this one came, since the start: where it grows, some are missing between
+	 * the two. What is missing behind the last one, events_dropped() tells.
+	 */
+	uint64_t dropped;
+	/*
 	 * Who was running: in close(), shutdown() and exit the one who did it; when a segment or a timer was worked off,
 	 * whoever was interrupted. 0: not to be had, or not in this PID namespace.
 	 */

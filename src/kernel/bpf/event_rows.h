@@ -33,6 +33,7 @@ struct event_row {
 	__u64 bytes_acked;
 	__u64 bytes_sent;
 	__u64 cgroup; /* of the current process */
+	__u64 dropped; /* rows that had found no room when this one was begun */
 	__u8 local[16]; /* IPv4 as ::ffff:a.b.c.d */
 	__u8 remote[16];
 	__u16 local_port; /* host order */

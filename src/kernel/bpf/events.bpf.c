@@ -58,6 +58,7 @@ static __always_inline struct event_row *begin(__u8 kind)
 	__builtin_memset(row, 0, sizeof(*row));
 	task = (const void *)bpf_get_current_task();
 	row->kind = kind;
+	row->dropped = dropped;
 	row->when_ns = bpf_ktime_get_ns();
 	row->pid = current_process();
 	row->cgroup = bpf_get_current_cgroup_id();

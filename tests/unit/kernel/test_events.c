@@ -384,10 +384,21 @@ START_TEST(full_ring)
 	}
 	lost = events_dropped(small);
 	ck_assert_uint_gt(lost, 0);
+	seen_count = 0;
 	taken = events_drain(small, keep, NULL);
 	ck_assert_int_gt(taken, 200);
-	/* Room again. */
+	ck_assert_int_gt(seen_count, 1);
+	/* What stands in the ring came before the loss. */
+	ck_assert_uint_eq(seen[0].dropped, 0);
+	/* Room again: the next one tells how many are missing before it. */
+	seen_count = 0;
+	scene_pair();
+	close(scene_pair().client);
+	scene_nap(20);
 	ck_assert_int_ge(events_drain(small, keep, NULL), 0);
+	ck_assert_int_gt(seen_count, 0);
+	ck_assert_uint_ge(seen[0].dropped, lost);
+	ck_assert_uint_eq(seen[seen_count - 1].dropped, events_dropped(small));
 	events_free(small);
 	ck_assert_int_ge(events_drain(reader, keep, NULL), 0);
 }
