@@ -338,9 +338,16 @@ uint64_t autopsy_cut(const struct autopsy *a)
 
 /* ---- time ---- */
 
+void autopsy_lose(struct autopsy *a, int64_t when_ns)
+{
+	a->losses++;
+	a->lost_ns = when_ns;
+}
+
 void autopsy_take(struct autopsy *a, const struct socket_event *event, bool lost)
 {
-	a->losses += lost;
+	if (lost)
+		autopsy_lose(a, event->when_ns);
 	steps_take(a, event);
 }
 

@@ -85,6 +85,9 @@ int autopsy_new(const struct autopsy_calls *calls, const struct autopsy_limits *
 /* Accepts NULL; returns NULL. */
 struct autopsy *autopsy_free(struct autopsy *autopsy);
 
+/* Events of before @when_ns are missing: what is under way, or begins soon after, may not be of one piece. */
+void autopsy_lose(struct autopsy *autopsy, int64_t when_ns);
+
 /* One event; of one socket in the kernel's order. @lost: events were dropped before it since the last one. */
 void autopsy_take(struct autopsy *autopsy, const struct socket_event *event, bool lost);
 

@@ -11,6 +11,8 @@
 
 /* The piece that changes a story's meaning comes within that time. */
 #define STORY_GRACE_NS (20 * NSEC_PER_MSEC)
+/* What led to an event came at most so long before it, where it matters. */
+#define LOSS_NS NSEC_PER_SEC
 #define CLOSED_NS (60 * NSEC_PER_SEC)
 
 /* A story stands in several lists at once. */
@@ -118,6 +120,7 @@ struct autopsy {
 	} strays[STRAYS];
 
 	uint64_t losses, cut;
+	int64_t lost_ns; /* the last loss, 0: none */
 	int64_t wall_offset_ns;
 };
 

@@ -100,6 +100,9 @@ static enum event_actor ends_by(const struct story *story, const struct socket_e
 		return has_error(sk, ECONNREFUSED) ? ACTOR_UNKNOWN : gives_up(event);
 	if (event->unaccepted)
 		return ACTOR_LISTENER_CLOSE;
+	/* Let go of, but its close() has not begun: whatever ends it now comes from the peer or from a timer. */
+	if (event->released && !event->owned)
+		return ACTOR_UNKNOWN;
 	/* It has been closed already, and lingers. */
 	if (story->orphaned_ns)
 		return ACTOR_UNKNOWN;
@@ -133,7 +136,8 @@ void steps_operated(struct autopsy *a, struct story *story)
 		.segment = waits->segment,
 		.state = waits->state,
 		.reason = waits->reason,
-		.complete = waits->losses == a->losses,
+		.complete = waits->losses == a->losses &&
+			    (!a->lost_ns || waits->when_ns - a->lost_ns >= LOSS_NS),
 	};
 	struct event_socket told = {};
 

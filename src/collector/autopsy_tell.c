@@ -95,12 +95,12 @@ static void tell_bytes(const struct story *story, enum event_kind kind, struct e
 		ret->bytes_received--;
 	if (sk->mptcp_subflow || sk->state == TCPDIAG_LISTEN)
 		return;
-	ret->known |= EVENT_KNOWS_UNREAD;
-	ret->unread_bytes = kind == EVENT_CLOSED && story->destroyed ? story->unread_left
-								     : tcpdiag_unread_bytes(sk);
+	/* The destroy multicast tells nothing of the queues (kernel/destroy.h). */
 	if (!(sk->known & TCPDIAG_KNOWS_NOTSENT))
 		return;
-	ret->known |= EVENT_KNOWS_UNSENT;
+	ret->known |= EVENT_KNOWS_UNREAD | EVENT_KNOWS_UNSENT;
+	ret->unread_bytes = kind == EVENT_CLOSED && story->destroyed ? story->unread_left
+								     : tcpdiag_unread_bytes(sk);
 	ret->unsent_bytes = tcpdiag_unsent_bytes(sk);
 	ret->unacked_bytes = tcpdiag_unacked_bytes(sk);
 }

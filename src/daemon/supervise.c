@@ -319,6 +319,14 @@ static int open_listeners(struct daemon *d)
 	return 0;
 }
 
+/* The verdicts of a rule are wrong, or its inputs were: whoever reads this has a row for the conformance table. */
+static void on_disagreement(const char *text, void *context)
+{
+	struct daemon *d = context;
+
+	log_print(&d->log, LOG_WARNING, "the oracle disagrees with the kernel: %s", text);
+}
+
 static int start_collector(struct daemon *d)
 {
 	struct collector_settings settings;
@@ -333,6 +341,7 @@ static int start_collector(struct daemon *d)
 	if (store_restore(&d->store, d->collector, &d->log) == 0 &&
 	    snapshot_open(d->store.data, d->store.size, &before) == 0)
 		announce_restored(&d->announce, &before);
+	collector_on_disagreement(d->collector, on_disagreement, d);
 	store_watch(&d->store, collector_pool(d->collector));
 	return 0;
 }

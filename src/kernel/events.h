@@ -50,6 +50,11 @@ struct socket_event {
 	bool orphaned; /* and that is done: SOCK_DEAD */
 	bool unaccepted; /* no process has got it yet: it waits in a listener's queue */
 	bool exiting; /* @pid is ending */
+	/*
+	 * A process has locked the socket: what happens is its doing, or came meanwhile and is worked off by it. Clear:
+	 * a segment or a timer does it, also of a socket that is released: its close() has not begun yet.
+	 */
+	bool owned;
 	bool fin_unread; /* the peer's FIN has come, and nobody has read it; also where @sk is in CLOSE */
 	bool fin_follows; /* our FIN comes of this change: @sk counts it */
 	uint8_t reason; /* enum reset_reason, of a RST; NONE: this kernel tells none */

@@ -25,6 +25,7 @@ enum event_row_kind {
 #define EVENT_ROW_REASON (1U << 6) /* the kernel told one */
 #define EVENT_ROW_FIN (1U << 7) /* the peer's FIN has come: rqueue counts it until it is read */
 #define EVENT_ROW_UNACCEPTED (1U << 8) /* it waits in a listener's queue */
+#define EVENT_ROW_OWNED (1U << 9) /* a process holds its lock: no segment or timer does this */
 
 struct event_row {
 	struct settings_row settings; /* cookie 0: no socket */

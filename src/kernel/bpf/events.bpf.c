@@ -147,6 +147,8 @@ static __always_inline void read_full(const struct sock *sk, struct event_row *r
 		row->flags |= EVENT_ROW_DEAD;
 	else if (!socket)
 		row->flags |= EVENT_ROW_UNACCEPTED;
+	if (sk->sk_lock.owned)
+		row->flags |= EVENT_ROW_OWNED;
 	/* net/ipv4/tcp_input.c:tcp_fin() marks it before the state changes; no state tells it once that is CLOSE. */
 	if (sk->__sk_common.skc_flags & done)
 		row->flags |= EVENT_ROW_FIN;

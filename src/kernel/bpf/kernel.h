@@ -103,8 +103,13 @@ typedef struct {
 	__u32 val;
 } kuid_t;
 
+typedef struct {
+	int owned;
+} socket_lock_t;
+
 struct sock {
 	struct sock_common __sk_common;
+	socket_lock_t sk_lock;
 	__u16 sk_protocol;
 	__u16 sk_type;
 	int sk_err;

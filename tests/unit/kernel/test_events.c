@@ -130,6 +130,7 @@ START_TEST(orderly)
 	drain();
 	event = state_change(p.client_port, TCPDIAG_ESTABLISHED, TCPDIAG_FIN_WAIT1);
 	ck_assert(event->has_socket && event->released && !event->orphaned && !event->exiting);
+	ck_assert(event->owned);
 	ck_assert_int_eq(event->pid, getpid());
 	ck_assert_uint_ne(event->cgroup, 0);
 	if (own_cgroup())
@@ -144,7 +145,7 @@ START_TEST(orderly)
 	ck_assert_uint_eq(
 		state_change(p.client_port, TCPDIAG_FIN_WAIT1, TCPDIAG_FIN_WAIT2)->orphaned, 1);
 	event = state_change(p.server_port, TCPDIAG_ESTABLISHED, TCPDIAG_CLOSE_WAIT);
-	ck_assert(!event->released && !event->orphaned);
+	ck_assert(!event->released && !event->orphaned && !event->owned);
 	ck_assert_uint_eq(event->sk.bytes_received, 6); /* the FIN counts */
 	close(p.server);
 	drain();
@@ -296,6 +297,42 @@ START_TEST(killed)
 	event = state_change(p.client_port, TCPDIAG_ESTABLISHED, TCPDIAG_FIN_WAIT1);
 	ck_assert(event->exiting && event->released);
 	ck_assert_int_eq(event->pid, pid);
+}
+END_TEST
+
+/*
+ * Both ends of a connection in one process that ends: both files are let go of before the first close() begins, and its
+ * FIN ends the other one.
+ */
+START_TEST(killed_with_both_ends)
+{
+	struct scene_pair p;
+	const struct socket_event *event;
+	pid_t pid;
+
+	p = scene_pair();
+	pid = fork();
+	if (!pid) {
+		ck_assert_int_eq(shutdown(p.client, SHUT_WR), 0);
+		for (;;)
+			pause();
+	}
+	/* The child's are the only ones. */
+	scene_nap(50);
+	close(p.client);
+	close(p.server);
+	kill(pid, SIGKILL);
+	ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
+	drain();
+	event = state_change(p.server_port, TCPDIAG_CLOSE_WAIT, TCPDIAG_LAST_ACK);
+	ck_assert(event->released && event->exiting && event->owned);
+	event = find(SOCKET_EVENT_STATE, p.client_port, TCPDIAG_FIN_WAIT2, TCPDIAG_CLOSE);
+	ck_assert_ptr_nonnull(event);
+	/* Closed first, or ended by the other's FIN. */
+	if (find(SOCKET_EVENT_STATE, p.client_port, TCPDIAG_FIN_WAIT2, TCPDIAG_FIN_WAIT2))
+		ck_assert(event->orphaned || event->owned);
+	else
+		ck_assert(event->released && !event->owned);
 }
 END_TEST
 
@@ -607,6 +644,7 @@ Suite *suite(void)
 	tcase_add_test(live, unsent);
 	tcase_add_test(live, linger_zero);
 	tcase_add_test(live, killed);
+	tcase_add_test(live, killed_with_both_ends);
 	tcase_add_test(live, shut_down);
 	tcase_add_loop_test(live, refused, 0, 2);
 	tcase_add_test(live, late_data);
