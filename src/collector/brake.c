@@ -18,7 +18,7 @@
 #define ROW_NS_MIN 100.0
 #define ROW_NS_MAX 10000.0
 
-#define FLOOD 200000.0 /* rows a second that are braked at once, whatever they cost */
+#define FLOOD 500000.0 /* rows a second that are braked at once, whatever they cost */
 #define OVER_SECONDS 3 /* until the first step */
 #define STILL_OVER_SECONDS 10 /* until the second */
 #define CALM_SECONDS 30

@@ -109,8 +109,8 @@ static int take(const struct socket_event *event, void *context)
 
 	lane->totals.events++;
 	follow_take(c->follow, event);
-	autopsy_take(lane->autopsy, event, lane->lost);
-	lane->lost = false;
+	autopsy_take(lane->autopsy, event, event->dropped != lane->row_dropped);
+	lane->row_dropped = event->dropped;
 	return 0;
 }
 
@@ -130,7 +130,7 @@ static void look_at_clocks(struct events_lane *lane)
 /* What came before may have had a part that is lost: nothing is of one piece any more. */
 static void lose(struct collector *c)
 {
-	c->events->lost = true;
+	autopsy_lose(c->events->autopsy, c->events->now_ns);
 	follow_gap(c->follow, c->events->now_ns);
 }
 
@@ -169,7 +169,7 @@ static void follow_brake(struct collector *c)
 {
 	struct events_lane *lane = c->events;
 
-	lane->lost = true;
+	autopsy_lose(lane->autopsy, lane->now_ns);
 	if (lane->brake.brake.level == EVENT_BRAKE_OFF)
 		follow_gap(c->follow, lane->now_ns);
 	else
@@ -199,11 +199,12 @@ void events_lane_drain(struct collector *c)
 	int64_t began = clock_ns(CLOCK_THREAD_CPUTIME_ID);
 	int r;
 
-	if (!lane || !lane->reader)
+	if (!lane || (!lane->reader && !lane->listens))
 		return;
 	look_at_clocks(lane);
-	r = events_drain(lane->reader, take, c);
-	look_for_losses(c);
+	r = lane->reader ? events_drain(lane->reader, take, c) : lane_hear(c, take);
+	if (lane->reader)
+		look_for_losses(c);
 	if (r < 0) {
 		sources_failed(&c->sources, SOURCE_EVENTS, -r, "the ring of events cannot be read",
 			       "a reload tries once more");
@@ -213,7 +214,8 @@ void events_lane_drain(struct collector *c)
 	autopsy_settle(lane->autopsy, lane->now_ns, lane->wall_ns);
 	sources_passed(&c->sources, SOURCE_EVENTS, lane->now_ns,
 		       clock_ns(CLOCK_THREAD_CPUTIME_ID) - began);
-	brake(c);
+	if (lane->reader)
+		brake(c);
 }
 
 /* ---- life ---- */
@@ -269,12 +271,13 @@ void events_lane_close(struct collector *c)
 {
 	struct events_lane *lane = c->events;
 
-	if (!lane || !lane->reader)
+	if (!lane || (!lane->reader && !lane->listens))
 		return;
+	lane_listen_no_more(c);
 	lane->reader = events_free(lane->reader);
+	lane->row_dropped = 0;
 	lane->dropped_before += lane->dropped;
 	lane->dropped = 0;
-	lane->lost = true;
 	lane->totals.known = false;
 	lane->totals.origin = EVENT_ORIGIN_NONE;
 	follow_off(c->follow);
@@ -292,6 +295,22 @@ static const char *remedy(int error)
 	}
 }
 
+/* No programs: what is left to be had. */
+static void begin_without(struct collector *c, int error)
+{
+	struct events_lane *lane = c->events;
+	char why[sizeof(lane->why)] = "BPF is switched off by --no-collector.bpf";
+
+	look_at_clocks(lane);
+	if (error)
+		snprintf(why, sizeof(why), "%s (%s)", strerror(-error), remedy(error));
+	if (lane_listen(c, why) < 0)
+		sources_failed(&c->sources, SOURCE_EVENTS, error ? -error : EOPNOTSUPP,
+			       "nothing is known of what happens between two polls: who resets "
+			       "and who closes",
+			       remedy(error));
+}
+
 static int begin(struct collector *c)
 {
 	struct events_lane *lane = c->events;
@@ -299,10 +318,7 @@ static int begin(struct collector *c)
 
 	if (r < 0) {
 		lane->reader = NULL;
-		sources_failed(&c->sources, SOURCE_EVENTS, -r,
-			       "nothing is known of what happens between two polls: who resets "
-			       "and who closes",
-			       remedy(r));
+		begin_without(c, r);
 		return r;
 	}
 	look_at_clocks(lane);
@@ -323,12 +339,11 @@ int events_lane_open(struct collector *c)
 
 	if (c->replay)
 		return 0;
-	if (!c->settings.events || !c->settings.bpf) {
+	if (!c->settings.events) {
 		events_lane_close(c);
 		sources_set(&c->sources, SOURCE_EVENTS, SOURCE_OFF,
-			    "switched off by --no-collector.%s: who resets and who closes is not "
-			    "known",
-			    c->settings.events ? "bpf" : "events");
+			    "switched off by --no-collector.events: who resets and who closes is "
+			    "not known");
 		return 0;
 	}
 	r = make(c);
@@ -338,7 +353,10 @@ int events_lane_open(struct collector *c)
 		return r;
 	}
 	events_lane_close(c);
-	(void)begin(c);
+	if (c->settings.bpf)
+		(void)begin(c);
+	else
+		begin_without(c, 0);
 	return 0;
 }
 
@@ -351,7 +369,10 @@ void events_lane_publish(const struct collector *c, struct event_totals *ret)
 	*ret = lane->totals;
 	ret->brake = lane->brake.brake.level;
 	ret->braked = lane->brake.brake.pulled;
-	ret->core_share = lane->brake.brake.share;
+	/* Of the multicast the kernel's part is only guessed. */
+	ret->core_share = lane->reader ? lane->brake.brake.share : -1;
+	if (lane->listens && ret->brake)
+		ret->brake = EVENT_BRAKE_DETACHED;
 	memcpy(ret->checks, lane->audit.checks, sizeof(ret->checks));
 	ret->checks_skipped = lane->audit.skipped;
 }

@@ -39,7 +39,9 @@ struct events_lane {
 	struct event_totals totals;
 	uint64_t dropped; /* of this reader, at the last look */
 	uint64_t dropped_before; /* of readers before it */
-	bool lost; /* since the last event */
+	uint64_t row_dropped; /* as the last row said */
+	bool listens; /* without programs: collector/endings.h */
+	char why[160]; /* there are none */
 	int64_t now_ns, wall_ns, boot_offset_ns; /* of this drain */
 
 	/* Stories that are written singly, by kind; the rest of that second is counted only. */
@@ -52,6 +54,14 @@ struct events_lane {
 	uint32_t reads; /* of /proc, in this drain */
 	struct person people[PEOPLE];
 };
+
+/* ---- events_endings.c: without BPF ---- */
+
+/* @why: there is no BPF. Return: 0 or -errno. */
+int lane_listen(struct collector *c, const char *why);
+void lane_listen_no_more(struct collector *c);
+/* All that has come since; says in the source how well it hears. Return: 0 and more, or -errno. */
+int lane_hear(struct collector *c, int (*take)(const struct socket_event *event, void *context));
 
 /* ---- events_memory.c ---- */
 

@@ -97,11 +97,11 @@ START_TEST(flood)
 {
 	ck_assert_int_eq(run(2, 10), 0);
 	brake.row_ns = 1;
-	ck_assert_int_eq(run(2, 500000), 1);
+	ck_assert_int_eq(run(2, 1250000), 1);
 	ck_assert_int_eq(brake.level, EVENT_BRAKE_ENDS);
-	/* 200,000 are left, which is no more than it may be. */
-	ck_assert_int_eq(run(60, 490000), 0);
-	ck_assert_int_eq(run(3, 900000), 1);
+	/* 480,000 are left, which is no more than it may be. */
+	ck_assert_int_eq(run(60, 1200000), 0);
+	ck_assert_int_eq(run(3, 2000000), 1);
 	ck_assert_int_eq(brake.level, EVENT_BRAKE_DETACHED);
 }
 END_TEST
