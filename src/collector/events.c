@@ -152,7 +152,10 @@ static void say(struct collector *c)
 	const char *braked = brake_says((enum event_brake)lane->brake.brake.level);
 
 	if (braked)
-		sources_set(&c->sources, SOURCE_EVENTS, SOURCE_DEGRADED, "%s", braked);
+		sources_set(&c->sources, SOURCE_EVENTS,
+			    lane->brake.brake.level == EVENT_BRAKE_DETACHED ? SOURCE_FAILED
+									    : SOURCE_DEGRADED,
+			    "%s", braked);
 	else if (!lane->totals.reasons)
 		sources_set(
 			&c->sources, SOURCE_EVENTS, SOURCE_OK,

@@ -81,8 +81,22 @@ OF_THE_MACHINE = {
 }
 PROCESS = ["cpu_seconds_total", "resident_memory_bytes", "virtual_memory_bytes", "open_fds", "max_fds",
            "start_time_seconds"]
-# Not of this version: their sources are not there, so they must not be either.
-ABSENT = ["resets_sent_total", "resets_received_total", "oracle_checks_total", "events_dropped_total"]
+# What only the programs for events tell, and what the destroy multicast tells as well.
+RESETS = {
+    "resets_sent_total": {"reason": ["no-socket", "no-socket-syn", "tcp-abort-on-close", "tcp-abort-on-data",
+                                     "tcp-abort-on-linger", "tcp-abort-on-memory", "tcp-state",
+                                     "tcp-timewait-socket", "tcp-keepalive-timeout", "tcp-disconnect-with-data"]},
+    "resets_received_total": {"state": ["syn-sent", "established", "fin-wait-1", "fin-wait-2", "close-wait",
+                                        "last-ack", "closing", "other"]},
+    "oracle_checks_total": {"result": ["agreed", "disagreed", "undecided"]},
+    "oracle_checks_skipped_total": {},
+}
+EVENTS = {
+    "events_read_total": {},
+    "events_dropped_total": {"source": None},
+    "events_brake": {},
+    "events_brake_pulled_total": {},
+}
 
 SAMPLE = re.compile(r'([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{((?:[a-zA-Z_]\w*="(?:[^"\\\n]|\\[\\n"])*",?)*)\})? (\S+)$')
 
@@ -175,7 +189,7 @@ class Scrape(Families):
         self.check(samples, FAMILIES)
         self.check(samples, WALKED)
         self.check(samples, COUNTED)
-        self.check_absent(samples, ABSENT)
+        self.check(samples, EVENTS | RESETS)
         for name in PROCESS:
             self.assertIn(("process_" + name, frozenset()), samples)
         self.assertTrue([name for name, _ in samples if name.startswith("tcpdiag_web_")])
@@ -222,6 +236,12 @@ class Sources(Families):
         self.assertNotIn(("tcpdiag_collector_duration_seconds", key), samples)
         self.assertEqual(samples["tcpdiag_collector_success", frozenset({("collector", "sock_diag")})], 1)
 
+    def test_events_off(self):
+        with lib.Daemon("--no-collector.events"):
+            samples = parse(lib.get("/metrics"))
+        self.check_absent(samples, EVENTS | RESETS)
+        self.assertEqual(samples["tcpdiag_collector_success", frozenset({("collector", "events")})], 0)
+
     def test_without_proc(self):
         # Nothing there but what the daemon starts its other process by.
         hide = ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs none /proc && mkdir /proc/self && '
@@ -254,6 +274,8 @@ class Sources(Families):
     def test_without_bpf(self):
         with lib.Daemon("--no-collector.bpf"):
             samples = parse(lib.get("/metrics"))
+            self.check(samples, EVENTS)
+            self.check_absent(samples, RESETS)
             missing = lib.get("/findings")["snapshot"]["missing"]
             report = " ".join(lib.get("/").split())
         self.check(samples, FAMILIES | self.findings_of(RULES_OF_SOCKETS + RULES_OF_COUNTERS))
