@@ -27,6 +27,7 @@ enum piece_flag {
 	NS = 64, /* no socket */
 	FIN = 128, /* the peer's has come, unread */
 	LOST = 256, /* something was dropped before */
+	BH = 512, /* of a segment, whatever the file is */
 };
 
 struct piece {
@@ -383,6 +384,14 @@ static const struct row {
 	{ "a listener", { STATE(LISTEN, CLOSE, .flags = R), DESTROYED(.no_remote = true) }, {} },
 	{ "an unbound one", { DESTROYED(.no_remote = true) }, {} },
 	{ "one that was dead before anybody looked", { DESTROYED() }, {} },
+	{ "its process is killed with both ends: the other's FIN comes before its own close()",
+	  { STATE(ESTABLISHED, FIN_WAIT1), STATE(FIN_WAIT1, FIN_WAIT2),
+	    STATE(FIN_WAIT2, CLOSE, .flags = R | X | BH | FIN, .rqueue = 5), DESTROYED() },
+	  { { .kind = EVENT_CLOSED,
+	      .actor = ACTOR_SHUTDOWN,
+	      .state = TCPDIAG_FIN_WAIT2,
+	      .holder = ACTING,
+	      .steps = 3 } } },
 };
 
 static struct autopsy *autopsy;
@@ -499,6 +508,7 @@ static struct socket_event event_of(const struct piece *piece)
 		.released = piece->flags & (R | O) || destroyed,
 		.orphaned = piece->flags & O || destroyed,
 		.exiting = piece->flags & X,
+		.owned = piece->flags & R && !(piece->flags & BH),
 		.unaccepted = piece->flags & U,
 		.fin_unread = piece->flags & FIN,
 		.pid = acts(piece) ? ACTING : INTERRUPTED,
@@ -658,7 +668,8 @@ START_TEST(a_full_table)
 	ck_assert_uint_eq(autopsy_open(autopsy), 16);
 	ck_assert_uint_eq(autopsy_cut(autopsy), 4);
 	/* What is told of it all the same: what its last event says. */
-	take(&(struct piece)STATE(CLOSE_WAIT, CLOSE, .cookie = 1, .flags = R | FIN, .rqueue = 3), false);
+	take(&(struct piece)STATE(CLOSE_WAIT, CLOSE, .cookie = 1, .flags = R | FIN, .rqueue = 3),
+	     false);
 	take(&(struct piece)SENT(CLOSE, ABORT_ON_CLOSE, .cookie = 1, .flags = R), false);
 	settle(1000);
 	ck_assert_uint_eq(told_count, 1);

@@ -435,7 +435,7 @@ START_TEST(full_ring)
 	ck_assert_int_ge(events_drain(small, keep, NULL), 0);
 	ck_assert_int_gt(seen_count, 0);
 	ck_assert_uint_ge(seen[0].dropped, lost);
-	ck_assert_uint_eq(seen[seen_count - 1].dropped, events_dropped(small));
+	ck_assert_uint_le(seen[seen_count - 1].dropped, events_dropped(small));
 	events_free(small);
 	ck_assert_int_ge(events_drain(reader, keep, NULL), 0);
 }
