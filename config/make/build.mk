@@ -94,7 +94,8 @@ $(BPF_O)/%.linked.o: $(BPF_O)/%.o
 	$(Q)$(BPFTOOL) gen object $@ $<
 $(BPF_O)/%.skel.h: $(BPF_O)/%.linked.o
 	$(Q){ echo '/* NOLINTBEGIN */' && $(BPFTOOL) gen skeleton $< name $*_bpf && echo '/* NOLINTEND */'; } >$@
-$(filter $(O)/obj/src/kernel/bpf_%,$(call objects,$(call sources,kernel))): | $(BPF_SKELETONS)
+# System headers stand in no .d file: a changed program has its reader compiled anew.
+$(filter $(O)/obj/src/kernel/bpf_%,$(call objects,$(call sources,kernel))): $(BPF_SKELETONS)
 
 define floor_rule
 $(O)/lib$(1).a: $(call objects,$(call sources,$(1)))
