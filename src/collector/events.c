@@ -108,6 +108,9 @@ static int take(const struct socket_event *event, void *context)
 	struct events_lane *lane = c->events;
 
 	lane->totals.events++;
+	/* The programs see all namespaces, whether they are wanted or not. */
+	if (!c->settings.namespaces && event->sk.netns != c->self.netns)
+		return 0;
 	follow_take(c->follow, event);
 	autopsy_take(lane->autopsy, event, event->dropped != lane->row_dropped);
 	lane->row_dropped = event->dropped;

@@ -240,6 +240,12 @@ int destroyed(__u64 *ctx)
 	return 0;
 }
 
+/* Without a socket, or with a listener's, the ends are those of the segment. */
+static __always_inline bool is_segments_own(const struct event_row *row)
+{
+	return !row->family || row->state == TCP_LISTEN;
+}
+
 /* Of the segment that is answered: flags, payload, and where there is no socket its ends, seen from here. */
 static __always_inline void read_segment(const struct sk_buff *skb, struct event_row *row)
 {
@@ -255,7 +261,7 @@ static __always_inline void read_segment(const struct sk_buff *skb, struct event
 	row->segment_flags = tcp.flags;
 	row->payload = block->end_seq - block->seq - !!(tcp.flags & TH_SYN) -
 		       !!(tcp.flags & TH_FIN);
-	if (row->family)
+	if (!is_segments_own(row))
 		return;
 	row->local_port = bpf_ntohs(tcp.dest);
 	row->remote_port = bpf_ntohs(tcp.source);
@@ -280,6 +286,9 @@ static __always_inline void read_packet_ends(const struct sk_buff *skb, struct e
 		bpf_probe_read_kernel(&address, sizeof(address), ip + 16);
 		copy_v4(row->local, address);
 	}
+	/* A listener's is known, and the segment's device perhaps not any more. */
+	if (row->netns)
+		return;
 	row->netns = BPF_CORE_READ(dev, nd_net.net, ns.inum);
 	row->ifindex = (__u32)BPF_CORE_READ(dev, ifindex);
 }
@@ -302,7 +311,7 @@ int reset_sent(__u64 *ctx)
 	if (skb) {
 		row->flags |= EVENT_ROW_PASSIVE;
 		read_segment(skb, row);
-		if (!sk)
+		if (is_segments_own(row))
 			read_packet_ends(skb, row);
 	}
 	end(row);
