@@ -7,6 +7,8 @@
 #include <sys/syscall.h>
 
 #include "../harness.h"
+#include <time.h>
+
 #include "netns_scene.h"
 
 static struct netns_watch *watch;
@@ -25,7 +27,9 @@ static void end(void)
 /* The machine has other processes, which end when they will: what they do says nothing here. */
 static bool gone(uint32_t inode)
 {
-	for (int i = 0; i < 100; i++) {
+	const time_t end = time(NULL) + 20;
+
+	while (time(NULL) < end) {
 		if (!netns_scene_has(watch, inode))
 			return true;
 		if (netns_scene_wait(watch, 10))
@@ -39,7 +43,10 @@ static struct netns_place settled(uint32_t inode)
 {
 	struct netns_place place = {};
 
-	for (int i = 0; i < 100 && (netns_scene_wait(watch, i ? 10 : 100) || !place.pid); i++) {
+	const time_t end = time(NULL) + 10;
+
+	for (int i = 0; time(NULL) < end && (netns_scene_wait(watch, i ? 10 : 100) || !place.pid);
+	     i++) {
 		netns_changed(watch);
 		place = netns_scene_find(watch, inode);
 	}
