@@ -45,6 +45,18 @@ const char *event_actor_name(enum event_actor actor)
 	return actor < ACTOR_MAX ? actors[actor] : NULL;
 }
 
+const char *event_ring_name(enum event_ring ring)
+{
+	static const char *const names[EVENT_RING_MAX] = {
+		[EVENT_RING_RESETS] = "resets",
+		[EVENT_RING_ABNORMAL] = "abnormal",
+		[EVENT_RING_FINDINGS] = "findings",
+		[EVENT_RING_ORDINARY] = "ordinary",
+	};
+
+	return ring < EVENT_RING_MAX ? names[ring] : NULL;
+}
+
 enum event_ring event_ring_of(enum event_kind kind)
 {
 	return kind < EVENT_KIND_MAX ? kinds[kind].ring : EVENT_RING_ORDINARY;

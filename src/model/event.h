@@ -171,6 +171,9 @@ const char *event_kind_name(enum event_kind kind);
 /* "listener-close"; NULL out of range or UNKNOWN. */
 const char *event_actor_name(enum event_actor actor);
 
+/* "resets"; NULL out of range. */
+const char *event_ring_name(enum event_ring ring);
+
 /* Where events of a kind are kept. */
 enum event_ring event_ring_of(enum event_kind kind);
 

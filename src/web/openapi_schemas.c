@@ -322,6 +322,9 @@ static const struct schema_member status[] = {
 	  "ends, detached) and how often it was pulled, what the programs take of a core, rows "
 	  "read and dropped, checks of the oracle.",
 	  true },
+	{ "journal", "{\"type\":[\"object\",\"null\"]}",
+	  "What is remembered of events: since, the newest id, overwritten by ring, folded.",
+	  true },
 	{ "web_restarts", INTEGER, "How often the web process was started again.", true },
 	{ "collector", "{\"type\":\"object\",\"additionalProperties\":" NUMBER_OR_NULL "}",
 	  "What the collector itself uses.", true },

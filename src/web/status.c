@@ -226,6 +226,27 @@ static void events(struct emitter *j, const struct event_totals *events)
 	emit_end(j, '}');
 }
 
+/* What is remembered of events, and what made room for newer ones. */
+static void journal(struct emitter *j, const struct journal_view *view)
+{
+	int i;
+
+	if (!view) {
+		emit_null(j, "journal");
+		return;
+	}
+	emit_object(j, "journal");
+	emit_raw(j, "since", "");
+	buffer_time(j->b, journal_since_ns(view));
+	emit_u64(j, "newest", journal_newest(view));
+	emit_object(j, "overwritten");
+	for (i = 0; i < EVENT_RING_MAX; i++)
+		emit_u64(j, event_ring_name(i), journal_overwritten(view, i));
+	emit_end(j, '}');
+	emit_u64(j, "folded", journal_folded(view));
+	emit_end(j, '}');
+}
+
 static void collector(struct emitter *j, const struct snapshot *snapshot, int64_t now_ns)
 {
 	const struct snapshot_header *h = snapshot->header;
@@ -300,6 +321,7 @@ int status_route(const struct request *request, struct document **ret,
 		emit_string(&j, "api", API_VERSION);
 		emit_string(&j, "version", TCPDIAGD_VERSION);
 		collector(&j, request->snapshot, now_ns);
+		journal(&j, request->journal);
 	} else {
 		emit_null(&j, "snapshot");
 		emit_string(&j, "api", API_VERSION);

@@ -149,6 +149,9 @@ class Journal(unittest.TestCase):
         cleared = raised()[-1]
         self.assertEqual(cleared["kind"], "finding-cleared")
         self.assertGreater(int(cleared["id"]), int(before[-1]["id"]))
+        said = lib.get("/status")["journal"]
+        self.assertGreaterEqual(said["newest"], int(cleared["id"]))
+        self.assertEqual(said["overwritten"]["findings"], 0)
         # One journal in the store, not one for each start.
         self.assertLessEqual(int(test_systemd.show("NFileDescriptorStore")), 6)
         # An end that is asked for is one.

@@ -32,6 +32,9 @@ START_TEST(test_words)
 		ck_assert_ptr_nonnull(event_kind_name((enum event_kind)i));
 	for (i = ACTOR_UNKNOWN + 1; i < ACTOR_MAX; i++)
 		ck_assert_ptr_nonnull(event_actor_name((enum event_actor)i));
+	for (i = 0; i < EVENT_RING_MAX; i++)
+		ck_assert_ptr_nonnull(event_ring_name((enum event_ring)i));
+	ck_assert_ptr_null(event_ring_name(EVENT_RING_MAX));
 	ck_assert_str_eq(event_kind_name(EVENT_RESET_SENT), "reset-sent");
 	ck_assert_str_eq(event_kind_name(EVENT_FINDING_CLEARED), "finding-cleared");
 	ck_assert_str_eq(event_kind_name(EVENT_TIMED_OUT), "timed-out");
