@@ -52,9 +52,8 @@ static int64_t boot_ns(void)
 }
 
 /* Return: 0; -EINVAL with @problem where nothing is known of holders; -ENOMEM. */
-static int table_count(const struct snapshot *snapshot, const struct journal_view *journal,
-		       const struct owner_query *query, int64_t wall_ns, struct owner_table *ret,
-		       struct problem *problem)
+static int table_count(const struct snapshot *snapshot, const struct owner_query *query,
+		       int64_t wall_ns, struct owner_table *ret, struct problem *problem)
 {
 	struct owner_table table = {
 		.snapshot = snapshot, .kind = query->kind, .wall_ns = wall_ns, .boot_ns = boot_ns()
@@ -69,9 +68,14 @@ static int table_count(const struct snapshot *snapshot, const struct journal_vie
 	r = owners_count(snapshot, query, &table.owners);
 	if (r < 0)
 		return r;
-	recent_ends(snapshot, journal, wall_ns, query->kind, &table.ends);
 	*ret = table;
 	return 0;
+}
+
+/* Once it is to be printed: whoever waits asks again and again, and needs nothing of this. */
+static void table_end(struct owner_table *table, const struct journal_view *journal)
+{
+	recent_ends(table->snapshot, journal, table->wall_ns, table->kind, &table->ends);
 }
 
 static void table_done(struct owner_table *table)
@@ -204,8 +208,7 @@ static int list_route(const struct request *request, enum owner_kind kind, struc
 	table = calloc(1, sizeof(*table));
 	if (!table)
 		return -ENOMEM;
-	r = table_count(request->snapshot, request->journal, &query, request->wall_ns, table,
-			problem);
+	r = table_count(request->snapshot, &query, request->wall_ns, table, problem);
 	if (r < 0) {
 		free(table);
 		return r;
@@ -215,6 +218,7 @@ static int list_route(const struct request *request, enum owner_kind kind, struc
 		counted_free(table);
 		return (int)matched;
 	}
+	table_end(table, request->journal);
 	options.counted = table;
 	return list_new(request, type, &options, rows, count, (uint32_t)matched, ret);
 }
@@ -364,7 +368,7 @@ static int query_of(const struct request *request, enum owner_kind kind, struct 
 	return 0;
 }
 
-static int item_answer(const struct request *request, const struct owner_table *table,
+static int item_answer(const struct request *request, struct owner_table *table,
 		       const struct expectation *expectation, struct item *item,
 		       struct document **ret, struct problem *problem)
 {
@@ -382,6 +386,7 @@ static int item_answer(const struct request *request, const struct owner_table *
 		return -EAGAIN;
 	item->expect = expectation->expect;
 	item->status = expectation_status(answer);
+	table_end(table, request->journal);
 	r = item_print(table, row, item, ret);
 	if (r >= 0)
 		(*ret)->cacheable = item->expect == EXPECT_NOTHING;
@@ -403,8 +408,7 @@ static int item_route(const struct request *request, enum owner_kind kind, struc
 	if (r >= 0)
 		r = query_of(request, kind, &query, problem);
 	if (r >= 0)
-		r = table_count(request->snapshot, request->journal, &query, request->wall_ns,
-				&table, problem);
+		r = table_count(request->snapshot, &query, request->wall_ns, &table, problem);
 	if (r < 0)
 		return r;
 	r = item_answer(request, &table, &expectation, &item, ret, problem);
@@ -425,12 +429,13 @@ int owner_document(const struct snapshot *snapshot, const struct owner_query *qu
 	int r;
 
 	snprintf(pid, sizeof(pid), "%" PRId32, query->pid);
-	r = table_count(snapshot, NULL, query, wall_ns, &table, problem);
+	r = table_count(snapshot, query, wall_ns, &table, problem);
 	if (r < 0)
 		return r;
 	r = find_row(&table, query->pid ? pid : query->name, &row, problem);
 	if (r >= 0) {
 		*ret_sums = owner_exit(&table.owners, &table.owners.rows[row]);
+		table_end(&table, NULL);
 		r = item_print(&table, row, &item, ret);
 	}
 	table_done(&table);
