@@ -125,7 +125,9 @@ static const struct breakdown_key keys[] = {
 struct counting {
 	struct resets *resets;
 	const struct query *filters;
-	int r;
+	int64_t from, to; /* minutes */
+	int64_t first; /* minute of the oldest row that there is */
+	uint32_t rows; /* of any minute and kind */
 };
 
 static bool is_unit(const struct journal_view *view, const struct minute_row *row, const char *text)
@@ -229,6 +231,10 @@ static int count_row(const struct minute_row *row, void *context)
 	uint32_t at;
 	int r;
 
+	if (!counting->rows++)
+		counting->first = row->minute;
+	if (row->minute < counting->from || row->minute >= counting->to)
+		return 0;
 	if ((row->kind != MINUTE_RESET_SENT && row->kind != MINUTE_RESET_RECEIVED) ||
 	    !filters_match(resets->view, counting->filters, row))
 		return 0;
@@ -276,22 +282,33 @@ static int sort(struct resets *resets)
 	return 0;
 }
 
+/* Where all places are taken (but one, that is being written), rows have been overwritten: of that minute, too. */
+static int64_t oldest(const struct journal_view *view, const struct counting *counting)
+{
+	int64_t since_ns = journal_since_ns(view);
+
+	if (counting->rows + 1 < view->minute_places ||
+	    counting->first >= INT64_MAX / MINUTE_NS - 1)
+		return since_ns;
+	return MAX(since_ns, (counting->first + 1) * MINUTE_NS);
+}
+
 int resets_count(const struct journal_view *view, const struct reset_query *query,
 		 struct resets *ret, struct problem *problem)
 {
 	struct counting counting = { .resets = ret, .filters = query->filters };
-	int64_t to;
 	int r;
 
 	*ret = (struct resets){ .view = view, .since_ns = query->since_ns };
 	r = breakdown_init(&ret->breakdown, keys, query->group, problem);
 	if (r < 0)
 		return r;
-	to = query->until_ns == INT64_MAX ? INT64_MAX : query->until_ns / MINUTE_NS + 1;
-	r = journal_minutes(view, query->since_ns / MINUTE_NS, to, count_row, &counting);
+	counting.from = query->since_ns / MINUTE_NS;
+	counting.to = query->until_ns == INT64_MAX ? INT64_MAX : query->until_ns / MINUTE_NS + 1;
+	r = journal_minutes(view, INT64_MIN, INT64_MAX, count_row, &counting);
 	if (r < 0)
 		return r;
-	ret->oldest_ns = journal_since_ns(view);
+	ret->oldest_ns = oldest(view, &counting);
 	return sort(ret);
 }
 

@@ -116,6 +116,26 @@ START_TEST(by_minute)
 }
 END_TEST
 
+/* More rows than there are places for: the answer does not claim to reach back to the beginning. */
+START_TEST(overrun)
+{
+	struct event event;
+	json_t *json;
+	int i;
+
+	for (i = 3000; i > 0; i -= 10) {
+		event = journal_reset(&jf, i);
+		event.socket.local_port = (uint16_t)(1000 + i);
+		journal_put(&jf, event);
+	}
+	json = fixture_get_json(&f, resets_route, "since=-1h&group=minute");
+	ck_assert_str_gt(json_string_value(fixture_at(json, "oldest")), "2025-11-23T03:10:");
+	ck_assert_str_le(json_string_value(fixture_at(json, "oldest")),
+			 json_string_value(fixture_at(json, "resets.1.key.minute")));
+	json_decref(json);
+}
+END_TEST
+
 START_TEST(formats)
 {
 	struct problem problem = { 0 };
@@ -168,6 +188,7 @@ Suite *suite(void)
 	tcase_add_test(t, by_unit_and_reason);
 	tcase_add_loop_test(t, spans_and_filters, 0, ARRAY_SIZE(spans));
 	tcase_add_test(t, by_minute);
+	tcase_add_test(t, overrun);
 	tcase_add_test(t, formats);
 	tcase_add_test(t, refused);
 	suite_add_tcase(s, t);
