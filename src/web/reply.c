@@ -65,8 +65,11 @@ static int add_headers(struct MHD_Response *response, unsigned int status, const
 }
 
 static int add_body_headers(struct MHD_Response *response, const char *content_type,
-			    const char *link, bool gzip)
+			    const char *link, bool gzip, bool live)
 {
+	/* nginx would keep events until it has some kilobytes of them. */
+	if (live && MHD_add_response_header(response, "X-Accel-Buffering", "no") != MHD_YES)
+		return -ENOMEM;
 	if (MHD_add_response_header(response, "Content-Type", content_type) != MHD_YES ||
 	    (gzip && MHD_add_response_header(response, "Content-Encoding", "gzip") != MHD_YES) ||
 	    (link[0] && MHD_add_response_header(response, "Link", link) != MHD_YES))
@@ -112,9 +115,10 @@ static struct MHD_Response *whole_response(struct buffer *whole)
 
 int reply_new(const struct reply_context *context, struct document *document, struct reply *ret)
 {
+	bool live = document->live;
 	bool cacheable = document->cacheable && document->status == 200 && context->snapshot;
 	/* A compressor gathers: an event would wait for others. */
-	bool gzip = !document->live && negotiate_gzip(context->accept_encoding);
+	bool gzip = !live && negotiate_gzip(context->accept_encoding);
 	struct reply reply = { .status = document->status };
 	const char *content_type = document->content_type;
 	char etag[ETAG_SIZE] = "", link[sizeof(document->link)];
@@ -142,7 +146,7 @@ int reply_new(const struct reply_context *context, struct document *document, st
 		goto fail;
 	r = add_headers(reply.response, reply.status, etag);
 	if (r >= 0)
-		r = add_body_headers(reply.response, content_type, link, gzip);
+		r = add_body_headers(reply.response, content_type, link, gzip, live);
 	if (r < 0)
 		goto fail;
 	*ret = reply;

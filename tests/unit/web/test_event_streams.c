@@ -145,6 +145,7 @@ START_TEST(as_they_come)
 	ck_assert_int_eq(c.status, 200);
 	ck_assert_ptr_nonnull(strstr(c.head, "Content-Type: text/event-stream\r\n"));
 	ck_assert_ptr_nonnull(strstr(c.head, "Cache-Control: no-cache"));
+	ck_assert_ptr_nonnull(strstr(c.head, "X-Accel-Buffering: no\r\n"));
 	ck_assert_ptr_null(strstr(c.head, "Content-Encoding"));
 	ck_assert_ptr_null(strstr(c.head, "ETag"));
 	expect_text(&c, "retry: ");

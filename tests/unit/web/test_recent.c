@@ -226,6 +226,26 @@ START_TEST(ends_of_processes)
 }
 END_TEST
 
+START_TEST(ends_of_containers)
+{
+	struct event event = journal_event(EVENT_TIMED_OUT, 30);
+	struct event_name name = {
+		.pid = 200, .start_time = 4202, .comm = "tool", .container = "3f9c0a11"
+	};
+	json_t *json;
+
+	event.socket.creator = journal_name(jf.journal, &name);
+	put(event, 3);
+	put(received(), 1); /* not its own doing */
+	json = fixture_get_json(&f, containers_route, "");
+	ck_json_text(json, "containers.0.name", "3f9c0a11");
+	ck_json_int(json, "containers.0.closed.timed_out", 3);
+	ck_json_int(json, "containers.0.closed.fin", 0);
+	ck_assert_uint_eq(json_object_size(fixture_at(json, "containers.0.closed.rst")), 0);
+	json_decref(json);
+}
+END_TEST
+
 START_TEST(ends_unknown)
 {
 	json_t *json;
@@ -298,6 +318,7 @@ Suite *suite(void)
 	tcase_add_test(t, ends_of_a_unit);
 	tcase_add_loop_test(t, resets_by_itself, 0, 4);
 	tcase_add_test(t, ends_of_processes);
+	tcase_add_test(t, ends_of_containers);
 	tcase_add_test(t, ends_unknown);
 	tcase_add_test(t, events_of_a_socket);
 	suite_add_tcase(s, t);
