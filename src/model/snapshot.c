@@ -124,3 +124,9 @@ const struct tcpdiag_environment *snapshot_environment(const struct snapshot *sn
 	return record->sk.netns == snapshot->header->netns ? &snapshot->header->environment
 							   : &unknown;
 }
+
+bool snapshot_warms(const struct snapshot_header *header, enum tcpdiag_rule rule, int64_t now_ns)
+{
+	return !header->replay && header->findings_warm_ns[rule] > now_ns &&
+	       !(header->findings_blind & finding_bit(rule));
+}

@@ -504,6 +504,9 @@ const struct history_name *snapshot_history_name(const struct snapshot *snapshot
 const struct ended *snapshot_ended(const struct snapshot *snapshot, uint32_t netns,
 				   uint64_t cookie);
 
+/* Whether a rule still gathers the history without which it does not see what grows. */
+bool snapshot_warms(const struct snapshot_header *header, enum tcpdiag_rule rule, int64_t now_ns);
+
 /* "TCPAbortOnClose" as in /proc/net/netstat; NULL out of range. */
 const char *counter_name(enum counter counter);
 /* "off", "ends", "detached"; NULL out of range. */

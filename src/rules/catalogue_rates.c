@@ -58,7 +58,6 @@ const struct tcpdiag_rule_info catalogue_rates[TCPDIAG_RULE_MAX] = {
 	[TCPDIAG_RULE_ABORTS_RISING] = {
 		.id = "aborts-rising",
 		.kind = TCPDIAG_RULE_KIND_FINDING,
-		.verified = TCPDIAG_VERIFIED_SOURCE,
 		.title = "The kernel aborts more connections than it usually does",
 		.condition = "TCPAbortOnClose, OnData, OnTimeout, OnMemory or OnLinger far above its own median of "
 			"an hour for minutes; or TCPAbortFailed",

@@ -226,7 +226,7 @@ static const struct threshold_info table[] = {
 	      "So many connections a second end without TIME-WAIT for as long as warning-age."),
 	AGE("time-wait-overflow.warning-age", tw_warning_age, 300, "For so long at warning-rate."),
 
-	DURATION("aborts-rising.history", aborts_history, 900, 300, 3600,
+	DURATION("aborts-rising.history", aborts_history, 900, 60, 3600,
 		 "For so long the counters were followed before what is usual is known."),
 	COUNT("aborts-rising.info-rate", aborts_info_rate, 1,
 	      "Fewer aborts a second than this, by one cause, are not looked at."),

@@ -45,6 +45,15 @@ static void emit_container(struct emitter *j, const struct snapshot *snapshot,
 	emit_end(j, '}');
 }
 
+static bool holds_any(const struct process *process)
+{
+	for (int state = 0; state < TCPDIAG_STATE_MAX; state++)
+		if (process->sockets[state])
+			return true;
+	return false;
+}
+
+/* Those that hold something: who has ended, and is remembered for what he has left, is none of them. */
 static void emit_pids(struct emitter *j, const struct owner_table *table, uint32_t row)
 {
 	const struct snapshot *snapshot = table->snapshot;
@@ -52,7 +61,7 @@ static void emit_pids(struct emitter *j, const struct owner_table *table, uint32
 
 	emit_array(j, "pids");
 	for (i = 0; i < snapshot->process_count; i++)
-		if (table->owners.row_of[i] == row)
+		if (table->owners.row_of[i] == row && holds_any(&snapshot->processes[i]))
 			emit_u64(j, NULL, (uint64_t)MAX(snapshot->processes[i].pid, 0));
 	emit_end(j, ']');
 }

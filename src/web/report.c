@@ -20,7 +20,6 @@
 #define COLUMNS_MIN 40U
 #define COLUMNS_MAX 400U
 #define ONCE_NS (2 * NSEC_PER_SEC) /* younger than that: nothing was seen twice */
-#define WARM_UP_NS (15 * 60 * NSEC_PER_SEC)
 
 struct report {
 	struct page page;
@@ -262,6 +261,31 @@ static void print_checked(struct page *page, uint32_t blind)
 	page_printf(page, 1, "%s.", before ?: "nothing");
 }
 
+/* Who does not see yet what grows, and until when at most. */
+static void print_warming(struct page *page, const struct snapshot_header *h)
+{
+	const char *before = NULL;
+	char text[NUMBER_MAX];
+	int64_t left_ns = 0;
+	int rule;
+
+	for (rule = TCPDIAG_RULE_FINDING_FIRST; rule < TCPDIAG_RULE_MAX; rule++)
+		if (snapshot_warms(h, (enum tcpdiag_rule)rule, h->now_ns))
+			left_ns = MAX(left_ns, h->findings_warm_ns[rule] - h->now_ns);
+	if (!left_ns)
+		return;
+	page_printf(page, 1, "What grows slowly shows in %s at the latest; still warming up:",
+		    seconds_text((double)left_ns / 1e9, text));
+	for (rule = TCPDIAG_RULE_FINDING_FIRST; rule < TCPDIAG_RULE_MAX; rule++) {
+		if (!snapshot_warms(h, (enum tcpdiag_rule)rule, h->now_ns))
+			continue;
+		if (before)
+			page_printf(page, 1, "%s,", before);
+		before = tcpdiag_rule_id(rule);
+	}
+	page_printf(page, 1, "%s.", before);
+}
+
 /* Nothing found: what was looked for, and since when. */
 static void print_calm(struct report *report)
 {
@@ -291,8 +315,8 @@ static void print_calm(struct report *report)
 	if (once)
 		page_text(page, "What ages or grows shows only to a daemon that goes on watching.",
 			  1);
-	else if (h->now_ns - h->started_ns < WARM_UP_NS)
-		page_text(page, "What grows slowly shows after 15 minutes only.", 1);
+	else
+		print_warming(page, h);
 	page_end(page);
 }
 

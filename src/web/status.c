@@ -22,12 +22,6 @@ static void emit_age(struct emitter *j, const char *name, int64_t then_ns, int64
 		emit_null(j, name);
 }
 
-static bool is_warming(const struct snapshot_header *h, int rule, int64_t now_ns)
-{
-	return !h->replay && h->findings_warm_ns[rule] > now_ns &&
-	       !(h->findings_blind & finding_bit(rule));
-}
-
 /* Rules that ask for history which is not there yet: what of it grows they cannot see until then. */
 static void warming(struct emitter *j, const struct snapshot *snapshot, int64_t now_ns)
 {
@@ -36,11 +30,11 @@ static void warming(struct emitter *j, const struct snapshot *snapshot, int64_t 
 	int rule;
 
 	for (rule = TCPDIAG_RULE_FINDING_FIRST; rule < TCPDIAG_RULE_MAX; rule++)
-		any |= is_warming(h, rule, now_ns);
+		any |= snapshot_warms(h, (enum tcpdiag_rule)rule, now_ns);
 	emit_bool(j, "warming_up", any);
 	emit_array(j, "warming_rules");
 	for (rule = TCPDIAG_RULE_FINDING_FIRST; rule < TCPDIAG_RULE_MAX; rule++) {
-		if (!is_warming(h, rule, now_ns))
+		if (!snapshot_warms(h, (enum tcpdiag_rule)rule, now_ns))
 			continue;
 		emit_object(j, NULL);
 		emit_text(j, "rule", tcpdiag_rule_id(rule));

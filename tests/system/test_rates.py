@@ -7,6 +7,8 @@ The sysctls are those of the network namespace that this file has for itself (te
 import contextlib
 import os
 import socket
+import struct
+import subprocess
 import unittest
 
 import lib
@@ -87,6 +89,60 @@ class Rates(unittest.TestCase):
             self.assertIn("tcp_max_tw_buckets", found["summary"])
             warming = {r["rule"]: r["seconds_left"] for r in lib.get("/status")["warming_rules"]}
             self.assertGreater(warming["aborts-rising"], 800)
+
+    def break_off(self, count):
+        """So many connections whose server closes them although it has not read everything."""
+        pairs = [self.connect() for _ in range(count)]
+        for client, _ in pairs:
+            client.send(b"unread")
+        # A poll sees that nobody has finished, so that somebody may be hurt.
+        lib.wait_for(lambda: len(lib.sockets(f"local.port={PORT}&min_unread=6")) >= count, "unread data", 20)
+        for client, server in pairs:
+            server.close()
+            client.close()
+
+    def test_aborts_rise(self):
+        with lib.Daemon(*OPTIONS, "--rules.aborts-rising.history=60s", "--rules.aborts-rising.info-age=2s"):
+            lib.wait_for(lambda: lib.get("/status")["snapshot"], "a snapshot")
+            # Before it is known what is usual nothing is unusual.
+            self.break_off(5)
+            left = lib.wait_for(lambda: self.warming("aborts-rising"), "it warms up")
+            self.assertLessEqual(left, 60)
+            lib.wait_for(lambda: self.warming("aborts-rising") is None, "what is usual is known", 90, 1)
+            self.assertIsNone(finding("aborts-rising"))
+            self.break_off(180)
+            found = lib.wait_for(lambda: finding("aborts-rising"), "a finding", 30)
+            self.assertEqual((found["severity"], found["scope"]), ("info", "host"))
+            self.assertRegex(found["summary"], r"^The kernel aborts connections: TCPAbortOnClose [\d.]+/s, usually 0")
+            self.assertGreaterEqual(found["evidence"]["rate_per_second"], 180 / 60)
+            self.assertIn("data that nobody has read", found["cause"])
+
+    def test_resets_that_cannot_be_sent(self):
+        """A RST without a route is counted by the kernel, and the peer never learns of it."""
+        def rules(*commands):
+            for command in commands:
+                subprocess.run(["ip", "rule", *command.split()], check=True)
+
+        with lib.Daemon(*OPTIONS):
+            lib.wait_for(lambda: lib.get("/status")["snapshot"], "a snapshot")
+            client = self.stack.enter_context(socket.create_connection(("127.7.7.7", self.wide().getsockname()[1])))
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            # The table of local addresses comes first, unless it is moved.
+            rules("add pref 10 lookup local", "add pref 5 to 127.7.7.7 unreachable", "del pref 0")
+            self.addCleanup(rules, "add pref 0 lookup local", "del pref 5", "del pref 10")
+            client.close()
+            found = lib.wait_for(lambda: finding("aborts-rising"), "a finding", 20)
+            self.assertEqual(found["severity"], "warning")
+            self.assertIn("1 RST could not be sent in the last minute", found["summary"])
+            self.assertIn("TCPAbortFailed", found["cause"])
+
+    def wide(self):
+        return self.stack.enter_context(socket.create_server(("127.7.7.7", 0)))
+
+    @staticmethod
+    def warming(rule):
+        """Seconds that are left of it."""
+        return {row["rule"]: row["seconds_left"] for row in lib.get("/status")["warming_rules"]}.get(rule)
 
 
 if __name__ == "__main__":

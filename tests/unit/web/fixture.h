@@ -138,6 +138,7 @@ static inline void fixture_processes(struct fixture *f)
 						 .container = fixture_string(f, rows[i].container),
 						 .start_time = 4200 + i,
 						 .netns = FIXTURE_NETNS,
+						 .sockets = { [TCPDIAG_ESTABLISHED] = 1 },
 						 .descriptors = 12,
 						 .descriptor_limit = 1024 };
 	processes[P_TOOL].container_name = fixture_string(f, "envoy");

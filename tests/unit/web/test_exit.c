@@ -293,6 +293,25 @@ START_TEST(process)
 }
 END_TEST
 
+/* A process that has ended is remembered for what it has left, and is none of the unit's any more. */
+START_TEST(unit_without_the_dead)
+{
+	struct process *processes;
+	json_t *json;
+
+	begin_known();
+	processes = (struct process *)((char *)f.w.header +
+				       f.w.header->sections[SECTION_PROCESSES].offset);
+	memset(processes[P_WEB].sockets, 0, sizeof(processes[P_WEB].sockets));
+	fixture_seal(&f);
+	json = get("/units/web", 200);
+	ck_json_int(json, "pids.0", 101);
+	ck_assert_uint_eq(json_array_size(fixture_at(json, "pids")), 1);
+	json_decref(json);
+	fixture_done(&f);
+}
+END_TEST
+
 START_TEST(unit)
 {
 	struct record *records;
@@ -585,6 +604,7 @@ Suite *suite(void)
 	tcase_add_test(sums, unanswered);
 	tcase_add_test(hosts, process);
 	tcase_add_test(hosts, unit);
+	tcase_add_test(hosts, unit_without_the_dead);
 	tcase_add_test(hosts, lists);
 	tcase_add_test(hosts, doubts);
 	tcase_add_test(hosts, pairs_inside);
