@@ -258,6 +258,7 @@ struct collector *collector_free(struct collector *c)
 	attach_free(c->attach);
 	events_lane_free(c->events);
 	follow_free(c->follow);
+	follow_lane_done(&c->follow_lane);
 	join_done(&c->join);
 	port_usage_done(&c->usage);
 	queues_done(&c->queues);
@@ -482,8 +483,10 @@ static int read_poll(struct poll *p)
 	int r;
 
 	r = open_diag(p->c);
-	if (r >= 0)
+	if (r >= 0) {
+		follow_begin(p);
 		r = spaces_choose(p);
+	}
 	if (r < 0)
 		return r;
 	r = poll_read_rows(p);

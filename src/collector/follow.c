@@ -147,9 +147,19 @@ static struct follow_entry *add(struct follow *follow, const struct tcpdiag_sock
 	return entry;
 }
 
+uint32_t follow_number(const struct follow *follow, const struct follow_entry *entry)
+{
+	return (uint32_t)(entry - follow->entries);
+}
+
+struct follow_entry *follow_at(struct follow *follow, uint32_t number)
+{
+	return &follow->entries[number];
+}
+
 void follow_drop(struct follow *follow, struct follow_entry *entry)
 {
-	uint32_t number = (uint32_t)(entry - follow->entries);
+	uint32_t number = follow_number(follow, entry);
 	uint32_t *at = &follow->heads[bucket_of(follow, entry->netns, entry->cookie)];
 
 	while (*at != number)
@@ -280,7 +290,8 @@ const struct follow_stats *follow_stats(const struct follow *follow)
 
 /* ---- the audit ---- */
 
-void follow_suspect(struct follow *follow, const struct tcpdiag_socket *sk, int64_t now_ns)
+void follow_suspect(struct follow *follow, const struct tcpdiag_socket *sk, int64_t now_ns,
+		    bool odd)
 {
 	struct follow_entry *entry;
 
@@ -294,7 +305,7 @@ void follow_suspect(struct follow *follow, const struct tcpdiag_socket *sk, int6
 	}
 	entry->when_ns = now_ns;
 	entry->state = sk->state;
-	entry->seen = true;
+	entry->odd = odd;
 	make(follow, entry, FOLLOW_LOST);
 }
 

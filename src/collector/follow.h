@@ -38,6 +38,7 @@ struct follow_entry {
 	uint32_t netns;
 	uint32_t ifindex;
 	uint32_t position; /* for whoever reads: its record before, UINT32_MAX: none */
+	uint32_t chain; /* for whoever reads: number of another one */
 	uint32_t next; /* private */
 	uint8_t state; /* enum tcpdiag_state, the last one told */
 	uint8_t family;
@@ -47,6 +48,7 @@ struct follow_entry {
 	bool mini; /* let go of in FIN-WAIT-2: perhaps a minisocket */
 	bool known; /* for whoever reads: its record before is in a teardown state */
 	bool seen; /* this pass has shown it */
+	bool odd; /* of a suspect: there was no gap that explains it */
 };
 
 struct follow_stats {
@@ -90,11 +92,16 @@ struct follow_entry *follow_find(struct follow *follow, uint32_t netns, uint64_t
 /* All of them; @cursor begins at 0. Stable while nothing is added. NULL: end. */
 struct follow_entry *follow_next(struct follow *follow, uint32_t *cursor);
 
+/* An entry by its number, which it keeps while it stands here. */
+uint32_t follow_number(const struct follow *follow, const struct follow_entry *entry);
+struct follow_entry *follow_at(struct follow *follow, uint32_t number);
+
 /* Takes it out. A walk can go on. */
 void follow_drop(struct follow *follow, struct follow_entry *entry);
 
-/* A dump made at @now_ns shows a socket in a teardown state that no event has told of. */
-void follow_suspect(struct follow *follow, const struct tcpdiag_socket *sk, int64_t now_ns);
+/* A dump made at @now_ns shows a socket in a teardown state that no event has told of. @odd: and there was no gap. */
+void follow_suspect(struct follow *follow, const struct tcpdiag_socket *sk, int64_t now_ns,
+		    bool odd);
 
 /**
  * follow_dumped() - a dump of @netns, made at @now_ns, is over: what it has not shown is suspect

@@ -202,6 +202,21 @@ int join_row(struct join *join, const struct tcpdiag_socket *sk, uint32_t *ret_p
 	return JOIN_MATCHED;
 }
 
+int join_known(struct join *join, uint32_t position, uint32_t number)
+{
+	if (join_seen(join, position))
+		return JOIN_DUPLICATE;
+	join_keep(join, position);
+	if (number != UINT32_MAX)
+		join->hint = number + 1;
+	return JOIN_MATCHED;
+}
+
+int join_unknown(struct join *join, const struct tcpdiag_socket *sk)
+{
+	return add_fresh(join, key_of(sk));
+}
+
 void join_done(struct join *join)
 {
 	free(join->slots);

@@ -53,6 +53,18 @@ int join_begin(struct join *join, const struct record *before, uint32_t count,
  */
 int join_row(struct join *join, const struct tcpdiag_socket *sk, uint32_t *ret_position);
 
+/**
+ * join_known() - a row whose record before is known
+ * @position: in @before
+ * @number: in the order, where that is; UINT32_MAX: not there
+ *
+ * Return: JOIN_MATCHED, or JOIN_DUPLICATE where it had a row already.
+ */
+int join_known(struct join *join, uint32_t position, uint32_t number);
+
+/* One that is known to have no record before. Return: JOIN_FRESH, JOIN_DUPLICATE, or -ENOMEM. */
+int join_unknown(struct join *join, const struct tcpdiag_socket *sk);
+
 /* That record stands in the new snapshot as it is. */
 static inline void join_keep(struct join *join, uint32_t position)
 {

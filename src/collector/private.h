@@ -91,6 +91,17 @@ struct reader_state {
 	int pass_error, look_up_error; /* -errno where it failed, 0 */
 };
 
+/* The fast lane's other way: looking up what events have told of. */
+struct follow_lane {
+	double look_up_ns; /* what one costs, smoothed; 0: never measured */
+	struct follow_batch *batch; /* buffers, made when they are first needed */
+	uint32_t *chain; /* kept between polls: for each number in the order the next one of its namespace */
+	uint32_t chain_room;
+	uint32_t spaces, by_events; /* that the last fast pass has read, and that it need not have dumped */
+	uint32_t looked_up; /* sockets, in the last fast pass */
+	uint64_t look_ups, dumps; /* of namespaces, since the start */
+};
+
 struct collector {
 	struct collector_settings settings;
 	struct collector_self self;
@@ -115,6 +126,7 @@ struct collector {
 	struct events_lane *events; /* NULL: nobody tells of events */
 	void (*disagreed)(const char *text, void *context);
 	void *disagreed_context;
+	struct follow_lane follow_lane;
 	struct join join;
 	struct port_usage usage;
 	struct queues queues;
@@ -190,6 +202,7 @@ struct poll {
 	uint32_t rows; /* that the kernel gave */
 	uint32_t cut;
 	uint64_t out_of_memory; /* that counter before */
+	int64_t follow_ns; /* when the events were drained; 0: they are not followed */
 	bool ports_looked; /* rows of processes in @c->usage are those of this poll */
 	bool stale; /* no dump: the records before, as they were */
 	struct totals totals;
@@ -255,10 +268,37 @@ int poll_read_rows(struct poll *p);
 /* The records before, as they were. 0 or -ENOMEM. */
 int poll_copy_rows(struct poll *p);
 
+static inline bool poll_tears_down(const struct tcpdiag_socket *sk)
+{
+	return TCPDIAG_STATES_TEARDOWN & TCPDIAG_STATE_BIT(sk->state);
+}
+
 /* One of a sweep, that stands in the new snapshot's last record. 0 or -ENOMEM. */
 int poll_place(struct poll *p, struct record *record);
 /* One of a fast pass. 0 or -ENOMEM. */
 int poll_put(struct poll *p, struct record *row);
+
+/* put.c: what is remembered of @old, and its verdict where that still holds. */
+void poll_carry(const struct poll *p, struct record *record, const struct record *old);
+/* States that a pass of the fast lane asks for. */
+uint32_t poll_covers(const struct poll *p);
+/* One of a fast pass whose record is known to stand at @position (RECORD_NONE: nowhere), @number in the order. */
+int poll_put_at(struct poll *p, struct record *row, const struct socket_settings *settings,
+		uint32_t position, uint32_t number);
+
+/* follow_pass.c: the sockets that events have told of. Before a pass, when it is not chosen yet what it reads. */
+void follow_begin(struct poll *p);
+/* A record of the snapshot before; @number in the order of this pass, UINT32_MAX: not in it. 0 or -ENOMEM. */
+int follow_meet(struct poll *p, const struct record *old, uint32_t position, uint32_t number);
+/* Which namespaces are looked up. */
+void follow_choose(struct poll *p);
+/* Of this namespace. 0, -ENOMEM, or -errno of the reader: then nothing has been put. */
+int follow_read(struct poll *p, struct space *space);
+/* A dump has brought this row; @was: its record was in a teardown state. */
+void follow_saw(struct poll *p, const struct tcpdiag_socket *sk, bool was);
+/* A dump of the namespace is through. @cost_ns: of one of the fast lane's states, 0: of everything. */
+void follow_saw_all(struct poll *p, struct space *space, int64_t cost_ns);
+void follow_lane_done(struct follow_lane *lane);
 
 /* closed.c: behind the dumps of a sweep. 0 or -ENOMEM. */
 int poll_add_closed(struct poll *p);

@@ -34,35 +34,14 @@ int push_number(uint32_t **list, uint32_t *room, uint32_t *count, uint32_t value
 	return 0;
 }
 
-static bool is_teardown(const struct tcpdiag_socket *sk)
-{
-	return TCPDIAG_STATES_TEARDOWN & TCPDIAG_STATE_BIT(sk->state);
-}
-
 /* Listeners and what is in a teardown state are looked for in each poll, whoever has asked for them. */
 static int note_besides(struct poll *p, const struct record *record, uint32_t position)
 {
 	struct collector *c = p->c;
 
-	if (record->sk.state != TCPDIAG_LISTEN && !is_teardown(&record->sk))
+	if (record->sk.state != TCPDIAG_LISTEN && !poll_tears_down(&record->sk))
 		return 0;
 	return push_number(&c->besides, &c->besides_room, &p->besides_count, position);
-}
-
-/* What is remembered of @old, and its verdict where that still holds. */
-static void carry(const struct poll *p, struct record *record, const struct record *old)
-{
-	memory_carry(&p->memory, record, old);
-	history_carry(p->c->history, record, old);
-	/* What is known from the MPTCP socket above it: the TCP row does not tell. */
-	if (!(record->sk.known & TCPDIAG_KNOWS_ULP) && record->sk.kind == old->sk.kind &&
-	    record->sk.state != TCPDIAG_CLOSE)
-		record->sk.mptcp_subflow = old->sk.mptcp_subflow;
-	if (!totals_same_verdict(&record->sk, &old->sk))
-		return;
-	record->close_rule = old->close_rule;
-	record->close_segment = old->close_segment;
-	record->flags |= RECORD_JUDGED;
 }
 
 int poll_place(struct poll *p, struct record *record)
@@ -94,13 +73,15 @@ int poll_place(struct poll *p, struct record *record)
 	if (record->sk.state == TCPDIAG_LISTEN &&
 	    push_number(&c->order, &c->order_room, &p->order_count, count - 1) < 0)
 		return -ENOMEM;
-	if (is_teardown(&record->sk) &&
+	if (poll_tears_down(&record->sk) &&
 	    push_number(&c->besides, &c->besides_room, &p->besides_count, count - 1) < 0)
 		return -ENOMEM;
+	follow_saw(p, &record->sk,
+		   r == JOIN_MATCHED && poll_tears_down(&p->before.records[position].sk));
 	if (r == JOIN_MATCHED) {
 		const struct record *old = &p->before.records[position];
 
-		carry(p, record, old);
+		poll_carry(p, record, old);
 		return look_up_soon(p, record, count - 1, old->sk.inode != record->sk.inode);
 	}
 	if (push_number(&c->fresh, &c->fresh_room, &p->fresh_count, count - 1) < 0)
@@ -260,6 +241,8 @@ static int sweep_space(struct poll *p, struct space *space)
 	if (r < 0)
 		return poll_failed(p, space, r);
 	space->cut = p->cut - cut;
+	if (p->cut == cut)
+		follow_saw_all(p, space, 0);
 	if (space->own)
 		space_paid(&p->c->spaces, space, true, clock_ns(CLOCK_THREAD_CPUTIME_ID) - began);
 	return 0;
@@ -354,81 +337,10 @@ static int list_order(struct poll *p, uint32_t states)
 			r = push_number(&c->order, &c->order_room, &p->order_count, i);
 		else
 			r = note_besides(p, old, i);
+		if (r == 0)
+			r = follow_meet(p, old, i, asked ? p->order_count - 1 : UINT32_MAX);
 	}
 	return r;
-}
-
-static uint32_t covered(enum pass pass)
-{
-	return pass == PASS_FAST ? MEMORY_FAST_STATES : TCPDIAG_STATE_BIT(TCPDIAG_LISTEN);
-}
-
-/* States that this pass has asked for, where the record stands. */
-static uint32_t covered_here(struct poll *p, const struct record *record)
-{
-	return poll_reads(p, record) ? covered(p->pass) : 0;
-}
-
-/* Who waits is counted by sweeps; it holds as long as the queue is as long as it was. */
-static void keep_children(struct tcpdiag_socket *sk, const struct tcpdiag_socket *before)
-{
-	if (sk->state != TCPDIAG_LISTEN || !(before->known & TCPDIAG_KNOWS_CHILDREN) ||
-	    sk->rqueue != before->rqueue)
-		return;
-	sk->children = before->children;
-	sk->known |= TCPDIAG_KNOWS_CHILDREN;
-}
-
-/* One row of the fast lane. Return: 0 or -ENOMEM. */
-int poll_put(struct poll *p, struct record *row)
-{
-	bool of_pass = row->settings_ns;
-	struct collector *c = p->c;
-	struct record *records, *record;
-	uint32_t position, count;
-	int r;
-
-	p->rows++;
-	poll_in(p, row->sk.netns);
-	row->sk.attachment = tcpdiag_attachment_guess(&row->sk);
-	r = join_row(&c->join, &row->sk, &position);
-	if (r < 0)
-		return r;
-	records = snapshot_writer_records(&p->w, &count);
-	if (r == JOIN_MATCHED) {
-		const struct record *old = &p->before.records[position];
-
-		if (of_pass && !closed_supersedes(row, old, covered_here(p, row)))
-			return 0;
-		carry(p, row, old);
-		keep_children(&row->sk, &old->sk);
-		if (of_pass)
-			closed_seen(row);
-		if (position < count) {
-			records[position] = *row;
-			if (!of_pass && look_up_soon(p, row, position, false) < 0)
-				return -ENOMEM;
-		}
-		/* It has just come into a state that this pass covers. */
-		if (!(covered_here(p, row) & TCPDIAG_STATE_BIT(old->sk.state)))
-			return push_number(&c->besides, &c->besides_room, &p->besides_count,
-					   position);
-		return 0;
-	}
-	if (r == JOIN_DUPLICATE) {
-		c->limits[LIMIT_DUPLICATES] += !of_pass;
-		return 0;
-	}
-	if (count >= p->w.max_records) {
-		c->limits[LIMIT_SOCKETS]++;
-		p->cut++;
-		return 0;
-	}
-	record = snapshot_add(&p->w);
-	if (!record)
-		return -ENOMEM;
-	*record = *row;
-	return push_number(&c->fresh, &c->fresh_room, &p->fresh_count, count);
 }
 
 static int fast_dump(struct poll *p, const struct space *space, uint32_t states, int protocol)
@@ -473,6 +385,22 @@ static void keep_order(struct poll *p)
 	}
 }
 
+/* What the pass covers: by one dump, or the listeners by one and the others by looking each up. */
+static int fast_states(struct poll *p, struct space *space)
+{
+	int r;
+
+	if (!space->follow.reads)
+		return fast_dump(p, space, poll_covers(p), IPPROTO_TCP);
+	r = fast_dump(p, space, TCPDIAG_STATE_BIT(TCPDIAG_LISTEN), IPPROTO_TCP);
+	if (r < 0)
+		return r;
+	r = follow_read(p, space);
+	if (r < 0 && r != -ENOMEM)
+		r = fast_dump(p, space, TCPDIAG_STATES_TEARDOWN, IPPROTO_TCP);
+	return r;
+}
+
 static int fast_space(struct poll *p, struct space *space)
 {
 	int64_t began = clock_ns(CLOCK_THREAD_CPUTIME_ID);
@@ -482,12 +410,15 @@ static int fast_space(struct poll *p, struct space *space)
 	if (space->full)
 		r = fast_dump_all(p, space, IPPROTO_TCP);
 	else
-		r = fast_dump(p, space, covered(p->pass), IPPROTO_TCP);
+		r = fast_states(p, space);
 	look_up_flush(p);
 	if (r >= 0 && space->full)
 		r = sweep_mptcp(p, space, fast_dump_all);
 	if (r < 0)
 		return poll_failed(p, space, r);
+	if (!space->follow.reads && p->pass == PASS_FAST && p->cut == cut)
+		follow_saw_all(p, space,
+			       space->full ? 0 : clock_ns(CLOCK_THREAD_CPUTIME_ID) - began);
 	if (space->full)
 		space->cut = p->cut - cut;
 	/* Who waits in a queue, and what belongs to MPTCP, a sweep finds out. */
@@ -517,7 +448,7 @@ static void take_out(struct poll *p)
 
 static int fast(struct poll *p)
 {
-	uint32_t states = covered(p->pass);
+	uint32_t states = poll_covers(p);
 	bool closed = poll_has_closed(p);
 	uint32_t count, i;
 	int r;
@@ -533,6 +464,7 @@ static int fast(struct poll *p)
 		       p->order_count);
 	if (r < 0)
 		return r;
+	follow_choose(p);
 	r = poll_each_space(p, fast_space);
 	look_up_flush(p);
 	if (p->left_out)

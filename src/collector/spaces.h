@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "collector/follow_plan.h"
 #include "kernel/netns.h"
 #include "kernel/sock_diag.h"
 #include "kernel/traffic.h"
@@ -66,6 +67,8 @@ struct space {
 	bool own_table; /* as the costs say */
 	uint32_t cut; /* sockets above the limit in its last sweep */
 	bool listeners_seen;
+
+	struct space_follow follow;
 
 	bool chosen; /* this pass reads it */
 	bool full; /* and everything in it */

@@ -223,7 +223,7 @@ START_TEST(suspects_are_counted_when_no_event_explains_them)
 
 	/* 1: lost. 2: its event was under way. 3: lost, and gone before it was settled. */
 	for (sk.cookie = 1; sk.cookie <= 3; sk.cookie++)
-		follow_suspect(follow, &sk, 20);
+		follow_suspect(follow, &sk, 20, true);
 	/* 11: extra. 12: the event of its end was under way. 13: a minisocket in the end. */
 	for (uint64_t i = 11; i <= 13; i++)
 		change(i, TCPDIAG_FIN_WAIT1, TCPDIAG_FIN_WAIT2, 10);

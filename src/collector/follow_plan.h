@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Whether the fast lane asks a namespace for its teardown states by a dump or by looking up what events have told of.
+ *
+ * A dump walks the kernel's table, whatever it finds; a look-up costs for each socket. So it is the cost that decides, as
+ * measured last, with some reluctance to change. Where events may be missing there is no choice, and from time to time a
+ * dump is the audit.
+ *
+ * Pure: times and costs come in.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* What a namespace is remembered by. */
+struct space_follow {
+	int64_t seeded_ns; /* when the last dump of the teardown states began that was complete, 0: none */
+	int64_t priced_ns; /* when the last masked dump was measured, 0: never */
+	double dump_ns; /* CPU time of it */
+	uint32_t dump_sockets; /* in teardown states then */
+	int64_t distrust_ns; /* dumps until then: an audit has found what no gap explains */
+	uint32_t faults; /* how often, in a row */
+	bool by_events; /* as decided last; an audit in between is a dump all the same */
+
+	/* Of the pass under way. */
+	bool reads; /* by looking up */
+	uint32_t known; /* records in teardown states */
+	uint32_t news; /* told of since */
+	uint32_t first, last; /* of the known: in a chain of the order's numbers */
+	uint32_t first_new; /* of the news: number of its entry */
+};
+
+struct follow_terms {
+	int64_t now_ns;
+	int64_t since_ns; /* every event has come since then; INT64_MAX: none come */
+	double look_up_ns; /* what one costs */
+	bool look_up; /* sockets can be looked up */
+};
+
+/* Sets @space->reads and @by_events. */
+void follow_plan(struct space_follow *space, const struct follow_terms *terms);
+
+/* An audit has found something odd: dumps for a while, longer each time. */
+void follow_doubt(struct space_follow *space, int64_t now_ns);
+
+/* A dump of the teardown states is through: @began_ns; @cost_ns 0: it was of everything. */
+void follow_seeded(struct space_follow *space, int64_t began_ns, double cost_ns, uint32_t sockets);

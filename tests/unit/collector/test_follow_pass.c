@@ -1,0 +1,373 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The fast lane by events, on sockets that come and go as a random walk has it: after each pass the records in
+ * teardown states are those that a dump shows, and none was made.
+ */
+#include <stdlib.h>
+
+#include "../harness.h"
+#include "collector/private.h"
+#include "kernel/events.h"
+#include "live.h"
+
+#define RING (1U << 20)
+#define CONNECTIONS 60
+#define ROUNDS 40
+
+static struct event_reader *events;
+static uint64_t dropped;
+static int listening;
+
+static int on_event(const struct socket_event *event, void *context)
+{
+	(void)context;
+	follow_take(collector->follow, event);
+	return 0;
+}
+
+static void open_events(size_t bytes)
+{
+	int r = events_open(bytes, 250, &events);
+
+	if (r < 0 && !getenv("TCPDIAG_NO_SKIP"))
+		exit(EXIT_SUCCESS);
+	ck_assert_int_eq(r, 0);
+	dropped = 0;
+	follow_gap(collector->follow, clock_ns(CLOCK_MONOTONIC));
+}
+
+/* As the lane of the events does. */
+static void drain(void)
+{
+	ck_assert_int_ge(events_drain(events, on_event, NULL), 0);
+	if (events_dropped(events) != dropped)
+		follow_gap(collector->follow, clock_ns(CLOCK_MONOTONIC));
+	dropped = events_dropped(events);
+}
+
+static struct snapshot fast(void)
+{
+	drain();
+	return poll_now(LANE_FAST);
+}
+
+/* From here on the fast lane looks up. */
+static void begin(void)
+{
+	listening = listener(PORT, 100);
+	settings.bpf = true;
+	collector_configure(collector, &settings);
+	open_events(RING);
+	if (!collector->bpf || !bpf_reader_has_look_up(collector->bpf))
+		exit(EXIT_SUCCESS);
+	drain();
+	poll_now(LANE_SWEEP);
+	fast(); /* finds out what a dump costs */
+	fast();
+	ck_assert_uint_eq(collector->follow_lane.by_events, 1);
+}
+
+static void end(void)
+{
+	events_free(events);
+	close(listening);
+}
+
+/* ---- what the kernel says ---- */
+
+static uint32_t dump(struct tcpdiag_socket *ret, uint32_t max)
+{
+	const struct sock_diag_request request = { .states = TCPDIAG_STATES_TEARDOWN,
+						   .protocol = IPPROTO_TCP,
+						   .info = true };
+	struct sock_diag *diag;
+	uint32_t count = 0;
+
+	ck_assert_int_eq(sock_diag_open(collector->self.netns, &diag), 0);
+	ck_assert_int_eq(sock_diag_dump(diag, &request), 0);
+	while (count < max && sock_diag_next(diag, &ret[count]) == 1)
+		count++;
+	sock_diag_free(diag);
+	return count;
+}
+
+static const struct record *by_cookie(const struct snapshot *s, uint64_t cookie)
+{
+	const struct record *found = NULL;
+
+	for (uint32_t i = 0; i < s->record_count; i++)
+		if (s->records[i].sk.cookie == cookie && s->records[i].sk.state != TCPDIAG_CLOSE) {
+			ck_assert_ptr_null(found);
+			found = &s->records[i];
+		}
+	return found;
+}
+
+static uint32_t count_teardown(const struct snapshot *s)
+{
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < s->record_count; i++)
+		count += TCPDIAG_STATES_TEARDOWN >> s->records[i].sk.state & 1;
+	return count;
+}
+
+static bool is_same(const struct record *record, const struct tcpdiag_socket *row)
+{
+	const struct tcpdiag_socket *sk = &record->sk;
+
+	return sk->state == row->state && sk->kind == row->kind && sk->rqueue == row->rqueue &&
+	       sk->wqueue == row->wqueue && sk->inode == row->inode &&
+	       sk->sk_shutdown == row->sk_shutdown && sk->timer == row->timer &&
+	       (sk->attachment == TCPDIAG_ORPHAN) == (row->attachment == TCPDIAG_ORPHAN) &&
+	       (row->kind != TCPDIAG_KIND_FULL || sk->known & TCPDIAG_KNOWS_LINGER);
+}
+
+static const char *difference(const struct snapshot *s, const struct tcpdiag_socket *rows,
+			      uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++) {
+		const struct record *record = by_cookie(s, rows[i].cookie);
+
+		if (!record)
+			return "one is missing";
+		if (!is_same(record, &rows[i]))
+			return "one is not the same";
+	}
+	return count_teardown(s) == count ? NULL : "there are too many";
+}
+
+/*
+ * A fast pass, then a dump: both show the same, once the kernel has done what it does by timers (an ACK that is delayed
+ * moves a socket on 40 ms later). Return: how many sockets.
+ */
+static uint32_t compared(void)
+{
+	static struct tcpdiag_socket rows[4096];
+	const char *what = NULL;
+
+	for (int i = 0; i < 20; i++) {
+		const struct snapshot s = fast();
+		uint32_t count = dump(rows, ARRAY_SIZE(rows));
+
+		what = difference(&s, rows, count);
+		if (!what)
+			return count;
+		wait_ms(40);
+	}
+	ck_abort_msg("%s", what);
+}
+
+/* ---- a random walk ---- */
+
+static int ends[CONNECTIONS][2];
+static uint32_t state = 12345;
+
+static uint32_t any(uint32_t below)
+{
+	state = state * 1664525 + 1013904223;
+	return (state >> 16) % below;
+}
+
+static void end_of(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
+static void step(void)
+{
+	static const char bytes[20000];
+	int *pair = ends[any(CONNECTIONS)], *fd = &pair[any(2)];
+	const struct linger reset = { .l_onoff = 1 };
+
+	switch (any(8)) {
+	case 0:
+	case 1:
+		if (pair[0] >= 0 || pair[1] >= 0)
+			break;
+		connection(listening, pair);
+		break;
+	case 2:
+		(void)send(*fd, bytes, sizeof(bytes), MSG_DONTWAIT | MSG_NOSIGNAL);
+		break;
+	case 3:
+	case 4:
+		shutdown(*fd, SHUT_WR);
+		break;
+	case 5:
+		if (!any(4))
+			setsockopt(*fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+		break;
+	default:
+		end_of(fd);
+	}
+}
+
+static void walk(uint32_t steps)
+{
+	for (uint32_t i = 0; i < steps; i++)
+		step();
+	wait_ms(20);
+}
+
+static void no_connections(void)
+{
+	for (int i = 0; i < CONNECTIONS; i++)
+		ends[i][0] = ends[i][1] = -1;
+}
+
+START_TEST(test_walk_without_a_dump)
+{
+	uint64_t dumps;
+	uint32_t seen = 0;
+
+	begin();
+	dumps = collector->follow_lane.dumps;
+	no_connections();
+	for (int i = 0; i < ROUNDS; i++) {
+		walk(100);
+		seen += compared();
+	}
+	ck_assert_uint_gt(seen, ROUNDS * 10);
+	ck_assert_uint_eq(collector->follow_lane.dumps, dumps);
+	/* The audit finds nothing. */
+	drain();
+	poll_now(LANE_SWEEP);
+	wait_ms(1100);
+	fast();
+	ck_assert_uint_eq(follow_stats(collector->follow)->lost, 0);
+	ck_assert_uint_eq(follow_stats(collector->follow)->extra, 0);
+	end();
+}
+END_TEST
+
+START_TEST(test_walk_with_sweeps_and_audits)
+{
+	begin();
+	no_connections();
+	for (int i = 0; i < ROUNDS; i++) {
+		walk(50);
+		if (i % 5 == 2) {
+			drain();
+			poll_now(LANE_SWEEP);
+		}
+		if (i % 7 == 3) /* as after half a minute */
+			collector->spaces.own->follow.seeded_ns = follow_since(collector->follow);
+		walk(20);
+		compared();
+	}
+	wait_ms(1100);
+	fast();
+	ck_assert_uint_eq(follow_stats(collector->follow)->lost, 0);
+	ck_assert_uint_eq(follow_stats(collector->follow)->extra, 0);
+	end();
+}
+END_TEST
+
+/* Sockets whose event nobody has seen. */
+static void in_the_dark(void)
+{
+	events_free(events);
+	for (int i = 0; i < 10; i++) {
+		connection(listening, ends[i]);
+		shutdown(ends[i][0], SHUT_WR);
+	}
+	wait_ms(30);
+	ck_assert_int_eq(events_open(RING, 250, &events), 0);
+}
+
+START_TEST(test_lost_without_a_word_is_repaired_and_doubted)
+{
+	struct snapshot s;
+
+	begin();
+	in_the_dark();
+	s = fast();
+	ck_assert_uint_eq(count_teardown(&s), 0);
+	/* The audit. */
+	collector->spaces.own->follow.priced_ns = 0;
+	ck_assert_uint_eq(compared(), 20);
+	wait_ms(1100);
+	fast();
+	ck_assert_uint_eq(follow_stats(collector->follow)->lost, 20);
+	/* What has missed some may miss more: dumps for a while. */
+	ck_assert_uint_eq(collector->follow_lane.by_events, 0);
+	ck_assert_int_gt(collector->spaces.own->follow.distrust_ns, clock_ns(CLOCK_MONOTONIC));
+	end();
+}
+END_TEST
+
+START_TEST(test_a_gap_is_repaired_at_once)
+{
+	struct snapshot s;
+
+	begin();
+	in_the_dark();
+	follow_gap(collector->follow, clock_ns(CLOCK_MONOTONIC));
+	s = fast();
+	ck_assert_uint_eq(count_teardown(&s), 20);
+	ck_assert_uint_eq(collector->follow_lane.by_events, 0);
+	ck_assert_uint_eq(compared(), 20);
+	ck_assert_uint_eq(collector->follow_lane.by_events, 1);
+	wait_ms(1100);
+	fast();
+	ck_assert_uint_eq(follow_stats(collector->follow)->lost, 20);
+	ck_assert_int_eq(collector->spaces.own->follow.distrust_ns, 0);
+	ck_assert_uint_eq(collector->follow_lane.by_events, 1);
+	end();
+}
+END_TEST
+
+START_TEST(test_a_ring_that_is_too_small)
+{
+	uint64_t lost = 0;
+
+	begin();
+	no_connections();
+	events_free(events);
+	open_events(1);
+	poll_now(LANE_SWEEP);
+	for (int i = 0; i < 10; i++) {
+		for (int j = 0; j < 10; j++)
+			walk(40);
+		compared();
+		lost = dropped;
+	}
+	ck_assert_uint_gt(lost, 0);
+	ck_assert_uint_gt(follow_stats(collector->follow)->gaps, 0);
+	end();
+}
+END_TEST
+
+START_TEST(test_without_events_it_dumps)
+{
+	struct snapshot s;
+
+	begin();
+	follow_off(collector->follow);
+	in_the_dark();
+	s = poll_now(LANE_FAST);
+	ck_assert_uint_eq(count_teardown(&s), 20);
+	ck_assert_uint_eq(collector->follow_lane.by_events, 0);
+	end();
+}
+END_TEST
+
+Suite *suite(void)
+{
+	TCase *tcase = tcase_create("live");
+	Suite *suite = suite_create("follow_pass");
+
+	tcase_add_checked_fixture(tcase, setup, teardown);
+	tcase_set_timeout(tcase, 120);
+	tcase_add_test(tcase, test_walk_without_a_dump);
+	tcase_add_test(tcase, test_walk_with_sweeps_and_audits);
+	tcase_add_test(tcase, test_lost_without_a_word_is_repaired_and_doubted);
+	tcase_add_test(tcase, test_a_gap_is_repaired_at_once);
+	tcase_add_test(tcase, test_a_ring_that_is_too_small);
+	tcase_add_test(tcase, test_without_events_it_dumps);
+	suite_add_tcase(suite, tcase);
+	return suite;
+}
