@@ -319,7 +319,7 @@ int follow_read(struct poll *p, struct space *space)
 	if (r == 0 && (space->follow.known || space->follow.news))
 		r = read_in(p, space);
 	looked_up = lane->looked_up - before;
-	lane->look_ups++;
+	lane->reads++;
 	if (r < 0) {
 		/* A device has gone that some are bound to, or the namespace has. */
 		space->follow.reads = false;
@@ -364,6 +364,29 @@ void follow_saw_all(struct poll *p, struct space *space, int64_t cost_ns)
 	follow_dumped(p->c->follow, space->inode, p->follow_ns);
 	follow_seeded(&space->follow, p->follow_ns, (double)cost_ns,
 		      space->follow.known + space->follow.news);
+}
+
+void follow_publish(const struct collector *c, struct follow_totals *ret)
+{
+	const struct follow_stats *stats = follow_stats(c->follow);
+	const struct follow_lane *lane = &c->follow_lane;
+	const struct space_follow *own = &c->spaces.own->follow;
+
+	*ret = (struct follow_totals){
+		.known = is_on(c),
+		.by_events = is_on(c) && own->by_events,
+		.namespaces = lane->spaces,
+		.namespaces_by_events = lane->by_events,
+		.looked_up = lane->looked_up,
+		.look_up_ns = lane->look_up_ns,
+		.dump_ns = own->dump_ns,
+		.entered = stats->entered,
+		.gaps = stats->gaps,
+		.lost = stats->lost,
+		.extra = stats->extra,
+		.reads = lane->reads,
+		.dumps = lane->dumps,
+	};
 }
 
 void follow_lane_done(struct follow_lane *lane)

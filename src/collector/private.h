@@ -99,7 +99,7 @@ struct follow_lane {
 	uint32_t chain_room;
 	uint32_t spaces, by_events; /* that the last fast pass has read, and that it need not have dumped */
 	uint32_t looked_up; /* sockets, in the last fast pass */
-	uint64_t look_ups, dumps; /* of namespaces, since the start */
+	uint64_t reads, dumps; /* of namespaces, since the start */
 };
 
 struct collector {
@@ -298,6 +298,8 @@ int follow_read(struct poll *p, struct space *space);
 void follow_saw(struct poll *p, const struct tcpdiag_socket *sk, bool was);
 /* A dump of the namespace is through. @cost_ns: of one of the fast lane's states, 0: of everything. */
 void follow_saw_all(struct poll *p, struct space *space, int64_t cost_ns);
+/* The header's part. */
+void follow_publish(const struct collector *c, struct follow_totals *ret);
 void follow_lane_done(struct follow_lane *lane);
 
 /* closed.c: behind the dumps of a sweep. 0 or -ENOMEM. */

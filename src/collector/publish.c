@@ -395,6 +395,7 @@ static void put_header(struct poll *p, const struct orphans *orphans, const stru
 	header->other_namespaces = census_others(c);
 	header->web_restarts = c->web_restarts;
 	memcpy(header->lanes, c->lane_states, sizeof(header->lanes));
+	follow_publish(c, &header->follow);
 	put_limits(c, header->limits);
 	header->counters = c->counters;
 	header->rates = *rates;

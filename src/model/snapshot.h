@@ -24,7 +24,7 @@
 #include "model/reset_reason.h"
 
 #define SNAPSHOT_MAGIC 0x3144474944504354ULL /* "TCPDIGD1" */
-#define SNAPSHOT_LAYOUT 7U
+#define SNAPSHOT_LAYOUT 8U
 
 enum section_id {
 	SECTION_RECORDS = 0,
@@ -276,6 +276,21 @@ struct event_totals {
 	double core_share; /* of one core that the programs take, smoothed; < 0: not measured */
 };
 
+/* How the fast lane finds the sockets in teardown states; sums since the start. */
+struct follow_totals {
+	bool known; /* events tell of them; false: it dumps */
+	bool by_events; /* the own namespace: looked up, not dumped */
+	uint32_t namespaces, namespaces_by_events; /* of the last fast pass */
+	uint32_t looked_up; /* sockets, in the last fast pass */
+	double look_up_ns; /* what one costs; 0: never measured */
+	double dump_ns; /* what the last masked dump of the own namespace cost; 0: never measured */
+	uint64_t entered; /* changes into a teardown state */
+	uint64_t gaps; /* times that events were missing */
+	uint64_t lost; /* sockets that a dump has shown and no event */
+	uint64_t extra; /* the other way round */
+	uint64_t reads, dumps; /* of namespaces, by look-ups and by dumps of either lane */
+};
+
 struct snapshot_header {
 	uint64_t magic;
 	uint32_t layout; /* SNAPSHOT_LAYOUT */
@@ -320,6 +335,7 @@ struct snapshot_header {
 	uint64_t findings_raised[TCPDIAG_RULE_MAX];
 	struct history_header history;
 	struct event_totals events;
+	struct follow_totals follow;
 
 	/* The collector's own cost, for process_* metrics. */
 	double cpu_seconds;

@@ -58,6 +58,16 @@ void metrics_events_dropped(struct scrape *s)
 	}
 }
 
+void metrics_fast_lane_repairs(struct scrape *s)
+{
+	const struct follow_totals *follow = &s->snapshot->header->follow;
+
+	if (!sees_resets(s))
+		return;
+	scrape_sample_1(s, "kind", "lost", (double)follow->lost);
+	scrape_sample_1(s, "kind", "extra", (double)follow->extra);
+}
+
 void metrics_oracle_checks(struct scrape *s)
 {
 	size_t i;

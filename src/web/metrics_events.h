@@ -9,4 +9,5 @@
 void metrics_resets_sent(struct scrape *scrape);
 void metrics_resets_received(struct scrape *scrape);
 void metrics_events_dropped(struct scrape *scrape);
+void metrics_fast_lane_repairs(struct scrape *scrape);
 void metrics_oracle_checks(struct scrape *scrape);

@@ -533,6 +533,10 @@ static const struct metric metrics[] = {
 	  "How often the events were braked, since they cost too much.", brake_pulled, NULL },
 	{ "tcpdiag_events_core_ratio", GAUGE, SOURCE_EVENTS, NULL, NULL,
 	  "Share of one core that the programs for events take.", events_share, NULL },
+	{ "tcpdiag_fast_lane_repairs_total", COUNTER, SOURCE_EVENTS, NULL, "kind",
+	  "Sockets in teardown states that a dump has shown and no event has told of (lost), or the "
+	  "other way round (extra).",
+	  NULL, metrics_fast_lane_repairs },
 	{ "tcpdiag_oracle_checks_total", COUNTER, SOURCE_EVENTS, NULL, "result",
 	  "Closes, shutdowns and exits that were compared with what the oracle says of them.", NULL,
 	  metrics_oracle_checks },

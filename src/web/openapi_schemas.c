@@ -232,6 +232,8 @@ static const struct schema_member lane[] = {
 	{ "wall_seconds", NUMBER_OR_NULL, "Duration of its last pass.", false },
 	{ "rows", INTEGER_OR_NULL, "What its last pass saw.", false },
 	{ "passes", INTEGER, "Since the start.", false },
+	{ "by", "{\"enum\":[\"events\",\"dump\",null]}",
+	  "How it finds its sockets: looked up where events have told of them, or dumped.", false },
 	{ 0 },
 };
 
@@ -312,6 +314,12 @@ static const struct schema_member status[] = {
 	{ "missing", ARRAY(STRING), "What the snapshot lacks.", true },
 	{ "sources", ARRAY(REF("Source")), "What is read, and how well.", true },
 	{ "lanes", ARRAY(REF("Lane")), "Periods in force and what the polls cost.", true },
+	{ "fast_lane", "{\"type\":\"object\"}",
+	  "How it finds sockets in teardown states: by (events, dump), what a look-up and the last "
+	  "dump cost, changes that events told of, gaps in these, and what dumps have repaired: "
+	  "lost, "
+	  "which no event told of, and extra.",
+	  true },
 	{ "limits", "{\"type\":\"object\",\"additionalProperties\":" INTEGER "}",
 	  "How often each limit cut something.", true },
 	{ "namespaces", ARRAY(REF("Namespace")), "Network namespaces.", true },

@@ -67,6 +67,35 @@ static void sources(struct emitter *j, const struct snapshot *snapshot, int64_t 
 	emit_end(j, ']');
 }
 
+/* How a lane finds its sockets. */
+static const char *lane_by(const struct snapshot_header *h, enum lane lane)
+{
+	if (!h->lanes[lane].last_ns || lane == LANE_OWNERS)
+		return NULL;
+	return lane == LANE_FAST && h->follow.by_events ? "events" : "dump";
+}
+
+static void follow(struct emitter *j, const struct follow_totals *follow)
+{
+	emit_object(j, "fast_lane");
+	emit_text(j, "by", follow->by_events ? "events" : "dump");
+	emit_bool(j, "followed", follow->known);
+	emit_u64(j, "namespaces", follow->namespaces);
+	emit_u64(j, "namespaces_by_events", follow->namespaces_by_events);
+	emit_u64(j, "looked_up", follow->looked_up);
+	emit_number_known(j, "look_up_seconds", follow->look_up_ns > 0, follow->look_up_ns / 1e9);
+	emit_number_known(j, "dump_seconds", follow->dump_ns > 0, follow->dump_ns / 1e9);
+	emit_u64(j, "entered", follow->entered);
+	emit_u64(j, "gaps", follow->gaps);
+	emit_object(j, "repairs");
+	emit_u64(j, "lost", follow->lost);
+	emit_u64(j, "extra", follow->extra);
+	emit_end(j, '}');
+	emit_u64(j, "reads", follow->reads);
+	emit_u64(j, "dumps", follow->dumps);
+	emit_end(j, '}');
+}
+
 static void lanes(struct emitter *j, const struct snapshot_header *h, int64_t now_ns)
 {
 	int i;
@@ -88,6 +117,7 @@ static void lanes(struct emitter *j, const struct snapshot_header *h, int64_t no
 		emit_number_known(j, "wall_seconds", passed, (double)lane->wall_ns / 1e9);
 		emit_u64_known(j, "rows", passed, lane->rows);
 		emit_u64(j, "passes", lane->passes);
+		emit_text(j, "by", lane_by(h, (enum lane)i));
 		emit_end(j, '}');
 	}
 	emit_end(j, ']');
@@ -256,6 +286,7 @@ static void collector(struct emitter *j, const struct snapshot *snapshot, int64_
 	emit_lines(j, "missing", snapshot_text(snapshot, h->missing));
 	sources(j, snapshot, now_ns);
 	lanes(j, h, now_ns);
+	follow(j, &h->follow);
 	limits(j, h);
 	namespaces(j, snapshot, now_ns);
 	reload(j, snapshot);
