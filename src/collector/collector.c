@@ -17,7 +17,7 @@
 #define STRING_LENGTH_MAX 4096U
 #define ROOM_MIN ((size_t)1 << 20)
 /* Sockets that may come into a teardown state between two passes before these dump again: 80 bytes each. */
-#define FOLLOW_SHARE 32
+#define FOLLOW_SHARE 16
 #define FOLLOW_MIN 4096
 
 int64_t clock_ns(int clock)

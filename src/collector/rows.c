@@ -17,6 +17,7 @@
 #include "model/macro.h"
 
 #define AHEAD 4U
+#define COPIED 64U
 #define GONE_SWEEPS 3 /* so many sweeps may miss a socket that moves */
 
 int push_number(uint32_t **list, uint32_t *room, uint32_t *count, uint32_t value)
@@ -321,13 +322,13 @@ int poll_copy_rows(struct poll *p)
 }
 
 /* What this pass covers, and what else is in a teardown state. */
-static int list_order(struct poll *p, uint32_t states)
+static int list_order(struct poll *p, uint32_t states, uint32_t first, uint32_t end)
 {
 	struct collector *c = p->c;
 	uint32_t i;
 	int r = 0;
 
-	for (i = 0; i < p->before.record_count && r >= 0; i++) {
+	for (i = first; i < end && r >= 0; i++) {
 		const struct record *old = &p->before.records[i];
 		const struct tcpdiag_socket *sk = &old->sk;
 		bool asked = states & TCPDIAG_STATE_BIT(sk->state) &&
@@ -446,6 +447,22 @@ static void take_out(struct poll *p)
 	}
 }
 
+/* A few records at once, as the cache holds them: they are copied and then looked at. */
+static int copy_and_list(struct poll *p, uint32_t states)
+{
+	uint32_t count = p->before.record_count, i, end;
+	int r = 0;
+
+	for (i = 0; i < count && r == 0; i = end) {
+		end = MIN(count, i + COPIED);
+		r = snapshot_copy_records(&p->w, &p->before.records[i], end - i);
+		if (r == 0)
+			r = list_order(p, states, i, end);
+	}
+	snapshot_writer_records(&p->w, &p->appended);
+	return r;
+}
+
 static int fast(struct poll *p)
 {
 	uint32_t states = poll_covers(p);
@@ -453,11 +470,7 @@ static int fast(struct poll *p)
 	uint32_t count, i;
 	int r;
 
-	r = poll_copy_rows(p);
-	if (r < 0)
-		return r;
-	snapshot_writer_records(&p->w, &p->appended);
-	r = list_order(p, closed ? states | TCPDIAG_STATE_BIT(TCPDIAG_CLOSE) : states);
+	r = copy_and_list(p, closed ? states | TCPDIAG_STATE_BIT(TCPDIAG_CLOSE) : states);
 	if (r < 0)
 		return r;
 	r = join_begin(&p->c->join, p->before.records, p->before.record_count, p->c->order,
