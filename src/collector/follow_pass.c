@@ -143,11 +143,12 @@ void follow_choose(struct poll *p)
 {
 	struct collector *c = p->c;
 	struct follow_lane *lane = &c->follow_lane;
-	const struct follow_terms terms = {
+	struct follow_terms terms = {
 		.now_ns = p->now_ns,
 		.since_ns = p->follow_ns ? follow_since(c->follow) : INT64_MAX,
 		.look_up_ns = lane->look_up_ns > 0 ? lane->look_up_ns : LOOK_UP_NS,
 		.look_up = p->look_up && !p->look_up_error,
+		.audit_ns = lane->audit_ns,
 	};
 
 	lane->spaces = lane->by_events = lane->looked_up = 0;
@@ -157,9 +158,12 @@ void follow_choose(struct poll *p)
 		if (!space->chosen)
 			continue;
 		follow_plan(&space->follow, &terms);
+		if (space->follow.audits)
+			terms.audit_ns = follow_next_audit(&terms, space->follow.dump_ns);
 		lane->spaces++;
 		lane->by_events += space->follow.by_events;
 	}
+	lane->audit_ns = terms.audit_ns;
 }
 
 /* ---- in a namespace ---- */

@@ -8,7 +8,8 @@
 #include "model/macro.h"
 
 #define AUDIT_NS (30 * NSEC_PER_SEC)
-#define AUDIT_SHARE 0.005 /* of a core, over time */
+#define AUDIT_SHARE 0.005 /* of a core, over time, for those of all namespaces */
+#define AUDIT_CREDIT_NS NSEC_PER_SEC /* of time without one */
 #define PRICE_NS (600 * NSEC_PER_SEC) /* so long a measured cost holds */
 #define PRICE_MARGIN 1000U /* fewer more or less change no price */
 #define DOUBT_NS (60 * NSEC_PER_SEC)
@@ -25,12 +26,11 @@ static bool is_complete(const struct space_follow *space, const struct follow_te
 	       space->seeded_ns >= terms->since_ns && terms->now_ns >= space->distrust_ns;
 }
 
-static bool is_priced(const struct space_follow *space, const struct follow_terms *terms)
+static bool is_priced(const struct space_follow *space)
 {
 	const uint64_t sockets = (uint64_t)space->known + space->news;
 
-	return space->priced_ns && terms->now_ns - space->priced_ns < PRICE_NS &&
-	       sockets <= (uint64_t)space->dump_sockets * 2 + PRICE_MARGIN &&
+	return space->priced_ns && sockets <= (uint64_t)space->dump_sockets * 2 + PRICE_MARGIN &&
 	       sockets * 2 + PRICE_MARGIN >= space->dump_sockets;
 }
 
@@ -44,30 +44,38 @@ static bool is_cheaper(const struct space_follow *space, const struct follow_ter
 
 static bool is_audit(const struct space_follow *space, const struct follow_terms *terms)
 {
-	const int64_t interval = MAX(AUDIT_NS, (int64_t)(space->dump_ns / AUDIT_SHARE));
+	return terms->now_ns >= terms->audit_ns && (terms->now_ns - space->seeded_ns >= AUDIT_NS ||
+						    terms->now_ns - space->priced_ns >= PRICE_NS);
+}
 
-	return terms->now_ns - space->seeded_ns >= interval;
+int64_t follow_next_audit(const struct follow_terms *terms, double cost_ns)
+{
+	return MAX(terms->audit_ns, terms->now_ns - AUDIT_CREDIT_NS) +
+	       (int64_t)(cost_ns / AUDIT_SHARE);
 }
 
 void follow_plan(struct space_follow *space, const struct follow_terms *terms)
 {
 	const bool complete = is_complete(space, terms);
-	const bool priced = is_priced(space, terms);
 
-	space->reads = false;
+	space->reads = space->audits = false;
 	if (!complete) {
 		space->by_events = false;
 		return;
 	}
 	/* A dump that only finds out what one costs decides nothing. */
-	if (!priced)
+	if (!is_priced(space))
 		return;
 	space->by_events = is_cheaper(space, terms);
-	space->reads = space->by_events && !is_audit(space, terms);
+	space->audits = space->by_events && is_audit(space, terms);
+	space->reads = space->by_events && !space->audits;
 }
 
 void follow_doubt(struct space_follow *space, int64_t now_ns)
 {
+	/* One that finds many is one. */
+	if (now_ns < space->distrust_ns)
+		return;
 	space->distrust_ns = now_ns + (DOUBT_NS << MIN(space->faults, DOUBTS_MAX - 1));
 	space->faults = MIN(space->faults + 1, DOUBTS_MAX);
 	space->by_events = false;

@@ -25,6 +25,7 @@ struct space_follow {
 
 	/* Of the pass under way. */
 	bool reads; /* by looking up */
+	bool audits; /* by a dump, though looking up would do */
 	uint32_t known; /* records in teardown states */
 	uint32_t news; /* told of since */
 	uint32_t first, last; /* of the known: in a chain of the order's numbers */
@@ -36,9 +37,13 @@ struct follow_terms {
 	int64_t since_ns; /* every event has come since then; INT64_MAX: none come */
 	double look_up_ns; /* what one costs */
 	bool look_up; /* sockets can be looked up */
+	int64_t audit_ns; /* the next audit is not before: all namespaces together have one share for them */
 };
 
-/* Sets @space->reads and @by_events. */
+/* Audits of all namespaces: when the next one may be made after one that costs @cost_ns. */
+int64_t follow_next_audit(const struct follow_terms *terms, double cost_ns);
+
+/* Sets @space->reads, @audits and @by_events. */
 void follow_plan(struct space_follow *space, const struct follow_terms *terms);
 
 /* An audit has found something odd: dumps for a while, longer each time. */

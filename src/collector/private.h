@@ -100,6 +100,7 @@ struct follow_lane {
 	uint32_t spaces, by_events; /* that the last fast pass has read, and that it need not have dumped */
 	uint32_t looked_up; /* sockets, in the last fast pass */
 	uint64_t reads, dumps; /* of namespaces, since the start */
+	int64_t audit_ns; /* the next audit is not before */
 };
 
 struct collector {
