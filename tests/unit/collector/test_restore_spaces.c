@@ -171,12 +171,13 @@ START_TEST(test_found_late)
 	}
 	while (census_step(collector, NSEC_PER_SEC) == 0)
 		;
-	/* Where there are many, its turn comes some sweeps later. */
-	for (pass = 0; pass < 200; pass++) {
+	/* Where there are many, its turn comes some sweeps later, and the later the more they cost. */
+	for (pass = 0; pass < 1000; pass++) {
 		s = poll_now(LANE_SWEEP);
 		same(&s, &before);
 		if (of_child(&s)->seen_ns > before.seen_ns)
 			break;
+		usleep(20000);
 	}
 	ck_assert_ptr_nonnull(snapshot_namespace(&s, netns));
 	ck_assert_int_gt(of_child(&s)->seen_ns, before.seen_ns);
@@ -200,10 +201,11 @@ START_TEST(test_not_found)
 	ck_assert_ptr_nonnull(of_child(&s));
 	while (census_step(collector, NSEC_PER_SEC) == 0)
 		;
-	for (int pass = 0; pass < 200; pass++) {
-		s = poll_now(LANE_FAST);
+	for (int pass = 0; pass < 1000; pass++) {
+		s = poll_now(pass % 8 == 7 ? LANE_SWEEP : LANE_FAST);
 		if (snapshot_ended(&s, netns, cookie))
 			break;
+		usleep(20000);
 	}
 	ck_assert_ptr_null(of_child(&s));
 	ck_assert_ptr_nonnull(snapshot_ended(&s, netns, cookie));
