@@ -13,6 +13,9 @@
 #include "collector/settings.h"
 #include "model/macro.h"
 
+#define CLOSER_ASKED_NS (10 * NSEC_PER_SEC) /* after that nobody remembers */
+#define CLOSERS 64U
+
 #define ROW_CUT (RECORD_NONE - 1) /* asked for once, and refused */
 
 struct attach {
@@ -34,6 +37,14 @@ struct attach {
 	bool blank; /* cleared, and no result since */
 	uint64_t cut_holders;
 	struct history *history; /* borrowed, may be NULL */
+	bool (*closer)(void *context, const struct tcpdiag_socket *sk, struct owner_process *ret);
+	void *closer_context;
+	/* Rows of closers in this poll, each place for the newest that falls on it. */
+	struct {
+		int32_t pid; /* 0: free */
+		uint32_t row;
+		uint64_t start_time;
+	} closers[CLOSERS];
 	int64_t clock_offset_ns;
 };
 
@@ -63,6 +74,15 @@ struct attach *attach_free(struct attach *attach)
 void attach_remember(struct attach *attach, struct history *history)
 {
 	attach->history = history;
+}
+
+void attach_ask(struct attach *attach,
+		bool (*closer)(void *context, const struct tcpdiag_socket *sk,
+			       struct owner_process *ret),
+		void *context)
+{
+	attach->closer = closer;
+	attach->closer_context = context;
 }
 
 static uint32_t renumbered(const struct attach *attach, uint32_t row)
@@ -164,6 +184,7 @@ int attach_begin(struct attach *attach, const struct owners *owners, uint16_t pa
 	int64_t result_ns = owners ? owners_result_ns(owners) : 0;
 	int r;
 
+	memset(attach->closers, 0, sizeof(attach->closers));
 	attach->owners = owners;
 	attach->limits = *limits;
 	attach->renewed = false;
@@ -422,6 +443,35 @@ static void clear_record(struct record *record)
 		record->sk.attachment = TCPDIAG_HELD;
 }
 
+static uint32_t row_of_closer(struct attach *attach, const struct owner_process *process)
+{
+	uint32_t at = (uint32_t)process->pid % CLOSERS, row;
+
+	if (attach->closers[at].pid == process->pid &&
+	    attach->closers[at].start_time == process->start_time)
+		return attach->closers[at].row;
+	row = roster_find(&attach->roster, process->pid, process->start_time);
+	if (row == RECORD_NONE)
+		row = roster_add(&attach->roster, process, attach->limits.max_processes);
+	attach->closers[at].pid = process->pid;
+	attach->closers[at].start_time = process->start_time;
+	attach->closers[at].row = row;
+	return row;
+}
+
+/* It lived between two looks: no walk has seen who had it. */
+static uint32_t ask_closer(struct attach *attach, const struct record *record)
+{
+	const uint8_t attachment = record->sk.attachment;
+	struct owner_process process;
+
+	if (!attach->closer || (attachment != TCPDIAG_ORPHAN && attachment != TCPDIAG_TIMEWAIT) ||
+	    record->seen_ns - record->state_since_ns > CLOSER_ASKED_NS ||
+	    !attach->closer(attach->closer_context, &record->sk, &process))
+		return RECORD_NONE;
+	return row_of_closer(attach, &process);
+}
+
 void attach_record(struct attach *attach, struct record *record)
 {
 	if (attach->blank) {
@@ -431,6 +481,8 @@ void attach_record(struct attach *attach, struct record *record)
 	/* In the midst of its last close() it has a file, and nobody who could use it. */
 	if (!record->sk.inode || settings_closing(&record->sk)) {
 		record->creator = last_holder(attach, record);
+		if (record->creator == RECORD_NONE)
+			record->creator = ask_closer(attach, record);
 		record->holders = 0;
 		record->holder = RECORD_NONE;
 		record->flags &= (uint8_t) ~(RECORD_ASK_OWNERS | RECORD_OWNERS_KNOWN);

@@ -55,6 +55,15 @@ void attach_clear(struct attach *attach, struct gone *gone);
 int attach_begin(struct attach *attach, const struct owners *owners, uint16_t pass, bool clean,
 		 const struct attach_limits *limits, struct gone *gone);
 
+/*
+ * Who has closed a socket, by the event of its close: asked for orphans and minisockets that have just appeared and that
+ * nobody was seen to hold. What @closer sets is borrowed until it is called again. NULL: nobody knows.
+ */
+void attach_ask(struct attach *attach,
+		bool (*closer)(void *context, const struct tcpdiag_socket *sk,
+			       struct owner_process *ret),
+		void *context);
+
 /* Holders, creator and attachment of one record; @record's come from memory_carry(). */
 void attach_record(struct attach *attach, struct record *record);
 

@@ -20,7 +20,7 @@
 #define CLOSED_MAX 16384U
 #define ORPHAN_NS (10 * NSEC_PER_SEC)
 #define REFUSALS_PER_SECOND 50U
-#define ORDINARY_PER_SECOND 500U
+#define ORDINARY_PER_SECOND 2000U
 #define CHECKS_PER_SECOND 1000U
 
 /* ---- stories ---- */
@@ -258,6 +258,7 @@ static int make(struct collector *c)
 	if (cgroup_ids_new(NULL, &lane->cgroups) < 0)
 		lane->cgroups = NULL;
 	c->events = lane;
+	attach_ask(c->attach, lane_closer, c);
 	return 0;
 }
 

@@ -24,9 +24,10 @@ static void copy(char *to, size_t size, const char *from)
 	to[len] = '\0';
 }
 
-static void set_label(struct event_name *name, const char *cgroup, const char *unit,
+static void set_label(struct person *person, const char *cgroup, const char *unit,
 		      const char *container, const char *pod, const char *pod_namespace)
 {
+	struct event_name *name = &person->name;
 	char label[UNIT_LABEL_MAX];
 
 	unit_label(&(struct unit_label_input){ .cgroup = cgroup,
@@ -38,21 +39,26 @@ static void set_label(struct event_name *name, const char *cgroup, const char *u
 	copy(name->label, sizeof(name->label), label);
 	copy(name->unit, sizeof(name->unit), unit);
 	copy(name->container, sizeof(name->container), container);
+	copy(person->cgroup_path, sizeof(person->cgroup_path), cgroup);
+	copy(person->pod, sizeof(person->pod), pod);
+	copy(person->pod_namespace, sizeof(person->pod_namespace), pod_namespace);
 }
 
-static void set_cgroup(struct event_name *name, const char *text)
+static void set_cgroup(struct person *person, const char *text)
 {
 	struct cgroup_identity identity;
 
 	cgroup_identify(text, strlen(text), &identity);
-	set_label(name, identity.path, identity.unit, identity.container, "", "");
+	set_label(person, identity.path, identity.unit, identity.container, "", "");
 }
 
-static void from_owner(const struct owner_process *owner, struct event_name *name)
+static void from_owner(const struct owner_process *owner, struct person *person)
 {
+	struct event_name *name = &person->name;
+
 	name->start_time = owner->start_time;
 	copy(name->comm, sizeof(name->comm), owner->comm);
-	set_label(name, owner->cgroup, owner->unit, owner->container, owner->pod,
+	set_label(person, owner->cgroup, owner->unit, owner->container, owner->pod,
 		  owner->pod_namespace);
 }
 
@@ -76,9 +82,9 @@ static bool is_older(const struct events_lane *lane, uint64_t start_time, int64_
 }
 
 /* What /proc says of a process that still lives. Return: whether it is that one. */
-static bool from_proc(struct collector *c, const struct socket_event *event,
-		      struct event_name *name)
+static bool from_proc(struct collector *c, const struct socket_event *event, struct person *person)
 {
+	struct event_name *name = &person->name;
 	struct events_lane *lane = c->events;
 	const struct owner_process *owner = find_owner(c, event->pid);
 	_cleanup_close_ int folder = -1;
@@ -95,7 +101,7 @@ static bool from_proc(struct collector *c, const struct socket_event *event,
 	    !is_older(lane, stat.start_time, event->when_ns))
 		return false;
 	if (owner && owner->start_time == stat.start_time) {
-		from_owner(owner, name);
+		from_owner(owner, person);
 		copy(name->comm, sizeof(name->comm), stat.comm);
 		return true;
 	}
@@ -103,29 +109,51 @@ static bool from_proc(struct collector *c, const struct socket_event *event,
 	text[MAX(n, 0)] = '\0';
 	name->start_time = stat.start_time;
 	copy(name->comm, sizeof(name->comm), stat.comm);
-	set_cgroup(name, text);
+	set_cgroup(person, text);
 	return n >= 0;
 }
 
 static void name_person(struct collector *c, const struct socket_event *event,
-			struct event_name *name)
+			struct person *person)
 {
+	struct event_name *name = &person->name;
 	struct events_lane *lane = c->events;
 	const struct owner_process *owner;
 	char text[512];
 
 	*name = (struct event_name){ .pid = event->pid };
 	copy(name->comm, sizeof(name->comm), event->comm);
-	if (from_proc(c, event, name))
+	if (from_proc(c, event, person))
 		return;
 	/* It is gone. The walk has seen it not long ago, and a number is not given again so soon. */
 	owner = find_owner(c, event->pid);
 	if (owner && !strcmp(owner->comm, event->comm)) {
-		from_owner(owner, name);
+		from_owner(owner, person);
 		return;
 	}
 	if (lane->cgroups && cgroup_ids_find(lane->cgroups, event->cgroup, text, sizeof(text)) == 0)
-		set_cgroup(name, text);
+		set_cgroup(person, text);
+}
+
+static struct closer *closer_at(struct events_lane *lane, const struct tcpdiag_socket *sk)
+{
+	uint64_t hash = (sk->cookie ^ (uint64_t)sk->netns << 32) * 0x9e3779b97f4a7c15ULL;
+
+	return &lane->closers[(hash >> 32) % CLOSERS];
+}
+
+/* What is left of a socket after its close() has lost its process. */
+static void note_closer(struct events_lane *lane, const struct socket_event *event,
+			const struct person *person)
+{
+	if (!event->released)
+		return;
+	*closer_at(lane, &event->sk) = (struct closer){
+		.cookie = event->sk.cookie,
+		.netns = event->sk.netns,
+		.person = (uint16_t)(person - lane->people),
+		.serial = person->serial,
+	};
 }
 
 uint32_t lane_process(void *context, const struct socket_event *event)
@@ -145,11 +173,40 @@ uint32_t lane_process(void *context, const struct socket_event *event)
 			.pid = event->pid,
 			.cgroup = event->cgroup,
 			.seen_ns = lane->now_ns,
+			.serial = (uint16_t)(person->serial + 1),
 		};
 		memcpy(person->comm, event->comm, sizeof(person->comm));
-		name_person(c, event, &person->name);
+		name_person(c, event, person);
 	}
+	note_closer(lane, event, person);
 	return journal_name(collector_journal(c), &person->name);
+}
+
+bool lane_closer(void *context, const struct tcpdiag_socket *sk, struct owner_process *ret)
+{
+	struct collector *c = context;
+	struct events_lane *lane = c->events;
+	const struct closer *closer = lane ? closer_at(lane, sk) : NULL;
+	const struct person *person;
+
+	if (!closer || closer->cookie != sk->cookie || closer->netns != sk->netns || !sk->cookie)
+		return false;
+	person = &lane->people[closer->person];
+	if (person->serial != closer->serial || !person->pid)
+		return false;
+	*ret = (struct owner_process){
+		.pid = person->pid,
+		.start_time = person->name.start_time,
+		.cgroup = person->cgroup_path,
+		.unit = person->name.unit,
+		.container = person->name.container,
+		.pod_uid = "",
+		.container_name = "",
+		.pod = person->pod,
+		.pod_namespace = person->pod_namespace,
+	};
+	memcpy(ret->comm, person->name.comm, sizeof(ret->comm));
+	return true;
 }
 
 uint32_t lane_name_of(struct collector *c, const struct snapshot *snapshot, uint32_t row)

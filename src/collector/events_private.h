@@ -12,7 +12,8 @@
 #include "kernel/cgroup_id.h"
 #include "model/journal.h"
 
-#define PEOPLE 512U /* processes that have acted, each place for the newest that falls on it */
+#define CLOSERS 32768U
+#define PEOPLE 2048U /* processes that have acted, each place for the newest that falls on it */
 
 /* A process that has ended a connection. */
 struct person {
@@ -21,6 +22,16 @@ struct person {
 	uint64_t cgroup;
 	int64_t seen_ns;
 	struct event_name name;
+	uint16_t serial; /* of whom has this place */
+	char cgroup_path[256];
+	char pod[128], pod_namespace[64];
+};
+
+/* A socket that a process has closed, each place for the newest that falls on it. */
+struct closer {
+	uint64_t cookie; /* 0: free */
+	uint32_t netns;
+	uint16_t person, serial;
 };
 
 /* Where a socket stands in the newest snapshot: positions by namespace and cookie. */
@@ -53,6 +64,7 @@ struct events_lane {
 	struct cgroup_ids *cgroups; /* NULL: none */
 	uint32_t reads; /* of /proc, in this drain */
 	struct person people[PEOPLE];
+	struct closer closers[CLOSERS];
 };
 
 /* ---- events_endings.c: without BPF ---- */
@@ -77,5 +89,7 @@ void record_index_done(struct record_index *index);
 /* ---- events_people.c ---- */
 
 uint32_t lane_process(void *context, const struct socket_event *event);
+/* Who has closed it; for attach_ask(). */
+bool lane_closer(void *context, const struct tcpdiag_socket *sk, struct owner_process *ret);
 /* The number of a row of processes; 0 where there is none. */
 uint32_t lane_name_of(struct collector *c, const struct snapshot *snapshot, uint32_t row);

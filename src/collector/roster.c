@@ -217,6 +217,14 @@ uint32_t roster_add(struct roster *roster, const struct owner_process *process, 
 	return entry_update(entry, process) ? roster->count++ : RECORD_NONE;
 }
 
+uint32_t roster_find(const struct roster *roster, int32_t pid, uint64_t start_time)
+{
+	for (uint32_t i = 0; i < roster->count; i++)
+		if (roster->entries[i].pid == pid && roster->entries[i].start_time == start_time)
+			return i;
+	return RECORD_NONE;
+}
+
 int roster_restore(struct roster *roster, const struct snapshot *snapshot)
 {
 	uint32_t i;

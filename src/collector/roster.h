@@ -34,6 +34,9 @@ int roster_renew(struct roster *roster, const struct owners *owners, uint32_t **
 /* A row for a process that has none yet; RECORD_NONE above @max rows (counted) or out of memory. */
 uint32_t roster_add(struct roster *roster, const struct owner_process *process, uint32_t max);
 
+/* The row of a process; RECORD_NONE where there is none. */
+uint32_t roster_find(const struct roster *roster, int32_t pid, uint64_t start_time);
+
 /**
  * roster_restore() - the processes of a checked snapshot, row by row; into an empty roster
  *

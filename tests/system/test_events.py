@@ -45,7 +45,8 @@ class Chain:
 
     @classmethod
     def setUpClass(cls):
-        cls.daemon = lib.Daemon("--interval=500ms", "--sweep-interval=1s", "--cpu-share=20", *cls.options)
+        cls.daemon = lib.Daemon("--interval=500ms", "--sweep-interval=1s", "--cpu-share=20",
+                                "--no-collector.namespaces", *cls.options)
         cls.daemon.__enter__()
         cls.addClassCleanup(cls.daemon.__exit__, None, None, None)
         source = lib.wait_for(lambda: cls.source(), "the source of events", 10)
@@ -186,6 +187,22 @@ class Chain:
             event = self.event("kind=reset-sent&remote.port=7109")
             self.check(event, actor="close", reason="tcp-state")
             self.assertTrue(event["holder"]["comm"].startswith("python"), event)
+
+
+    def test_creator_of_a_short_life(self):
+        """What is left of it in the kernel has its process from the event of the close()."""
+        with socket.create_server(("127.0.0.1", 7111)) as listener:
+            process = subprocess.Popen([sys.executable, "-c", "import socket\n"
+                                        "socket.create_connection(('127.0.0.1', 7111)).close()"])
+            process.wait()
+            with listener.accept()[0]:
+                def left():
+                    sockets = lib.get("/sockets?remote.port=7111&attachment=timewait")["sockets"]
+                    self.assertLessEqual(len(sockets), 1)
+                    return sockets and sockets[0]["creator"]
+                creator = lib.wait_for(left, "a minisocket with a creator", 20)
+                self.assertEqual(creator["pid"], process.pid)
+                self.assertTrue(creator["comm"].startswith("python"), creator)
 
 
 class Told(Chain, unittest.TestCase):
