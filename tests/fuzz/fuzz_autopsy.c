@@ -59,7 +59,8 @@ static struct socket_event event_of(const uint8_t *bytes, int64_t when_ns)
 					   RESET_REASON_NO_SOCKET, RESET_REASON_STATE };
 	struct socket_event event = {
 		.kind = bytes[0] % SOCKET_EVENT_KIND_MAX,
-		.passive = bytes[0] & 4,
+		.passive = bytes[0] & 4 &&
+			   bytes[0] % SOCKET_EVENT_KIND_MAX == SOCKET_EVENT_RESET_SENT,
 		.released = bytes[0] & 8,
 		.orphaned = bytes[0] & 16,
 		.exiting = bytes[0] & 32,
@@ -92,6 +93,9 @@ static struct socket_event event_of(const uint8_t *bytes, int64_t when_ns)
 		.linger = bytes[4] & 2,
 		.linger2_ms = bytes[4] & 4 ? -1 : 0,
 	};
+	/* A minisocket sends none by itself. */
+	if (event.kind == SOCKET_EVENT_RESET_SENT)
+		event.passive |= event.sk.kind != TCPDIAG_KIND_FULL;
 	if (event.kind == SOCKET_EVENT_RESET_SENT && bytes[3] & 128) {
 		event.has_socket = false;
 		event.passive = true;
