@@ -372,6 +372,71 @@ START_TEST(test_creator_and_reused_pid)
 }
 END_TEST
 
+static unsigned int asked;
+
+/* Cookie 5 was closed by a process that no walk has seen. */
+static bool closer(void *context, const struct tcpdiag_socket *sk, struct owner_process *ret)
+{
+	(void)context;
+	asked++;
+	*ret = (struct owner_process){
+		.pid = 99,
+		.start_time = 3,
+		.comm = "short",
+		.cgroup = "/system.slice/short.service",
+		.unit = "short.service",
+		.container = "",
+		.pod_uid = "",
+		.container_name = "",
+		.pod = "",
+		.pod_namespace = "",
+	};
+	return sk->cookie == 5;
+}
+
+static struct record left(uint64_t cookie, uint8_t attachment, int64_t since_ns)
+{
+	return (struct record){
+		.sk = { .cookie = cookie, .state = TCPDIAG_FIN_WAIT2, .attachment = attachment },
+		.seen_ns = 100 * NSEC_PER_SEC,
+		.state_since_ns = since_ns,
+		.holder = RECORD_NONE,
+		.creator = RECORD_NONE,
+	};
+}
+
+/* What no walk has seen in anybody's hands is known by the event of its close(). */
+START_TEST(test_closers)
+{
+	const int64_t fresh = 99 * NSEC_PER_SEC;
+	struct record records[] = {
+		left(5, TCPDIAG_ORPHAN, fresh),	  left(5, TCPDIAG_TIMEWAIT, fresh),
+		left(6, TCPDIAG_TIMEWAIT, fresh), /* nobody knows */
+		left(5, TCPDIAG_TIMEWAIT, 1), /* too long ago: nobody is asked */
+		left(5, TCPDIAG_REQUEST, fresh), /* nobody had it */
+	};
+
+	asked = 0;
+	attach_ask(attach, closer, NULL);
+	add_process(7, "nginx", 1);
+	add_socket(7, 3, 50);
+	walk();
+	poll_records(records, ARRAY_SIZE(records), true);
+	ck_assert_uint_eq(asked, 3);
+	ck_assert_int_eq(pid_of(records[0].creator, "short.service"), 99);
+	ck_assert_uint_eq(records[1].creator, records[0].creator);
+	for (size_t i = 2; i < ARRAY_SIZE(records); i++)
+		ck_assert_uint_eq(records[i].creator, RECORD_NONE);
+	/* Once known it stays, and is not asked for again. */
+	asked = 0;
+	walk();
+	poll_records(records, 2, true);
+	ck_assert_uint_eq(asked, 0);
+	ck_assert_int_eq(pid_of(records[0].creator, "short.service"), 99);
+	ck_assert_int_eq(pid_of(records[1].creator, "short.service"), 99);
+}
+END_TEST
+
 /* What waits in the memory of the gone keeps its creator too. */
 START_TEST(test_gone_keeps_creator)
 {
@@ -542,6 +607,7 @@ Suite *suite(void)
 	tcase_add_test(tc, test_unheld_takes_two_walks);
 	tcase_add_test(tc, test_unreadable);
 	tcase_add_test(tc, test_creator_and_reused_pid);
+	tcase_add_test(tc, test_closers);
 	tcase_add_test(tc, test_gone_keeps_creator);
 	tcase_add_loop_test(tc, test_inherited, 0, ARRAY_SIZE(kin_rows));
 	tcase_add_test(tc, test_limits);
