@@ -13,7 +13,7 @@
 #include "collector/settings.h"
 #include "model/macro.h"
 
-#define CLOSER_ASKED_NS (10 * NSEC_PER_SEC) /* after that nobody remembers */
+#define CLOSER_ASKED_NS (60 * NSEC_PER_SEC) /* as long as a minisocket lives */
 #define CLOSERS 64U
 
 #define ROW_CUT (RECORD_NONE - 1) /* asked for once, and refused */
