@@ -56,6 +56,9 @@ static void put_event(struct journal *journal, uint32_t i, const uint8_t *data, 
 	if (!event_is_finding(&event)) {
 		event.socket.holder = journal_name(journal, &name);
 		event.socket.creator = 0;
+		/* What jansson takes for a number ends at 63 bits. */
+		event.socket.bytes_received &= INT64_MAX;
+		event.socket.bytes_sent &= INT64_MAX;
 	}
 	if (event_is_sound(&event))
 		(void)journal_add(journal, &event);

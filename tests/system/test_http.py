@@ -165,7 +165,7 @@ class Negotiation(OneDaemon):
         self.assertGreaterEqual(len(paths), 20)
 
     def test_live_documents_name_their_snapshot(self):
-        for path in ("/sockets", "/findings", "/summary", "/listeners", "/status"):
+        for path in ("/sockets", "/findings", "/summary", "/listeners", "/status", "/events", "/resets"):
             snapshot = lib.get(path)["snapshot"]
             self.assertLessEqual({"id", "time", "age_seconds", "sweep_age_seconds", "complete"}, set(snapshot), path)
             self.assertEqual("missing" in snapshot, not snapshot["complete"], path)
