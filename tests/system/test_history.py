@@ -98,12 +98,17 @@ class Manager:
         self.sync()
         return {name for name, _ in self.kept}
 
-    def keep(self, content, seals=SEALS):
+    def contents(self, sort):
+        """What is kept of a sort: "snapshot" or "journal"."""
+        self.sync()
+        return [os.pread(fd, os.fstat(fd).st_size, 0) for name, fd in self.kept if name.startswith(f"{sort}-")]
+
+    def keep(self, content, seals=SEALS, name=None):
         """Something that another program has left."""
         fd = os.memfd_create("foreign", os.MFD_ALLOW_SEALING)
         os.write(fd, content)
         fcntl.fcntl(fd, ADD_SEALS, seals)
-        self.kept.append((f"foreign-{len(self.kept)}", fd))
+        self.kept.append((name or f"foreign-{len(self.kept)}", fd))
 
     def daemon(self, *options, more=()):
         """The next one, with what is kept."""
@@ -255,7 +260,9 @@ os.kill(child, 9)
             actor.go()
 
     def test_bounded(self):
-        with lib.Daemon(*OPTIONS, "--limits.history=256", "--limits.ended=16"), scenes.Scene() as scene:
+        # With events an end is told of for longer than by these two rings.
+        bounds = ["--no-collector.events", "--limits.history=256", "--limits.ended=16"]
+        with lib.Daemon(*OPTIONS, *bounds), scenes.Scene() as scene:
             listener = scene.listener(backlog=128)
             first = None
             for _ in range(8):
@@ -436,9 +443,7 @@ step()
         with Manager() as manager:
             with manager.daemon() as daemon:
                 kill(daemon)
-            manager.sync()
-            whole = max((os.pread(fd, os.fstat(fd).st_size, 0) for _, fd in manager.kept),
-                        key=lambda content: struct.unpack_from("QIIIIQQ", content)[5])
+            whole = max(manager.contents("snapshot"), key=lambda content: struct.unpack_from("QIIIIQQ", content)[5])
 
             def patched(offset, *values, form="I"):
                 content = bytearray(whole)
@@ -470,6 +475,28 @@ step()
             with Left(b"nothing", whole, bytes(100000)) as other, other.daemon() as daemon:
                 self.assertIn("going on with", daemon.output())
                 self.assertFalse({name for name in other.names() if name.startswith("foreign")})
+
+    def test_a_journal_that_cannot_be_used_is_dropped(self):
+        with Manager() as manager:
+            with manager.daemon() as daemon:
+                kill(daemon)
+            whole, = manager.contents("journal")
+            cases = {
+                "it is of another version": whole[:8] + struct.pack("I", 99) + whole[12:],
+                "it is damaged": whole[:24] + struct.pack("I", 17) + whole[28:],
+                "it is of another boot": whole[:52] + b"00000000" + whole[60:],
+                None: whole,
+            }
+            for why, content in cases.items():
+                with self.subTest(why), Manager() as other:
+                    other.keep(content, name="journal-1")
+                    with other.daemon() as daemon:
+                        said = daemon.output()
+                        self.assertEqual(said.count("its events are lost"), 1 if why else 0, said)
+                        self.assertIn(why or "", said)
+                        # Its own is there, and one only.
+                        names = {name for name in other.names() if name.startswith("journal-")}
+                        self.assertEqual((len(names), names & {"journal-1", "journal-1~1"}), (1, set()))
 
 
 if __name__ == "__main__":
