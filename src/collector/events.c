@@ -21,6 +21,7 @@
 #define ORPHAN_NS (10 * NSEC_PER_SEC)
 #define REFUSALS_PER_SECOND 50U
 #define ORDINARY_PER_SECOND 2000U
+#define LOSING_NS (60 * NSEC_PER_SEC) /* so long a loss is said */
 #define CHECKS_PER_SECOND 1000U
 
 /* ---- stories ---- */
@@ -146,7 +147,13 @@ static void look_for_losses(struct collector *c)
 		return;
 	lane->dropped = dropped;
 	lane->totals.dropped = lane->dropped_before + dropped;
+	lane->loss_ns = lane->now_ns;
 	lose(c);
+}
+
+static bool is_losing(const struct events_lane *lane)
+{
+	return lane->loss_ns && lane->now_ns - lane->loss_ns < LOSING_NS;
 }
 
 static void say(struct collector *c)
@@ -154,11 +161,17 @@ static void say(struct collector *c)
 	struct events_lane *lane = c->events;
 	const char *braked = brake_says((enum event_brake)lane->brake.brake.level);
 
+	lane->losing = is_losing(lane);
 	if (braked)
 		sources_set(&c->sources, SOURCE_EVENTS,
 			    lane->brake.brake.level == EVENT_BRAKE_DETACHED ? SOURCE_FAILED
 									    : SOURCE_DEGRADED,
 			    "%s", braked);
+	else if (is_losing(lane))
+		sources_set(&c->sources, SOURCE_EVENTS, SOURCE_DEGRADED,
+			    "the ring was full within the last minute: %llu events are lost since "
+			    "the start, and how some connections have ended is not known",
+			    (unsigned long long)lane->totals.dropped);
 	else if (!lane->totals.reasons)
 		sources_set(
 			&c->sources, SOURCE_EVENTS, SOURCE_OK,
@@ -220,8 +233,11 @@ void events_lane_drain(struct collector *c)
 	autopsy_settle(lane->autopsy, lane->now_ns, lane->wall_ns);
 	sources_passed(&c->sources, SOURCE_EVENTS, lane->now_ns,
 		       clock_ns(CLOCK_THREAD_CPUTIME_ID) - began);
-	if (lane->reader)
-		brake(c);
+	if (!lane->reader)
+		return;
+	brake(c);
+	if (lane->reader && lane->losing != is_losing(lane))
+		say(c);
 }
 
 /* ---- life ---- */

@@ -53,6 +53,8 @@ struct events_lane {
 	uint64_t row_dropped; /* as the last row said */
 	bool listens; /* without programs: collector/endings.h */
 	char why[160]; /* there are none */
+	int64_t loss_ns; /* when the ring was last found to have dropped some, 0: never */
+	bool losing; /* as last said */
 	int64_t now_ns, wall_ns, boot_offset_ns; /* of this drain */
 
 	/* Stories that are written singly, by kind; the rest of that second is counted only. */

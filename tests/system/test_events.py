@@ -61,7 +61,10 @@ class Chain:
         """The only event of the query."""
         def found():
             return lib.get(f"/events?{query}")["events"]
-        lib.wait_for(found, query, 20)
+        try:
+            lib.wait_for(found, query, 20)
+        except AssertionError as late:
+            raise AssertionError(f"{late}; source: {self.source()}, {lib.get('/status')['events']}") from late
         time.sleep(0.3)
         events = found()
         self.assertEqual(len(events), 1, events)
