@@ -155,8 +155,21 @@ bool stray_again(struct autopsy *a, const struct tcpdiag_socket *sk, int64_t now
 /* ---- autopsy_steps.c: what an event means ---- */
 
 void steps_take(struct autopsy *a, const struct socket_event *event);
+/* Close() or exit, of one whose last reference has gone. */
+enum event_actor steps_releaser(const struct socket_event *event);
+/* Queues and settings as they are now; ends as they were first. */
+void story_look(struct story *story, const struct tcpdiag_socket *sk,
+		const struct socket_event *event);
+/* It has ended with this event, or had already. */
+void story_end(struct autopsy *a, struct story *story, const struct socket_event *event);
 /* The operation that waits is over. */
 void steps_operated(struct autopsy *a, struct story *story);
+
+/* ---- autopsy_resets.c ---- */
+
+void resets_sent(struct autopsy *a, const struct socket_event *event);
+void resets_received(struct autopsy *a, const struct socket_event *event);
+void resets_destroyed(struct autopsy *a, const struct socket_event *event);
 
 /* ---- autopsy_tell.c ---- */
 
