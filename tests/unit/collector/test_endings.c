@@ -128,7 +128,7 @@ Suite *suite(void)
 	Suite *s = suite_create("endings");
 	TCase *t = tcase_create("live");
 
-	tcase_set_timeout(t, 60);
+	tcase_set_timeout(t, 120);
 	tcase_add_test(t, in_both);
 	tcase_add_test(t, gone);
 	suite_add_tcase(s, t);
