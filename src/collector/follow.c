@@ -229,8 +229,9 @@ static void leave(struct follow *follow, const struct socket_event *event)
 
 	if (!entry)
 		return;
+	/* Where its process still has it the peer's FIN has come: TIME-WAIT. */
 	if (event->kind == SOCKET_EVENT_STATE && event->old_state == TCPDIAG_FIN_WAIT2 &&
-	    entry->suspect != FOLLOW_LOST) {
+	    event->released && entry->suspect != FOLLOW_LOST) {
 		make(follow, entry, FOLLOW_TOLD);
 		entry->mini = true;
 		entry->when_ns = event->when_ns;

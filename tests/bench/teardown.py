@@ -13,14 +13,19 @@ def available():
         return next(int(line.split()[1]) * 1024 for line in file if line.startswith("MemAvailable"))
 
 
+def part(pairs, i, count):
+    return pairs * (i + 1) // count - pairs * i // count
+
+
 def halve(tool, holders, pairs, already=0):
     """Shuts one end of that many pairs: a FIN-WAIT-2 and a CLOSE-WAIT of each."""
+    tool.ask("drain")  # others on this machine fill the ring while a daemon is watched
     for i, holder in enumerate(holders):
-        first, last = ((pairs - already) * k // len(holders) for k in (i, i + 1))
-        for begin in range(first, last, 2000):  # no more at once than a ring holds
-            holder.ask(f"half {min(2000, last - begin)}")
+        more = part(pairs, i, len(holders)) - part(already, i, len(holders))
+        for begin in range(0, more, 2000):  # no more at once than a ring holds
+            holder.ask(f"half {min(2000, more - begin)}")
             tool.ask("drain")
-        if already or last > 8000:
+        if more > 2000:
             tool.ask("events")  # as each second of the daemon's life: the table of what is new has a bound
 
 
@@ -50,6 +55,7 @@ def one(bench, name, tool, rounds, quick, seconds):
     if seconds:
         sys.stderr.write(f"{name}: daemon\n")
         shares = [share(bench, seconds, *arguments) for arguments in ((), ("--no-collector.events",))]
+    sys.stderr.write(f"{name}: {middle}, {answer}, {shares}\n")
     return {"name": name, "events": middle["events"], "dump": middle["dump"], "audit": answer, "shares": shares,
             "by": all(v["by_events"] for v in columns["events"])}
 

@@ -30,6 +30,7 @@ static struct socket_event event(uint8_t kind, uint64_t cookie, uint8_t old_stat
 		.kind = kind,
 		.old_state = old_state,
 		.has_socket = true,
+		.released = true,
 		.sk = { .cookie = cookie,
 			.netns = NETNS,
 			.state = state,
@@ -100,6 +101,18 @@ START_TEST(stands_from_its_first_teardown_state_to_its_end)
 	ck_assert_uint_eq(find(9)->ifindex, 7);
 	ck_assert_uint_eq(find(9)->remote_port, 9);
 	ck_assert_uint_eq(follow_stats(follow)->entered, 6);
+}
+END_TEST
+
+/* The peer's FIN makes a TIME-WAIT of it, which is none of the states. */
+START_TEST(held_to_its_end_it_leaves_no_minisocket)
+{
+	struct socket_event e = event(SOCKET_EVENT_STATE, 9, TCPDIAG_FIN_WAIT2, TCPDIAG_CLOSE, 12);
+
+	change(9, TCPDIAG_FIN_WAIT1, TCPDIAG_FIN_WAIT2, 11);
+	e.released = false;
+	follow_take(follow, &e);
+	ck_assert_ptr_null(find(9));
 }
 END_TEST
 
@@ -265,6 +278,7 @@ Suite *suite(void)
 
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_add_test(tcase, stands_from_its_first_teardown_state_to_its_end);
+	tcase_add_test(tcase, held_to_its_end_it_leaves_no_minisocket);
 	tcase_add_test(tcase, what_is_not_its_business);
 	tcase_add_test(tcase, a_socket_without_a_cookie_is_a_gap);
 	tcase_add_test(tcase, gaps_only_go_forward_and_off_is_off);
