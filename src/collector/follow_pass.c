@@ -19,6 +19,7 @@
 #include "model/macro.h"
 
 #define BATCH 512U
+#define AHEAD 6U
 #define GRACE_NS NSEC_PER_SEC /* an event that is under way comes within that */
 #define TRIES_MAX 3 /* looks between the event and the new state */
 #define LOOK_UP_NS 1000.0 /* while none was measured */
@@ -205,24 +206,56 @@ static int put(struct poll *p, uint32_t i, uint32_t position, uint32_t number)
 	return poll_put_at(p, &row, &batch->settings[i], position, number);
 }
 
-/* What was in a teardown state, in the order of its records. */
-static int read_known(struct poll *p, const struct space *space)
+/* Few of many records, each far from the one before: it and its copy are fetched some time ahead. */
+static void fetch(const struct poll *p, const struct record *records, uint32_t i)
+{
+	const struct follow_batch *batch = p->c->follow_lane.batch;
+	uint32_t position;
+
+	if (i >= batch->count)
+		return;
+	position = p->c->order[batch->numbers[i]];
+	record_prefetch(&p->before.records[position]);
+	record_prefetch_write(&records[position]);
+}
+
+/* The next ones of a chain. Return: where it goes on. */
+static uint32_t gather_known(struct poll *p, uint32_t number)
 {
 	struct follow_lane *lane = &p->c->follow_lane;
 	struct follow_batch *batch = lane->batch;
-	uint32_t number = space->follow.first;
+
+	for (batch->count = 0; number != UINT32_MAX && batch->count < BATCH;
+	     number = lane->chain[number]) {
+		const struct tcpdiag_socket *sk = &p->before.records[p->c->order[number]].sk;
+
+		/* Its ends, and the states behind. */
+		__builtin_prefetch(sk);
+		__builtin_prefetch(&sk->state);
+		batch->numbers[batch->count] = number;
+		batch->asked[batch->count++] = sk;
+	}
+	return number;
+}
+
+/* What was in a teardown state, in the order of its records. */
+static int read_known(struct poll *p, const struct space *space)
+{
+	struct follow_batch *batch = p->c->follow_lane.batch;
+	uint32_t number = space->follow.first, count;
+	const struct record *records = snapshot_writer_records(&p->w, &count);
 	int r = 0;
 
 	while (number != UINT32_MAX && r == 0) {
-		for (batch->count = 0; number != UINT32_MAX && batch->count < BATCH;
-		     number = lane->chain[number]) {
-			batch->numbers[batch->count] = number;
-			batch->asked[batch->count++] = &p->before.records[p->c->order[number]].sk;
-		}
+		number = gather_known(p, number);
 		r = ask(p);
-		for (uint32_t i = 0; i < batch->count && r == 0; i++)
+		for (uint32_t i = 0; i < AHEAD; i++)
+			fetch(p, records, i);
+		for (uint32_t i = 0; i < batch->count && r == 0; i++) {
+			fetch(p, records, i + AHEAD);
 			if (batch->found[i].cookie && poll_tears_down(&batch->found[i]))
 				r = put(p, i, p->c->order[batch->numbers[i]], batch->numbers[i]);
+		}
 	}
 	return r;
 }

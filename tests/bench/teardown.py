@@ -40,7 +40,7 @@ def measure(bench, tool, rounds, cadence):
 
 
 def share(bench, seconds, *arguments):
-    with bench.Daemon(*arguments) as daemon:
+    with bench.Daemon("--limits.sockets=2000000", *arguments) as daemon:
         return sum(bench.at_rest(daemon, seconds)["share"].values())
 
 
