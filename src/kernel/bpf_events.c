@@ -23,6 +23,9 @@
 #define RING_MIN 65536U
 #define RING_MAX (1U << 30)
 
+/* Rows of one drain: in a storm the ring is filled as fast as it is read, and there would be no end to it. */
+#define DRAIN_MAX 32768
+
 /* PROC_PID_INIT_INO (include/linux/proc_ns.h): the number of the first PID namespace, on every machine. */
 #define FIRST_PID_NAMESPACE 0xEFFFFFFCU
 
@@ -61,8 +64,8 @@ static int on_row(void *context, void *data, size_t size)
 		r = reader->take(&event, reader->context);
 	if (r < 0)
 		return r;
-	reader->taken++;
-	return 0;
+	/* The row is taken; libbpf goes no further. */
+	return ++reader->taken >= DRAIN_MAX ? -EOVERFLOW : 0;
 }
 
 /* Whole pages, a power of two of them. */
@@ -201,7 +204,7 @@ int events_drain(struct event_reader *reader,
 	reader->context = context;
 	reader->taken = 0;
 	r = ring_buffer__consume(reader->ring);
-	return r < 0 ? r : reader->taken;
+	return r < 0 && reader->taken < DRAIN_MAX ? r : reader->taken;
 }
 
 uint64_t events_dropped(const struct event_reader *reader)

@@ -93,7 +93,7 @@ int events_open(size_t bytes, uint32_t hz, struct event_reader **ret);
 struct event_reader *events_free(struct event_reader *reader);
 
 /**
- * events_drain() - all that has come since, in their order
+ * events_drain() - what has come since, in their order: all of it, or as much as a storm is given at a time
  * @take: called for each; negative ends the drain, which the next call goes on with
  *
  * Return: how many were taken; the negative of @take; -EBADMSG where a row cannot be right; -errno.
