@@ -39,12 +39,8 @@ struct attach {
 	struct history *history; /* borrowed, may be NULL */
 	bool (*closer)(void *context, const struct tcpdiag_socket *sk, struct owner_process *ret);
 	void *closer_context;
-	/* Rows of closers in this poll, each place for the newest that falls on it. */
-	struct {
-		int32_t pid; /* 0: free */
-		uint32_t row;
-		uint64_t start_time;
-	} closers[CLOSERS];
+	/* Rows of closers in this poll, plus 1, each place for the newest that falls on it. */
+	uint32_t closers[CLOSERS];
 	int64_t clock_offset_ns;
 };
 
@@ -447,15 +443,12 @@ static uint32_t row_of_closer(struct attach *attach, const struct owner_process 
 {
 	uint32_t at = (uint32_t)process->pid % CLOSERS, row;
 
-	if (attach->closers[at].pid == process->pid &&
-	    attach->closers[at].start_time == process->start_time)
-		return attach->closers[at].row;
-	row = roster_find(&attach->roster, process->pid, process->start_time);
+	if (attach->closers[at] && roster_is(&attach->roster, attach->closers[at] - 1, process))
+		return attach->closers[at] - 1;
+	row = roster_find(&attach->roster, process);
 	if (row == RECORD_NONE)
 		row = roster_add(&attach->roster, process, attach->limits.max_processes);
-	attach->closers[at].pid = process->pid;
-	attach->closers[at].start_time = process->start_time;
-	attach->closers[at].row = row;
+	attach->closers[at] = row == RECORD_NONE ? 0 : row + 1;
 	return row;
 }
 

@@ -217,10 +217,22 @@ uint32_t roster_add(struct roster *roster, const struct owner_process *process, 
 	return entry_update(entry, process) ? roster->count++ : RECORD_NONE;
 }
 
-uint32_t roster_find(const struct roster *roster, int32_t pid, uint64_t start_time)
+bool roster_is(const struct roster *roster, uint32_t row, const struct owner_process *process)
+{
+	const struct roster_entry *entry;
+
+	if (row >= roster->count)
+		return false;
+	entry = &roster->entries[row];
+	return entry->pid == process->pid && entry->start_time == process->start_time &&
+	       (process->start_time ||
+		!strncmp(entry->comm, process->comm, sizeof(entry->comm) - 1));
+}
+
+uint32_t roster_find(const struct roster *roster, const struct owner_process *process)
 {
 	for (uint32_t i = 0; i < roster->count; i++)
-		if (roster->entries[i].pid == pid && roster->entries[i].start_time == start_time)
+		if (roster_is(roster, i, process))
 			return i;
 	return RECORD_NONE;
 }

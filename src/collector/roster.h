@@ -34,8 +34,14 @@ int roster_renew(struct roster *roster, const struct owners *owners, uint32_t **
 /* A row for a process that has none yet; RECORD_NONE above @max rows (counted) or out of memory. */
 uint32_t roster_add(struct roster *roster, const struct owner_process *process, uint32_t max);
 
-/* The row of a process; RECORD_NONE where there is none. */
-uint32_t roster_find(const struct roster *roster, int32_t pid, uint64_t start_time);
+/*
+ * The row of a process; RECORD_NONE where there is none. Where nobody has read when it began it is told by its name as
+ * well: many may have had the number.
+ */
+uint32_t roster_find(const struct roster *roster, const struct owner_process *process);
+
+/* Whether the row is that process's, in the same way. */
+bool roster_is(const struct roster *roster, uint32_t row, const struct owner_process *process);
 
 /**
  * roster_restore() - the processes of a checked snapshot, row by row; into an empty roster

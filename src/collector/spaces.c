@@ -267,17 +267,26 @@ static void smooth(double *cost_ns, int64_t measured_ns)
 				: (double)measured_ns;
 }
 
+/*
+ * The own one may have a table of its own as well: then nobody knows what the machine's costs. What is looked up by its
+ * ends walks no table, and says nothing.
+ */
+static void judge_table(const struct spaces *spaces, struct space *space, int64_t cost_ns)
+{
+	smooth(&space->dump_cost_ns, cost_ns);
+	if (!space->own && spaces->own->dump_cost_ns > 0)
+		space->own_table = space->dump_cost_ns < PLAN_CHEAP_NS &&
+				   space->dump_cost_ns <
+					   OWN_TABLE_SHARE * spaces->own->dump_cost_ns;
+}
+
 void space_paid(const struct spaces *spaces, struct space *space, bool full, int64_t cost_ns)
 {
-	double machine = full ? spaces->own->sweep_cost_ns : spaces->own->fast_cost_ns;
-
 	smooth(full ? &space->sweep_cost_ns : &space->fast_cost_ns, cost_ns);
 	if (full)
 		space->cost_ns = cost_ns;
-	/* The own one may have a table of its own as well: then nobody knows what the machine's costs. */
-	if (!space->own && !full)
-		space->own_table = space->fast_cost_ns < PLAN_CHEAP_NS &&
-				   space->fast_cost_ns < OWN_TABLE_SHARE * machine;
+	else if (!space->follow.reads)
+		judge_table(spaces, space, cost_ns);
 }
 
 double space_price(const struct spaces *spaces, const struct space *space, bool full)

@@ -64,6 +64,7 @@ struct space {
 	int64_t cost_ns; /* CPU time of the last sweep */
 	uint64_t reads; /* by passes of any kind */
 	double fast_cost_ns, sweep_cost_ns; /* smoothed; 0: never measured */
+	double dump_cost_ns; /* of fast passes that walked the table; the same */
 	bool own_table; /* as the costs say */
 	uint32_t cut; /* sockets above the limit in its last sweep */
 	bool listeners_seen;

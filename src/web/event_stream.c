@@ -70,8 +70,10 @@ static void print_gap(struct events *events, struct buffer *b, uint64_t lost)
 
 static void print_start(struct events *events, struct buffer *b)
 {
+	/* An id without an event: whoever is cut off before the first one comes back to this place. */
 	if (events->sse)
-		buffer_printf(b, "retry: %d\n\n", RETRY_MS);
+		buffer_printf(b, "retry: %d\nid: %" PRIu64 "\n\n", RETRY_MS,
+			      MIN(events->last, journal_newest(&events->view)));
 	if (events->gap)
 		print_gap(events, b, 0);
 	events->begun = true;
@@ -138,11 +140,19 @@ static void begin(struct events *events, bool given, uint64_t id)
 {
 	uint64_t newest = journal_newest(&events->view);
 
+	/* Where it has stopped is what it wants, however long ago that was. */
+	if (given)
+		events->filter.since_ns = 0;
 	if (!given && events->filter.since_ns)
 		id = 0;
 	else if (!given)
 		id = newest;
-	events->gap = given && events_gap(&events->view, events->filter.rings, id);
+	if (given)
+		events->gap = events_gap(&events->view, events->filter.rings, id);
+	else
+		events->gap = events->filter.since_ns &&
+			      journal_oldest_ns(&events->view, events->filter.rings) >
+				      events->filter.since_ns;
 	events->last = id;
 	/* An id of a journal that is no more: all of this one has come since. */
 	if (id > newest)

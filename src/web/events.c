@@ -43,6 +43,7 @@ struct list {
 	char *fields; /* owned, or NULL */
 	struct buffer whole; /* a row before its members are selected */
 	uint64_t until; /* id of the last event to look at */
+	uint64_t end; /* of the last one of the page */
 	uint64_t after; /* 0: from the oldest */
 	uint64_t skip; /* that match, before the first of the page */
 	uint64_t matched, returned, printed;
@@ -79,6 +80,11 @@ bool events_are_seen(const struct snapshot *snapshot)
 	return source && (source->state == SOURCE_OK || source->state == SOURCE_DEGRADED);
 }
 
+bool events_tell_ends(const struct snapshot *snapshot)
+{
+	return events_are_seen(snapshot) && snapshot->header->events.origin == EVENT_ORIGIN_BPF;
+}
+
 void events_emit_source(struct emitter *j, const struct snapshot *snapshot)
 {
 	const struct source *source = find_source(snapshot);
@@ -107,7 +113,7 @@ static struct list *list_of(struct document *document)
 static bool next_match(struct list *list, struct event *ret)
 {
 	while (journal_next(&list->view, &list->cursor, list->filter.rings, ret) > 0) {
-		if (ret->id > list->until)
+		if (ret->id > list->end)
 			return false;
 		if (event_filter_match(&list->filter, &list->view, ret))
 			return true;
@@ -258,6 +264,9 @@ static void count_all(struct list *list, uint64_t limit, uint64_t last)
 		list->returned = limit;
 		list->next = page_end;
 	}
+	/* Where the first of the page are overwritten meanwhile, nothing behind it takes their place. */
+	if (list->next)
+		list->end = list->next;
 	journal_seek(&list->view, list->after, &list->cursor);
 }
 
@@ -292,7 +301,7 @@ static int prepare(struct list *list, const struct request *request,
 	list->snapshot = *request->snapshot;
 	list->now_ns = request->now_ns;
 	list->format = options->format;
-	list->until = journal_newest(&list->view);
+	list->until = list->end = journal_newest(&list->view);
 	count_all(list, options->limit, last);
 	add_link(list, request);
 	return 0;

@@ -16,6 +16,9 @@ void events_emit_source(struct emitter *j, const struct snapshot *snapshot);
 /* Whether the kernel's events are seen, in full or in part. */
 bool events_are_seen(const struct snapshot *snapshot);
 
+/* The same, and they tell how: by the kernel's tracepoints, not only that sockets have ended. */
+bool events_tell_ends(const struct snapshot *snapshot);
+
 /* What is behind `after` of these rings has been overwritten: somebody who went on from there has missed something. */
 bool events_gap(const struct journal_view *view, uint32_t rings, uint64_t after);
 

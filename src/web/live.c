@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <microhttpd.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <systemd/sd-event.h>
 #include <time.h>
@@ -39,6 +40,8 @@ static void resume(struct live *live)
 	if (!live->suspended)
 		return;
 	live->suspended = false;
+	/* The library may ask from now on, and not before. */
+	live->asked_ns = monotonic_ns();
 	MHD_resume_connection(live->connection);
 }
 
@@ -57,10 +60,10 @@ static void cut(struct live *live)
 
 static bool is_gone(const struct live *live)
 {
-	char byte;
-	ssize_t len = recv(live->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+	/* Whatever it has sent before and nobody reads. */
+	struct pollfd end = { .fd = live->fd, .events = POLLRDHUP };
 
-	return !len || (len < 0 && errno != EAGAIN && errno != EINTR);
+	return poll(&end, 1, 0) > 0 && end.revents & (POLLRDHUP | POLLHUP | POLLERR);
 }
 
 static void look(struct live *live, int64_t now_ns)

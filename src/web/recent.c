@@ -87,7 +87,7 @@ int recent_resets_emit(struct emitter *j, const char *name, const struct snapsho
 	struct recent_resets r;
 	int i;
 
-	if (!view || !events_are_seen(snapshot)) {
+	if (!view || !events_tell_ends(snapshot)) {
 		emit_null(j, name);
 		return 0;
 	}

@@ -158,10 +158,10 @@ static const char *why_unknown(const struct snapshot *snapshot, const struct jou
 		const struct source *source = &snapshot->sources[i];
 		const char *reason = snapshot_text(snapshot, source->reason);
 
-		if (source->id == SOURCE_EVENTS && !events_are_seen(snapshot) && *reason)
+		if (source->id == SOURCE_EVENTS && !events_tell_ends(snapshot) && *reason)
 			return reason;
 	}
-	return events_are_seen(snapshot) ? NULL : "no events of the kernel are seen";
+	return events_tell_ends(snapshot) ? NULL : "no events of the kernel are seen";
 }
 
 void recent_ends(const struct snapshot *snapshot, const struct journal_view *view, int64_t wall_ns,
@@ -216,7 +216,7 @@ find(const struct recent_ends *ends, const struct snapshot *snapshot, const stru
 	/* A word that is there is found without a change; one that is not finds no room. */
 	keys.max = keys.count;
 	len = MIN(len, sizeof(key) - 1);
-	if (!len || lexicon_add(&keys, key, strnlen(key, len), &number) < 0)
+	if (!len || lexicon_add(&keys, key, strnlen(key, len), &number) < 0 || number >= ends->size)
 		return &nothing;
 	return &ends->sums[number];
 }
@@ -232,6 +232,19 @@ static bool resets_by_itself(const struct recent_sums *sums)
 	"this program resets at close by itself: it sets SO_LINGER to 0 just before, so what its " \
 	"sockets would do as they are now is not what they will do"
 
+#define FOLDED \
+	"its ends are counted together with those of others, under the name that stays: " \
+	"/resets?group=unit"
+
+/* Sessions, containers and instances come and go: what is added up for a day is their service's or slice's. */
+static bool is_folded(const struct recent_ends *ends, const struct snapshot *snapshot,
+		      const struct process *process)
+{
+	return ends->kind == OWNER_UNIT && process && process->unit &&
+	       strcmp(snapshot_text(snapshot, process->unit),
+		      snapshot_text(snapshot, process->unit_label)) != 0;
+}
+
 void recent_ends_emit(struct emitter *j, const struct recent_ends *ends,
 		      const struct snapshot *snapshot, const struct process *process)
 {
@@ -241,6 +254,11 @@ void recent_ends_emit(struct emitter *j, const struct recent_ends *ends,
 	if (ends->why) {
 		emit_null(j, "closed");
 		emit_text(j, "closed_note", ends->why);
+		return;
+	}
+	if (is_folded(ends, snapshot, process)) {
+		emit_null(j, "closed");
+		emit_text(j, "closed_note", FOLDED);
 		return;
 	}
 	sums = find(ends, snapshot, process);

@@ -112,7 +112,7 @@ void report_resets(struct page *page, const struct snapshot *snapshot,
 	char mark[32];
 
 	/* That events are not seen is said where all is that is not seen. */
-	if (!journal || !events_are_seen(snapshot))
+	if (!journal || !events_tell_ends(snapshot))
 		return;
 	if (recent_resets(journal, wall_ns, &r) < 0) {
 		page->b->error = -ENOMEM;

@@ -481,6 +481,9 @@ struct server *server_free(struct server *server)
 	exchanges_wake(&server->exchanges);
 	lives_end(&server->exchanges.lives);
 	say_goodbye(server);
+	/* Who was asked there may wait again, and a stream may have begun. */
+	exchanges_wake(&server->exchanges);
+	lives_end(&server->exchanges.lives);
 	for (i = 0; i < server->count; i++) {
 		struct listener *listener = &server->listeners[i];
 

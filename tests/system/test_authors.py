@@ -106,7 +106,7 @@ class Authors(unittest.TestCase):
         cls.python = {name: cls.keeper.spawn(name, sys.executable, "-c", program)
                       for name, program in (("early", EARLY), ("upstream", UPSTREAM), ("impatient", IMPATIENT))}
         # On loopback both ends are seen, and each tells its own story.
-        cls.daemon = lib.Daemon("--interval=500ms", "--sweep-interval=1s", "--cpu-share=20")
+        cls.daemon = lib.Daemon("--interval=500ms", "--sweep-interval=1s", "--cpu-share=20", "--collector.events-share=100")
         cls.daemon.__enter__()
         cls.addClassCleanup(cls.daemon.__exit__, None, None, None)
         state = next(s for s in lib.get("/status")["sources"] if s["name"] == "events")

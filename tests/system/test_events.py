@@ -46,7 +46,7 @@ class Chain:
     @classmethod
     def setUpClass(cls):
         cls.daemon = lib.Daemon("--interval=500ms", "--sweep-interval=1s", "--cpu-share=20",
-                                "--no-collector.namespaces", *cls.options)
+                                "--no-collector.namespaces", "--collector.events-share=100", *cls.options)
         cls.daemon.__enter__()
         cls.addClassCleanup(cls.daemon.__exit__, None, None, None)
         source = lib.wait_for(lambda: cls.source(), "the source of events", 10)
