@@ -156,11 +156,39 @@ struct story *story_find(struct autopsy *a, const struct socket_event *event)
 	return NULL;
 }
 
+static bool is_another(const struct story *story, const struct socket_event *event)
+{
+	const uint8_t was = event->kind == SOCKET_EVENT_STATE ? event->old_state : event->sk.state;
+
+	return story->end_ns && event->kind != SOCKET_EVENT_DESTROYED && was != TCPDIAG_CLOSE &&
+	       event->when_ns - story->end_ns >= STORY_GRACE_NS;
+}
+
+void story_remember(struct autopsy *a, struct story *story)
+{
+	struct autopsy_memory now;
+
+	if (story->end_ns || story->memory.holder || story->memory.creator || !a->calls.remember ||
+	    !a->calls.remember(a->calls.context, &story->sk, &now))
+		return;
+	if (story->memory.linger_known) {
+		now.linger_known = true;
+		now.linger = story->memory.linger;
+	}
+	story->memory = now;
+}
+
 struct story *story_of(struct autopsy *a, const struct socket_event *event)
 {
 	uint32_t *slot = &a->slots[slot_of(a, event->sk.netns, event->sk.cookie)];
 	struct story *story = story_find(a, event);
 
+	/* connect() again: another connection of the same socket. */
+	if (story && is_another(story, event)) {
+		story_tell(a, story);
+		story_drop(a, story);
+		story = NULL;
+	}
 	if (story)
 		return story;
 	story = story_new(a, event);
@@ -376,7 +404,8 @@ static void settle_orphans(struct autopsy *a, int64_t now_ns)
 		if (now_ns - story->orphaned_ns < a->limits.orphan_ns)
 			break;
 		story_delist(a, STORY_LIST_ORPHANS, story);
-		if (!story->end_ns && !story->destroyed)
+		/* Its end may be among what was lost. */
+		if (!story->end_ns && !story->destroyed && a->lost_ns < story->orphaned_ns)
 			story_tell_orphan(a, story, now_ns);
 	}
 }

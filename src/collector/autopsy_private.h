@@ -141,6 +141,8 @@ struct story *story_find(struct autopsy *a, const struct socket_event *event);
 struct story *story_of(struct autopsy *a, const struct socket_event *event);
 /* One that stands for a segment. */
 struct story *story_stray(struct autopsy *a, const struct socket_event *event);
+/* Who has it, where nobody knew when its story began: a poll may have seen it since. */
+void story_remember(struct autopsy *a, struct story *story);
 /* Takes it out. */
 void story_drop(struct autopsy *a, struct story *story);
 

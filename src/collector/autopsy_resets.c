@@ -168,6 +168,7 @@ void resets_destroyed(struct autopsy *a, const struct socket_event *event)
 		return;
 	}
 	story->destroyed = true;
+	story_remember(a, story);
 	if (!story->end_ns)
 		story->end_ns = event->when_ns;
 	if (event->sk.remote_port)

@@ -86,13 +86,19 @@ static bool has_error(const struct tcpdiag_socket *sk, int error)
 	return sk->known & TCPDIAG_KNOWS_ERROR && sk->sk_err == error;
 }
 
+/* Set before the change to CLOSE where the kernel gives up; what our side does sets it behind that. */
+static bool is_given_up(const struct socket_event *event)
+{
+	return !event->released && event->sk.known & TCPDIAG_KNOWS_ERROR && event->sk.sk_err;
+}
+
 /* Whose doing a change to CLOSE is, where it is our side's; UNKNOWN: somebody else's. */
 static enum event_actor ends_by(const struct story *story, const struct socket_event *event)
 {
 	const struct tcpdiag_socket *sk = &event->sk;
 
 	if (story->reset_received || story->reset_sent || event->orphaned ||
-	    has_error(sk, ETIMEDOUT))
+	    has_error(sk, ETIMEDOUT) || is_given_up(event))
 		return ACTOR_UNKNOWN;
 	if (event->old_state == TCPDIAG_SYN_SENT)
 		return has_error(sk, ECONNREFUSED) ? ACTOR_UNKNOWN : gives_up(event);
@@ -252,6 +258,13 @@ static void name_ender(struct story *story, const struct socket_event *event)
 		story->timed_out = !story->reset_sent;
 	} else if (event->old_state == TCPDIAG_SYN_SENT && has_error(sk, ECONNREFUSED)) {
 		story->ender = ACTOR_PEER;
+	} else if (event->old_state == TCPDIAG_SYN_SENT && is_given_up(event)) {
+		story->ender = ACTOR_KERNEL;
+	} else if (is_given_up(event) && is_in(event->old_state, STATES_ALIVE) &&
+		   !story->reset_sent) {
+		/* tcp_write_err(): the ICMP error that came last. */
+		story->ender = ACTOR_TIMER;
+		story->timed_out = true;
 	} else if (!known && event->orphaned && event->old_state == TCPDIAG_FIN_WAIT1 &&
 		   !story->reset_sent) {
 		/* Nothing else makes it skip FIN_WAIT2, but for what sends a RST. */
@@ -262,6 +275,7 @@ static void name_ender(struct story *story, const struct socket_event *event)
 
 void story_end(struct autopsy *a, struct story *story, const struct socket_event *event)
 {
+	story_remember(a, story);
 	if (!story->end_ns)
 		story->end_ns = event->when_ns;
 	if (story->closed_ns || story->reset_sent)

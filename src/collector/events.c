@@ -32,11 +32,20 @@ static bool is_refusal(const struct event *event)
 	       event->socket.reason == RESET_REASON_NO_SOCKET_SYN;
 }
 
+/* A segment of a connection that was never ours, as far as anybody knows: a scan makes thousands of them. */
+static bool is_stray(const struct event *event)
+{
+	return event->kind == EVENT_RESET_SENT && !(event->socket.flags & EVENT_HAS_SOCKET) &&
+	       !(event->socket.known & EVENT_KNOWS_CLOSED_AGO);
+}
+
 /* Whether it is written singly. */
 static bool is_kept(struct events_lane *lane, const struct event *event)
 {
 	if (is_refusal(event))
 		return lane->refusals++ < REFUSALS_PER_SECOND;
+	if (is_stray(event))
+		return lane->strays++ < REFUSALS_PER_SECOND;
 	if (event_ring_of((enum event_kind)event->kind) == EVENT_RING_ORDINARY)
 		return lane->ordinary++ < ORDINARY_PER_SECOND;
 	return true;
@@ -109,6 +118,7 @@ static int take(const struct socket_event *event, void *context)
 	struct events_lane *lane = c->events;
 
 	lane->totals.events++;
+	lane->row_ns = event->when_ns;
 	/* The programs see all namespaces, whether they are wanted or not. */
 	if (!c->settings.namespaces && event->sk.netns != c->self.netns)
 		return 0;
@@ -127,14 +137,15 @@ static void look_at_clocks(struct events_lane *lane)
 	if (lane->now_ns - lane->second_ns < NSEC_PER_SEC)
 		return;
 	lane->second_ns = lane->now_ns;
-	lane->refusals = lane->ordinary = 0;
+	lane->refusals = lane->strays = lane->ordinary = 0;
 	lane->relate_ns = 0;
 }
 
 /* What came before may have had a part that is lost: nothing is of one piece any more. */
 static void lose(struct collector *c)
 {
-	autopsy_lose(c->events->autopsy, c->events->now_ns);
+	/* Also what comes while the ring is being drained. */
+	autopsy_lose(c->events->autopsy, clock_ns(CLOCK_MONOTONIC));
 	follow_gap(c->follow, c->events->now_ns);
 }
 
@@ -215,7 +226,7 @@ static void brake(struct collector *c)
 void events_lane_drain(struct collector *c)
 {
 	struct events_lane *lane = c->events;
-	int64_t began = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+	int64_t began = clock_ns(CLOCK_THREAD_CPUTIME_ID), behind = 0;
 	int r;
 
 	if (!lane || (!lane->reader && !lane->listens))
@@ -230,7 +241,10 @@ void events_lane_drain(struct collector *c)
 		events_lane_close(c);
 		return;
 	}
-	autopsy_settle(lane->autopsy, lane->now_ns, lane->wall_ns);
+	/* What belongs to the last rows may still be in the ring. */
+	if (lane->reader && r >= EVENTS_DRAIN_MAX)
+		behind = MAX(lane->now_ns - lane->row_ns, (int64_t)0);
+	autopsy_settle(lane->autopsy, lane->now_ns - behind, lane->wall_ns - behind);
 	sources_passed(&c->sources, SOURCE_EVENTS, lane->now_ns,
 		       clock_ns(CLOCK_THREAD_CPUTIME_ID) - began);
 	if (!lane->reader)
@@ -349,9 +363,9 @@ static int begin(struct collector *c)
 	lane->totals.origin = EVENT_ORIGIN_BPF;
 	lane->totals.reasons = events_have_reasons(lane->reader) && c->settings.reset_reasons;
 	autopsy_derive(lane->autopsy, !c->settings.reset_reasons);
+	lose(c);
 	autopsy_settle(lane->autopsy, lane->now_ns, lane->wall_ns);
 	brake_lane_init(&lane->brake, c->settings.events_share, lane->now_ns);
-	lose(c);
 	say(c);
 	return 0;
 }
@@ -362,6 +376,8 @@ int events_lane_open(struct collector *c)
 
 	if (c->replay)
 		return 0;
+	/* What has happened so far is told. */
+	events_lane_drain(c);
 	if (!c->settings.events) {
 		events_lane_close(c);
 		sources_set(&c->sources, SOURCE_EVENTS, SOURCE_OFF,
@@ -390,7 +406,7 @@ void events_lane_publish(const struct collector *c, struct event_totals *ret)
 	if (!lane)
 		return;
 	*ret = lane->totals;
-	ret->brake = lane->brake.brake.level;
+	ret->brake = lane->reader || lane->listens ? lane->brake.brake.level : EVENT_BRAKE_OFF;
 	ret->braked = lane->brake.brake.pulled;
 	/* Of the multicast the kernel's part is only guessed. */
 	ret->core_share = lane->reader ? lane->brake.brake.share : -1;

@@ -59,7 +59,8 @@ struct events_lane {
 
 	/* Stories that are written singly, by kind; the rest of that second is counted only. */
 	int64_t second_ns;
-	uint32_t refusals, ordinary;
+	uint32_t refusals, strays, ordinary;
+	int64_t row_ns; /* of the newest event that was read */
 
 	struct record_index index;
 	int64_t relate_ns; /* CPU time of the searches of this second */

@@ -23,13 +23,11 @@
 #define RING_MIN 65536U
 #define RING_MAX (1U << 30)
 
-/* Rows of one drain: in a storm the ring is filled as fast as it is read, and there would be no end to it. */
-#define DRAIN_MAX 32768
-
 /* PROC_PID_INIT_INO (include/linux/proc_ns.h): the number of the first PID namespace, on every machine. */
 #define FIRST_PID_NAMESPACE 0xEFFFFFFCU
 
 struct event_reader {
+	uint64_t bad; /* rows that cannot be right */
 	struct events_bpf *program;
 	struct ring_buffer *ring;
 	uint32_t hz;
@@ -60,12 +58,15 @@ static int on_row(void *context, void *data, size_t size)
 	struct socket_event event;
 	int r = event_from_row(data, size, reader->hz, reader->reasons, &event);
 
-	if (r == 0)
-		r = reader->take(&event, reader->context);
+	/* One that a later kernel fills in another way is lost, and the others are not. */
 	if (r < 0)
+		reader->bad++;
+	else
+		r = reader->take(&event, reader->context);
+	if (r < 0 && r != -EBADMSG)
 		return r;
 	/* The row is taken; libbpf goes no further. */
-	return ++reader->taken >= DRAIN_MAX ? -EOVERFLOW : 0;
+	return ++reader->taken >= EVENTS_DRAIN_MAX ? -EOVERFLOW : 0;
 }
 
 /* Whole pages, a power of two of them. */
@@ -204,12 +205,12 @@ int events_drain(struct event_reader *reader,
 	reader->context = context;
 	reader->taken = 0;
 	r = ring_buffer__consume(reader->ring);
-	return r < 0 && reader->taken < DRAIN_MAX ? r : reader->taken;
+	return r < 0 && reader->taken < EVENTS_DRAIN_MAX ? r : reader->taken;
 }
 
 uint64_t events_dropped(const struct event_reader *reader)
 {
-	return __atomic_load_n(&reader->program->bss->dropped, __ATOMIC_RELAXED);
+	return reader->bad + __atomic_load_n(&reader->program->bss->dropped, __ATOMIC_RELAXED);
 }
 
 int events_thin(struct event_reader *reader, enum events_level level)

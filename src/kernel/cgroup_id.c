@@ -26,7 +26,8 @@ struct place {
 
 struct cgroup_ids {
 	int mount;
-	size_t prefix; /* of what a link begins with */
+	const char *path; /* that every link begins with */
+	size_t prefix; /* its length */
 	struct place places[PLACES];
 };
 
@@ -44,6 +45,7 @@ static int open_mount(const char *path, struct cgroup_ids *ids)
 		r = -ENOENT;
 	} else {
 		ids->mount = fd;
+		ids->path = path;
 		ids->prefix = strlen(path);
 		return 0;
 	}
@@ -109,7 +111,9 @@ static int read_path(const struct cgroup_ids *ids, uint64_t id, char path[PATH_S
 	if (len < 0)
 		return -errno;
 	target[len] = '\0';
-	if ((size_t)len < ids->prefix)
+	/* Of a part of the tree that is not below the mount; " (deleted)" is cut off by nobody. */
+	if ((size_t)len < ids->prefix || memcmp(target, ids->path, ids->prefix) != 0 ||
+	    (target[ids->prefix] && target[ids->prefix] != '/'))
 		return -EBADMSG;
 	if ((size_t)len - ids->prefix >= PATH_SIZE)
 		return -ENAMETOOLONG;

@@ -25,6 +25,9 @@
 
 struct event_reader;
 
+/* Events of one drain: in a storm the ring is filled as fast as it is read, and there would be no end to it. */
+#define EVENTS_DRAIN_MAX 32768
+
 enum socket_event_kind {
 	SOCKET_EVENT_STATE = 0,
 	SOCKET_EVENT_RESET_SENT,
@@ -96,7 +99,7 @@ struct event_reader *events_free(struct event_reader *reader);
  * events_drain() - what has come since, in their order: all of it, or as much as a storm is given at a time
  * @take: called for each; negative ends the drain, which the next call goes on with
  *
- * Return: how many were taken; the negative of @take; -EBADMSG where a row cannot be right; -errno.
+ * Return: how many were taken; the negative of @take, which must not be -EBADMSG; -errno.
  */
 int events_drain(struct event_reader *reader,
 		 int (*take)(const struct socket_event *event, void *context), void *context);
@@ -104,7 +107,7 @@ int events_drain(struct event_reader *reader,
 /* The socket before the change: its old state, and the queues as they count in that one. Others: as it is. */
 void event_before(const struct socket_event *event, struct tcpdiag_socket *ret);
 
-/* Events that found no room, since the start. */
+/* Events that found no room, or whose rows cannot be right, since the start. */
 uint64_t events_dropped(const struct event_reader *reader);
 
 /* What the programs write; as enum event_brake. */

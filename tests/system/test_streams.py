@@ -201,6 +201,8 @@ class Streams(unittest.TestCase):
                     for visitor in visitors:
                         visitor.join()
                 lib.wait_for(lambda: metric("tcpdiag_web_streams") == 1, "only the witness is left", 20)
+                # The library closes them a moment later.
+                lib.wait_for(lambda: not files or descriptors(web) <= files[0] + 4, "their descriptors are closed", 20)
                 memory.append((resident(web), resident(daemon.process.pid)))
                 files.append(descriptors(web))
             storm.join()
