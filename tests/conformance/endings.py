@@ -101,6 +101,13 @@ class Ending(Scene):
         if done.returncode or str(self.peer.remote[1]) not in done.stdout:
             raise CannotMake(f"ss -K: {done.stdout}")
 
+    def do_hear(self):
+        """connect() tells what became of the attempt before."""
+        self.pump(0.1)
+        if not self.sock.connect_ex(self.sockaddr(self.peer.remote)):
+            raise CannotMake("connect() has worked")
+        self.truth.state = "closed"
+
     def do_probes(self):
         """Keepalive that gives up after two seconds."""
         for option, value in ((TCP_KEEPIDLE, 1), (TCP_KEEPINTVL, 1), (TCP_KEEPCNT, 1)):
@@ -212,6 +219,10 @@ add("keepalive", "connect; probes; age 3", "reset-sent | reason=tcp-keepalive-ti
     "derived:reason=not-specified", slow=True)
 add("user-timeout", "connect; user-timeout 500; write 5; age 4", "timed-out | actor=timer state=established", slow=True)
 add("syn-timeout", "sysctl ipv4/tcp_syn_retries 1; connecting; age 4", "timed-out | actor=timer state=syn-sent", slow=True)
+add("icmp/established", "connect; user-timeout 500; write 5; icmp host; age 4", "timed-out | actor=timer state=established",
+    slow=True)
+add("icmp/syn-sent-host", "sysctl ipv4/tcp_syn_retries 1; connecting; icmp host; age 4", "closed | actor=kernel state=syn-sent",
+    slow=True)
 add("orphan-retries", "sysctl ipv4/tcp_orphan_retries 1; connect; write 5; drop; age 4",
     "timed-out | actor=timer state=fin-wait-1 unacked=5 orphan=1..4", slow=True)
 add("orphan-probes", "sysctl ipv4/tcp_orphan_retries 1; window 0; connect; write 5; drop; age 4",
@@ -245,6 +256,10 @@ add("connecting/close", "connecting; drop", "closed | actor=close state=syn-sent
 add("connecting/exit", "connecting; exit", "closed | actor=exit state=syn-sent")
 add("connecting/shutdown", "connecting; shutdown wr; drop", "closed | actor=shutdown state=syn-sent")
 add("repair", "connect; data 5; repair; drop", "closed | actor=close state=established")
+
+# Another connection of the same socket
+add("again/unread", "connecting; refused; hear; connecting; answer; data 5; drop", f"{UNREAD} state=established unread=5")
+add("again/reset", "connecting; refused; hear; connecting; answer; rst", "reset-received | state=established actor=peer")
 
 # No connection, no story
 add("none/unbound", "socket; drop")
