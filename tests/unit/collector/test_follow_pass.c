@@ -153,7 +153,7 @@ static uint32_t compared(void)
 	static struct tcpdiag_socket rows[4096];
 	const char *what = NULL;
 
-	for (int i = 0; i < 20; i++) {
+	for (int i = 0; i < 100; i++) {
 		const struct snapshot s = fast();
 		uint32_t count = dump(rows, ARRAY_SIZE(rows));
 

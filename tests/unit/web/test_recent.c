@@ -23,6 +23,7 @@ static void setup(void)
 	fixture_begin(&f);
 	source = fixture_source(&f, SOURCE_EVENTS);
 	source->state = SOURCE_OK;
+	f.w.header->events.origin = EVENT_ORIGIN_BPF;
 	processes = (struct process *)((char *)f.w.header +
 				       f.w.header->sections[SECTION_PROCESSES].offset);
 	processes[P_WEB].unit_label = processes[P_WEB].unit;
@@ -117,6 +118,13 @@ START_TEST(summary_unknown)
 	json = fixture_get_json(&f, summary_route, "");
 	ck_json_null(json, "resets");
 	json_decref(json);
+	/* Without BPF it is known that sockets have ended, not how. */
+	fixture_source(&f, SOURCE_EVENTS)->state = SOURCE_DEGRADED;
+	f.w.header->events.origin = EVENT_ORIGIN_MULTICAST;
+	json = fixture_get_json(&f, summary_route, "");
+	ck_json_null(json, "resets");
+	json_decref(json);
+	f.w.header->events.origin = EVENT_ORIGIN_BPF;
 	fixture_source(&f, SOURCE_EVENTS)->state = SOURCE_OK;
 	f.journal = NULL;
 	json = fixture_get_json(&f, summary_route, "");
