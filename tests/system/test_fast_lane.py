@@ -183,7 +183,9 @@ class FastLane(unittest.TestCase):
             self.assertIn(f'tcpdiag_fast_lane_repairs_total{{kind="{kind}"}} {count}', metrics)
         # What else runs on this machine fills the same ring.
         if after["gaps"] == before["gaps"]:
-            self.assertEqual(after["repairs"], {"lost": 0, "extra": 0})
+            self.assertEqual(after["repairs"]["lost"], 0)
+            # One that has gone while the audit's dump walked the table looks like one too many.
+            self.assertLessEqual(after["repairs"]["extra"], after["changes"] // 10000)
 
     def test_lost_events_are_repaired(self):
         daemon = self.daemon()
