@@ -95,9 +95,11 @@ struct reader_state {
 struct follow_lane {
 	double look_up_ns; /* what one costs, smoothed; 0: never measured */
 	struct follow_batch *batch; /* buffers, made when they are first needed */
-	uint32_t *chain; /* kept between polls: for each number in the order the next one of its namespace */
+	uint32_t *
+		chain; /* kept between polls: for each number in the order the next one of its namespace */
 	uint32_t chain_room;
-	uint32_t spaces, by_events; /* that the last fast pass has read, and that it need not have dumped */
+	uint32_t spaces,
+		by_events; /* that the last fast pass has read, and that it need not have dumped */
 	uint32_t looked_up; /* sockets, in the last fast pass */
 	uint64_t reads, dumps; /* of namespaces, since the start */
 	int64_t audit_ns; /* the next audit is not before */

@@ -534,7 +534,8 @@ static const struct metric metrics[] = {
 	{ "tcpdiag_events_core_ratio", GAUGE, SOURCE_EVENTS, NULL, NULL,
 	  "Share of one core that the programs for events take.", events_share, NULL },
 	{ "tcpdiag_fast_lane_repairs_total", COUNTER, SOURCE_EVENTS, NULL, "kind",
-	  "Sockets in teardown states that a dump has shown and no event has told of (lost), or the "
+	  "Sockets in teardown states that a dump has shown and no event has told of (lost), or "
+	  "the "
 	  "other way round (extra).",
 	  NULL, metrics_fast_lane_repairs },
 	{ "tcpdiag_oracle_checks_total", COUNTER, SOURCE_EVENTS, NULL, "result",

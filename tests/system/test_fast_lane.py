@@ -185,7 +185,7 @@ class FastLane(unittest.TestCase):
         if after["gaps"] == before["gaps"]:
             self.assertEqual(after["repairs"]["lost"], 0)
             # One that has gone while the audit's dump walked the table looks like one too many.
-            self.assertLessEqual(after["repairs"]["extra"], after["changes"] // 10000)
+            self.assertLessEqual(after["repairs"]["extra"], after["entered"] // 10000)
 
     def test_lost_events_are_repaired(self):
         daemon = self.daemon()
