@@ -164,7 +164,7 @@ static const char *take_port(const char *at, const char *end, uint32_t *ret)
 uint32_t counters_parse_ports(const char *text, size_t len, const uint16_t range[2])
 {
 	const char *at = text, *end = text + len;
-	uint32_t count = 0, next = 0, first, last;
+	uint32_t count = 0, next = 0, first = 0, last;
 
 	for (;;) {
 		at = take_port(at, end, &first);
