@@ -42,6 +42,22 @@ static int add_key(struct breakdown *breakdown, const struct breakdown_key *tabl
 	return 0;
 }
 
+void breakdown_text(struct buffer *b, const char *text)
+{
+	if (text && *text)
+		buffer_json(b, text);
+	else
+		buffer_literal(b, "null");
+}
+
+void breakdown_number(struct buffer *b, uint64_t number)
+{
+	if (number)
+		buffer_u64(b, number);
+	else
+		buffer_literal(b, "null");
+}
+
 int breakdown_init(struct breakdown *breakdown, const struct breakdown_key *table, const char *text,
 		   struct problem *problem)
 {

@@ -27,6 +27,10 @@ struct breakdown {
 	struct buffer text; /* of the row at hand */
 };
 
+/* For values: null where it is empty or NULL, or 0, which then is not known. */
+void breakdown_text(struct buffer *b, const char *text);
+void breakdown_number(struct buffer *b, uint64_t number);
+
 /* @text: "unit,reason". Return: 0; -EINVAL with @problem. To be freed with breakdown_done(). */
 int breakdown_init(struct breakdown *breakdown, const struct breakdown_key *table, const char *text,
 		   struct problem *problem);

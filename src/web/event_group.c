@@ -27,22 +27,6 @@ struct groups {
 	uint64_t matched, ungrouped;
 };
 
-static void text_or_null(struct buffer *b, const char *text)
-{
-	if (text && *text)
-		buffer_json(b, text);
-	else
-		buffer_literal(b, "null");
-}
-
-static void number_or_null(struct buffer *b, uint64_t number)
-{
-	if (number)
-		buffer_u64(b, number);
-	else
-		buffer_literal(b, "null");
-}
-
 /* NULL where the event is about a finding. */
 static const struct event_socket *socket_of(const void *item)
 {
@@ -54,13 +38,13 @@ static const struct event_socket *socket_of(const void *item)
 static void kind_value(struct buffer *b, const void *view, const void *item)
 {
 	(void)view;
-	text_or_null(b, event_kind_name((enum event_kind)((const struct event *)item)->kind));
+	breakdown_text(b, event_kind_name((enum event_kind)((const struct event *)item)->kind));
 }
 
 static void actor_value(struct buffer *b, const void *view, const void *item)
 {
 	(void)view;
-	text_or_null(b, event_actor_name((enum event_actor)((const struct event *)item)->actor));
+	breakdown_text(b, event_actor_name((enum event_actor)((const struct event *)item)->actor));
 }
 
 static void reason_value(struct buffer *b, const void *view, const void *item)
@@ -68,7 +52,7 @@ static void reason_value(struct buffer *b, const void *view, const void *item)
 	const struct event_socket *s = socket_of(item);
 
 	(void)view;
-	text_or_null(b, s ? reset_reason_name((enum reset_reason)s->reason) : NULL);
+	breakdown_text(b, s ? reset_reason_name((enum reset_reason)s->reason) : NULL);
 }
 
 static void state_value(struct buffer *b, const void *view, const void *item)
@@ -76,7 +60,7 @@ static void state_value(struct buffer *b, const void *view, const void *item)
 	const struct event_socket *s = socket_of(item);
 
 	(void)view;
-	text_or_null(b, s ? tcpdiag_state_name((enum tcpdiag_state)s->state) : NULL);
+	breakdown_text(b, s ? tcpdiag_state_name((enum tcpdiag_state)s->state) : NULL);
 }
 
 static void direction_value(struct buffer *b, const void *view, const void *item)
@@ -84,7 +68,7 @@ static void direction_value(struct buffer *b, const void *view, const void *item
 	const struct event_socket *s = socket_of(item);
 
 	(void)view;
-	text_or_null(b, s ? direction_name((enum direction)s->direction) : NULL);
+	breakdown_text(b, s ? direction_name((enum direction)s->direction) : NULL);
 }
 
 static void unit_value(struct buffer *b, const void *view, const void *item)
@@ -93,11 +77,11 @@ static void unit_value(struct buffer *b, const void *view, const void *item)
 	struct event_name who = { .number = 0 };
 
 	if (event_is_finding(event)) {
-		text_or_null(b, event->finding.unit);
+		breakdown_text(b, event->finding.unit);
 		return;
 	}
 	(void)event_who(view, event, &who);
-	text_or_null(b, who.unit);
+	breakdown_text(b, who.unit);
 }
 
 static void comm_value(struct buffer *b, const void *view, const void *item)
@@ -106,11 +90,11 @@ static void comm_value(struct buffer *b, const void *view, const void *item)
 	struct event_name who = { .number = 0 };
 
 	if (event_is_finding(event)) {
-		text_or_null(b, event->finding.comm);
+		breakdown_text(b, event->finding.comm);
 		return;
 	}
 	(void)event_who(view, event, &who);
-	text_or_null(b, who.comm);
+	breakdown_text(b, who.comm);
 }
 
 static void netns_value(struct buffer *b, const void *view, const void *item)
@@ -118,7 +102,7 @@ static void netns_value(struct buffer *b, const void *view, const void *item)
 	const struct event *event = item;
 
 	(void)view;
-	number_or_null(b, event_is_finding(event) ? event->finding.netns : event->socket.netns);
+	breakdown_number(b, event_is_finding(event) ? event->finding.netns : event->socket.netns);
 }
 
 static void local_port_value(struct buffer *b, const void *view, const void *item)
@@ -126,7 +110,7 @@ static void local_port_value(struct buffer *b, const void *view, const void *ite
 	const struct event_socket *s = socket_of(item);
 
 	(void)view;
-	number_or_null(b, s ? s->local_port : 0);
+	breakdown_number(b, s ? s->local_port : 0);
 }
 
 static void remote_address_value(struct buffer *b, const void *view, const void *item)
@@ -148,9 +132,9 @@ static void rule_value(struct buffer *b, const void *view, const void *item)
 	const struct event *event = item;
 
 	(void)view;
-	text_or_null(b, event_is_finding(event)
-				? tcpdiag_rule_id((enum tcpdiag_rule)event->finding.rule)
-				: NULL);
+	breakdown_text(b, event_is_finding(event)
+				  ? tcpdiag_rule_id((enum tcpdiag_rule)event->finding.rule)
+				  : NULL);
 }
 
 static void severity_value(struct buffer *b, const void *view, const void *item)
@@ -158,9 +142,9 @@ static void severity_value(struct buffer *b, const void *view, const void *item)
 	const struct event *event = item;
 
 	(void)view;
-	text_or_null(b, event_is_finding(event)
-				? severity_name((enum severity)event->finding.severity)
-				: NULL);
+	breakdown_text(b, event_is_finding(event)
+				  ? severity_name((enum severity)event->finding.severity)
+				  : NULL);
 }
 
 static const struct breakdown_key keys[] = {

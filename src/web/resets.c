@@ -39,28 +39,12 @@ const struct route_parameter resets_parameters[] = {
 
 /* ---- words to count by ---- */
 
-static void text_or_null(struct buffer *b, const char *text)
-{
-	if (text && *text)
-		buffer_json(b, text);
-	else
-		buffer_literal(b, "null");
-}
-
-static void number_or_null(struct buffer *b, uint64_t number)
-{
-	if (number)
-		buffer_u64(b, number);
-	else
-		buffer_literal(b, "null");
-}
-
 static void unit_value(struct buffer *b, const void *view, const void *item)
 {
 	const struct minute_row *row = item;
 	char label[JOURNAL_LABEL];
 
-	text_or_null(b, journal_label(view, row->label, label));
+	breakdown_text(b, journal_label(view, row->label, label));
 }
 
 static void reason_value(struct buffer *b, const void *view, const void *item)
@@ -68,19 +52,19 @@ static void reason_value(struct buffer *b, const void *view, const void *item)
 	const struct minute_row *row = item;
 
 	(void)view;
-	text_or_null(b, reset_reason_name((enum reset_reason)row->reason));
+	breakdown_text(b, reset_reason_name((enum reset_reason)row->reason));
 }
 
 static void port_value(struct buffer *b, const void *view, const void *item)
 {
 	(void)view;
-	number_or_null(b, ((const struct minute_row *)item)->port);
+	breakdown_number(b, ((const struct minute_row *)item)->port);
 }
 
 static void netns_value(struct buffer *b, const void *view, const void *item)
 {
 	(void)view;
-	number_or_null(b, ((const struct minute_row *)item)->netns);
+	breakdown_number(b, ((const struct minute_row *)item)->netns);
 }
 
 static void state_value(struct buffer *b, const void *view, const void *item)
@@ -88,7 +72,7 @@ static void state_value(struct buffer *b, const void *view, const void *item)
 	const struct minute_row *row = item;
 
 	(void)view;
-	text_or_null(b, tcpdiag_state_name((enum tcpdiag_state)row->state));
+	breakdown_text(b, tcpdiag_state_name((enum tcpdiag_state)row->state));
 }
 
 static const char *kind_of(const struct minute_row *row)
@@ -100,7 +84,7 @@ static const char *kind_of(const struct minute_row *row)
 static void kind_value(struct buffer *b, const void *view, const void *item)
 {
 	(void)view;
-	text_or_null(b, kind_of(item));
+	breakdown_text(b, kind_of(item));
 }
 
 static void minute_value(struct buffer *b, const void *view, const void *item)
