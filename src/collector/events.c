@@ -399,6 +399,11 @@ int events_lane_open(struct collector *c)
 	return 0;
 }
 
+uint64_t events_lane_cut(const struct collector *c)
+{
+	return c->events && c->events->autopsy ? autopsy_cut(c->events->autopsy) : 0;
+}
+
 void events_lane_publish(const struct collector *c, struct event_totals *ret)
 {
 	const struct events_lane *lane = c->events;

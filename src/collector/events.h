@@ -32,6 +32,9 @@ void events_lane_close(struct collector *c);
 /* All that has come since. Does nothing without a lane. */
 void events_lane_drain(struct collector *c);
 
+/* Stories that found no room beside too many others, since the start: told without what led to their end. */
+uint64_t events_lane_cut(const struct collector *c);
+
 /* The header's part. */
 void events_lane_publish(const struct collector *c, struct event_totals *ret);
 

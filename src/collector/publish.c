@@ -349,6 +349,7 @@ static void put_limits(struct collector *c, uint64_t limits[LIMIT_MAX])
 	memcpy(limits, c->limits, sizeof(c->limits));
 	limits[LIMIT_PROCESSES] += cut.processes + attach_cut_processes(c->attach);
 	limits[LIMIT_CONTAINERS] += cut.containers;
+	limits[LIMIT_STORIES] += events_lane_cut(c);
 	limits[LIMIT_HOLDERS] += cut.holders + attach_cut_holders(c->attach);
 	if (c->census.watch)
 		limits[LIMIT_NAMESPACES] += netns_cut(c->census.watch);

@@ -190,6 +190,7 @@ const char *limit_name(enum limit limit)
 		[LIMIT_HISTORY] = "history",
 		[LIMIT_ENDED] = "ended",
 		[LIMIT_NAMESPACES] = "namespaces",
+		[LIMIT_STORIES] = "stories",
 	};
 
 	return NAME(names, limit);

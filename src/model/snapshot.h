@@ -24,7 +24,7 @@
 #include "model/reset_reason.h"
 
 #define SNAPSHOT_MAGIC 0x3144474944504354ULL /* "TCPDIGD1" */
-#define SNAPSHOT_LAYOUT 8U
+#define SNAPSHOT_LAYOUT 9U
 
 enum section_id {
 	SECTION_RECORDS = 0,
@@ -188,6 +188,7 @@ enum limit {
 	LIMIT_HISTORY, /* entries that found no room in their poll */
 	LIMIT_ENDED, /* sockets that have ended and found none */
 	LIMIT_NAMESPACES, /* namespaces above --limits.namespaces, once a search */
+	LIMIT_STORIES, /* connections whose end was told without what led to it: too many at once */
 	LIMIT_MAX
 };
 
