@@ -40,6 +40,12 @@ static bool fin_follows(const struct event_row *row)
 	       row->state != row->old_state;
 }
 
+/* Until it closes: afterwards nothing waits in it. */
+static bool was_listening(const struct event_row *row)
+{
+	return row->kind == EVENT_ROW_STATE && row->old_state == TCPDIAG_LISTEN;
+}
+
 static void fill_progress(const struct event_row *row, struct tcpdiag_socket *sk)
 {
 	const bool fin_unread = row->flags & EVENT_ROW_FIN && row->rqueue;
@@ -102,8 +108,12 @@ static void fill_socket(const struct event_row *row, uint32_t hz, struct tcpdiag
 	sk->sk_shutdown = row->shutdown & (TCPDIAG_RCV_SHUTDOWN | TCPDIAG_SEND_SHUTDOWN);
 	sk->uid = row->uid;
 	sk->mark = row->mark;
-	if (!sk->mptcp && row->state != TCPDIAG_LISTEN)
+	if (was_listening(row)) {
+		sk->rqueue = row->rqueue;
+		sk->wqueue = row->wqueue;
+	} else if (!sk->mptcp && row->state != TCPDIAG_LISTEN) {
 		fill_progress(row, sk);
+	}
 	if (!hz)
 		return;
 	settings = settings_from_row(&row->settings, hz);

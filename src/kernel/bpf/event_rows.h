@@ -43,8 +43,8 @@ struct event_row {
 	__u32 ifindex;
 	__u32 uid;
 	__u32 mark;
-	__u32 rqueue;
-	__u32 wqueue;
+	__u32 rqueue; /* of a listener: connections that wait */
+	__u32 wqueue; /* of a listener: as many may */
 	__u32 unsent;
 	__u32 received_ago; /* jiffies since the last payload */
 	__u32 sent_ago;

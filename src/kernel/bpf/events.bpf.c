@@ -131,6 +131,18 @@ static __always_inline void read_progress(const struct tcp_sock *tp, struct even
 	row->acked_ago = now - tp->rcv_tstamp;
 }
 
+/* Connections that wait for accept(), the ones that their peer has reset among them. */
+static __always_inline void read_queue(const struct tcp_sock *tp, struct event_row *row)
+{
+	const struct inet_sock *inet = (const void *)tp;
+	const struct sock *sk = (const void *)tp;
+
+	if (!row->local_port)
+		row->local_port = bpf_ntohs(inet->inet_sport);
+	row->rqueue = sk->sk_ack_backlog;
+	row->wqueue = sk->sk_max_ack_backlog;
+}
+
 static __always_inline void read_full(const struct sock *sk, struct event_row *row)
 {
 	const unsigned long dead = 1UL << bpf_core_enum_value(enum sock_flags, SOCK_DEAD);
@@ -165,7 +177,9 @@ static __always_inline void read_full(const struct sock *sk, struct event_row *r
 	if (!tp)
 		return;
 	read_tcp_sock(tp, &row->settings);
-	if (row->state != TCP_LISTEN)
+	if (row->state == TCP_LISTEN)
+		read_queue(tp, row);
+	else
 		read_progress(tp, row);
 }
 

@@ -126,6 +126,8 @@ struct sock {
 	int sk_rcvbuf;
 	int sk_sndbuf;
 	int sk_wmem_queued;
+	__u32 sk_ack_backlog; /* of a listener */
+	__u32 sk_max_ack_backlog;
 	struct timer_list sk_timer;
 	struct timer_list tcp_retransmit_timer; /* instead of icsk_retransmit_timer, Linux 6.19 */
 	unsigned long sk_ino; /* Linux 6.18 */

@@ -355,6 +355,50 @@ START_TEST(shut_down)
 }
 END_TEST
 
+/* What waits is counted as long as it listens; then each child goes, and last the listener. */
+START_TEST(listening)
+{
+	const struct linger now = { .l_onoff = 1, .l_linger = 0 };
+	int listener = scene_listen(AF_INET, "127.0.0.1", IPPROTO_TCP, 7), clients[3];
+	const uint16_t port = scene_port(listener);
+	int resets = 0, ends = 0, waits = 0, last = -1, closed = -1;
+
+	for (size_t i = 0; i < ARRAY_SIZE(clients); i++)
+		clients[i] = scene_connect(AF_INET, "127.0.0.1", port, IPPROTO_TCP, 0);
+	ck_assert_int_eq(setsockopt(clients[0], SOL_SOCKET, SO_LINGER, &now, sizeof(now)), 0);
+	close(clients[0]);
+	drain();
+	seen_count = 0;
+	close(listener);
+	drain();
+	for (int i = 0; i < seen_count; i++) {
+		if (seen[i].sk.local_port != port)
+			continue;
+		if (seen[i].old_state == TCPDIAG_LISTEN) {
+			closed = i;
+			continue;
+		}
+		ck_assert_int_ge(closed, 0);
+		last = i;
+		resets += seen[i].kind == SOCKET_EVENT_RESET_SENT && seen[i].unaccepted;
+		waits += seen[i].kind == SOCKET_EVENT_STATE && seen[i].unaccepted;
+		ends += seen[i].kind == SOCKET_EVENT_DESTROYED;
+	}
+	ck_assert_int_ge(closed, 0);
+	ck_assert_uint_eq(seen[closed].sk.rqueue, 3);
+	ck_assert_uint_eq(seen[closed].sk.wqueue, 7);
+	ck_assert(seen[closed].released);
+	/* The one that its peer has reset is counted, and only its end passes. */
+	ck_assert_int_eq(waits, 2);
+	ck_assert_int_eq(resets, 2);
+	ck_assert_int_eq(ends, 4);
+	ck_assert_int_eq(seen[last].kind, SOCKET_EVENT_DESTROYED);
+	ck_assert_uint_eq(seen[last].sk.cookie, seen[closed].sk.cookie);
+	close(clients[1]);
+	close(clients[2]);
+}
+END_TEST
+
 /* A SYN that nobody listens for. */
 START_TEST(refused)
 {
@@ -646,6 +690,7 @@ Suite *suite(void)
 	tcase_add_test(live, killed);
 	tcase_add_test(live, killed_with_both_ends);
 	tcase_add_test(live, shut_down);
+	tcase_add_test(live, listening);
 	tcase_add_loop_test(live, refused, 0, 2);
 	tcase_add_test(live, late_data);
 	tcase_add_test(live, mptcp);
