@@ -201,7 +201,8 @@ def other_end(sock):
 
 def out_resets():
     """Tcp OutRsts of this namespace."""
-    names, values = (line.split() for line in open("/proc/net/snmp") if line.startswith("Tcp:"))
+    with open("/proc/net/snmp", encoding="ascii") as file:
+        names, values = (line.split() for line in file if line.startswith("Tcp:"))
     return int(values[names.index("OutRsts")])
 
 
