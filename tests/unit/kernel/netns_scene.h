@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <sys/mount.h>
 #include <sys/wait.h>
+#include <time.h>
 
 #include "kernel/netns.h"
 #include "scene.h"
@@ -196,4 +197,18 @@ static inline unsigned netns_scene_descriptors(void)
 	for (int fd = 0; fd < 1024; fd++)
 		count += fcntl(fd, F_GETFD) >= 0;
 	return count;
+}
+
+/* The machine has other processes, which end when they will: what they do says nothing here. */
+static inline bool netns_scene_gone(struct netns_watch *watch, uint32_t inode)
+{
+	const time_t end = time(NULL) + 20;
+
+	while (time(NULL) < end) {
+		if (!netns_scene_has(watch, inode))
+			return true;
+		if (netns_scene_wait(watch, 10))
+			netns_changed(watch);
+	}
+	return false;
 }
