@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The tables of the autopsy: stories by namespace and cookie, in the order in which something has happened to them;
- * closed connections by their four ends, a ring; and when what is told.
+ * The table of the autopsy: stories by namespace and cookie, in the order in which something has happened to them; and
+ * when what is told.
  *
  * Places are taken from those used last, so that a quiet host touches few pages of them.
  */
@@ -12,37 +12,15 @@
 
 #include "collector/autopsy_private.h"
 
-#define STRAY_NS (10 * NSEC_PER_SEC)
 #define LIMIT_MIN 16U
 #define LIMIT_MAX (1U << 20)
-
-static uint64_t mix(uint64_t hash, uint64_t value)
-{
-	hash = (hash ^ value) * 0x9e3779b97f4a7c15ULL;
-	return hash ^ hash >> 29;
-}
+#define CHAIN_MAX 64U
 
 static uint32_t slot_of(const struct autopsy *a, uint32_t netns, uint64_t cookie)
 {
-	return (uint32_t)(mix(netns, cookie) >> 16) & a->slot_mask;
-}
+	const uint64_t words[] = { cookie, netns };
 
-/* Of four ends as this side calls them. */
-static uint64_t hash_ends(uint32_t netns, const uint8_t local[16], const uint8_t remote[16],
-			  uint16_t local_port, uint16_t remote_port)
-{
-	uint64_t words[4], hash = mix(netns, (uint64_t)local_port << 16 | remote_port);
-
-	memcpy(words, local, 16);
-	memcpy(words + 2, remote, 16);
-	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
-		hash = mix(hash, words[i]);
-	return hash;
-}
-
-static uint64_t hash_socket(const struct tcpdiag_socket *sk)
-{
-	return hash_ends(sk->netns, sk->local, sk->remote, sk->local_port, sk->remote_port);
+	return (uint32_t)keyed_hash(&a->limits.key, words, ARRAY_SIZE(words)) & a->slot_mask;
 }
 
 /* ---- lists ---- */
@@ -83,22 +61,38 @@ void story_enlist(struct autopsy *a, enum story_list list, struct story *story)
 
 /* ---- stories ---- */
 
+static void file(struct autopsy *a, struct story *story, uint32_t slot)
+{
+	const uint32_t number = (uint32_t)(story - a->stories);
+
+	story->filed = true;
+	story->slot = slot;
+	story->before = STORY_NONE;
+	story->next = a->slots[slot];
+	if (story->next != STORY_NONE)
+		a->stories[story->next].before = number;
+	a->slots[slot] = number;
+}
+
+static void unfile(struct autopsy *a, const struct story *story)
+{
+	if (story->before == STORY_NONE)
+		a->slots[story->slot] = story->next;
+	else
+		a->stories[story->before].next = story->next;
+	if (story->next != STORY_NONE)
+		a->stories[story->next].before = story->before;
+}
+
 void story_drop(struct autopsy *a, struct story *story)
 {
-	uint32_t number = (uint32_t)(story - a->stories);
-	uint32_t *at;
-
 	steps_operated(a, story);
 	for (int i = 0; i < STORY_LIST_MAX; i++)
 		story_delist(a, (enum story_list)i, story);
-	if (story->filed) {
-		at = &a->slots[slot_of(a, story->sk.netns, story->sk.cookie)];
-		while (*at != number)
-			at = &a->stories[*at].next;
-		*at = story->next;
-	}
+	if (story->filed)
+		unfile(a, story);
 	story->next = a->free;
-	a->free = number;
+	a->free = (uint32_t)(story - a->stories);
 	a->open--;
 }
 
@@ -132,7 +126,7 @@ static struct story *story_new(struct autopsy *a, const struct socket_event *eve
 		.sk = event->sk,
 		.idle_ms = event->idle_ms,
 		.last_ns = event->when_ns,
-		.next = STORY_NONE,
+		.flow = STORY_NONE,
 	};
 	story_enlist(a, STORY_LIST_OLD, story);
 	if (a->calls.remember && event->has_socket)
@@ -140,20 +134,27 @@ static struct story *story_new(struct autopsy *a, const struct socket_event *eve
 	return story;
 }
 
-struct story *story_find(struct autopsy *a, const struct socket_event *event)
+static struct story *find(struct autopsy *a, const struct socket_event *event, uint32_t slot)
 {
-	uint32_t slot = slot_of(a, event->sk.netns, event->sk.cookie);
+	uint32_t i = a->slots[slot], tries;
 
-	for (uint32_t i = a->slots[slot]; i != STORY_NONE; i = a->stories[i].next) {
+	for (tries = 0; i != STORY_NONE && tries < CHAIN_MAX; tries++) {
 		struct story *story = &a->stories[i];
 
+		i = story->next;
 		if (story->sk.cookie != event->sk.cookie || story->sk.netns != event->sk.netns)
 			continue;
 		story->last_ns = MAX(story->last_ns, event->when_ns);
 		story_enlist(a, STORY_LIST_OLD, story);
+		flow_touch(a, story);
 		return story;
 	}
 	return NULL;
+}
+
+struct story *story_find(struct autopsy *a, const struct socket_event *event)
+{
+	return find(a, event, slot_of(a, event->sk.netns, event->sk.cookie));
 }
 
 static bool is_another(const struct story *story, const struct socket_event *event)
@@ -180,8 +181,8 @@ void story_remember(struct autopsy *a, struct story *story)
 
 struct story *story_of(struct autopsy *a, const struct socket_event *event)
 {
-	uint32_t *slot = &a->slots[slot_of(a, event->sk.netns, event->sk.cookie)];
-	struct story *story = story_find(a, event);
+	const uint32_t slot = slot_of(a, event->sk.netns, event->sk.cookie);
+	struct story *story = find(a, event, slot);
 
 	/* connect() again: another connection of the same socket. */
 	if (story && is_another(story, event)) {
@@ -192,101 +193,14 @@ struct story *story_of(struct autopsy *a, const struct socket_event *event)
 	if (story)
 		return story;
 	story = story_new(a, event);
-	story->filed = true;
-	story->next = *slot;
-	*slot = (uint32_t)(story - a->stories);
+	file(a, story, slot);
+	flow_keep(a, story);
 	return story;
 }
 
 struct story *story_stray(struct autopsy *a, const struct socket_event *event)
 {
 	return story_new(a, event);
-}
-
-/* ---- four ends ---- */
-
-static uint32_t *closed_slot(const struct autopsy *a, const struct closed_ends *ends)
-{
-	return &a->closed_slots[(uint32_t)(hash_ends(ends->netns, ends->local, ends->remote,
-						     ends->local_port, ends->remote_port) >>
-					   16) &
-				a->closed_mask];
-}
-
-static void closed_forget(struct autopsy *a, struct closed_ends *ends)
-{
-	uint32_t number = (uint32_t)(ends - a->closed);
-	uint32_t *at = closed_slot(a, ends);
-
-	while (*at != number)
-		at = &a->closed[*at].next;
-	*at = ends->next;
-	ends->in = false;
-}
-
-void closed_keep(struct autopsy *a, struct story *story)
-{
-	struct closed_ends *ends = &a->closed[a->closed_at];
-	const struct tcpdiag_socket *sk = &story->sk;
-	uint32_t *slot;
-
-	if (story->kept || !sk->remote_port)
-		return;
-	story->kept = true;
-	if (ends->in)
-		closed_forget(a, ends);
-	*ends = (struct closed_ends){
-		.cookie = sk->cookie,
-		.closed_ns = story->closed_ns ? story->closed_ns : story->end_ns,
-		.netns = sk->netns,
-		.creator = story->closer ? story->closer
-					 : (story->process ? story->process : story->memory.holder),
-		.local_port = sk->local_port,
-		.remote_port = sk->remote_port,
-		.direction = story->memory.direction,
-		.in = true,
-	};
-	memcpy(ends->local, sk->local, sizeof(ends->local));
-	memcpy(ends->remote, sk->remote, sizeof(ends->remote));
-	slot = closed_slot(a, ends);
-	ends->next = *slot;
-	*slot = a->closed_at;
-	a->closed_at = (a->closed_at + 1) % a->limits.closed;
-}
-
-const struct closed_ends *closed_find(const struct autopsy *a, const struct tcpdiag_socket *sk,
-				      int64_t now_ns)
-{
-	const struct closed_ends *found = NULL;
-	uint32_t i = a->closed_slots[(uint32_t)(hash_socket(sk) >> 16) & a->closed_mask];
-
-	for (; i != STORY_NONE; i = a->closed[i].next) {
-		const struct closed_ends *ends = &a->closed[i];
-
-		if (ends->netns != sk->netns || ends->local_port != sk->local_port ||
-		    ends->remote_port != sk->remote_port ||
-		    memcmp(ends->local, sk->local, sizeof(ends->local)) != 0 ||
-		    memcmp(ends->remote, sk->remote, sizeof(ends->remote)) != 0)
-			continue;
-		if (now_ns - ends->closed_ns <= CLOSED_NS && ends->closed_ns <= now_ns &&
-		    (!found || ends->closed_ns > found->closed_ns))
-			found = ends;
-	}
-	return found;
-}
-
-bool stray_again(struct autopsy *a, const struct tcpdiag_socket *sk, int64_t now_ns)
-{
-	uint64_t hash = hash_socket(sk);
-	bool again = a->strays[hash % STRAYS].hash == hash &&
-		     now_ns - a->strays[hash % STRAYS].when_ns < STRAY_NS &&
-		     now_ns >= a->strays[hash % STRAYS].when_ns;
-
-	if (!again) {
-		a->strays[hash % STRAYS].hash = hash;
-		a->strays[hash % STRAYS].when_ns = now_ns;
-	}
-	return again;
 }
 
 /* ---- life ---- */
@@ -300,7 +214,7 @@ static uint32_t slots_for(uint32_t count)
 	return slots;
 }
 
-static int new_slots(uint32_t count, uint32_t **ret, uint32_t *ret_mask)
+int story_slots(uint32_t count, uint32_t **ret, uint32_t *ret_mask)
 {
 	uint32_t slots = slots_for(count);
 
@@ -327,9 +241,9 @@ int autopsy_new(const struct autopsy_calls *calls, const struct autopsy_limits *
 	for (int i = 0; i < STORY_LIST_MAX; i++)
 		a->lists[i].first = a->lists[i].last = STORY_NONE;
 	a->stories = calloc(a->limits.open, sizeof(*a->stories));
-	a->closed = calloc(a->limits.closed, sizeof(*a->closed));
-	if (!a->stories || !a->closed || new_slots(a->limits.open, &a->slots, &a->slot_mask) < 0 ||
-	    new_slots(a->limits.closed, &a->closed_slots, &a->closed_mask) < 0) {
+	if (!a->stories || story_slots(a->limits.open, &a->slots, &a->slot_mask) < 0 ||
+	    ends_table_init(&a->closed, a->limits.closed) < 0 ||
+	    ends_table_init(&a->flows, a->limits.closed) < 0) {
 		autopsy_free(a);
 		return -ENOMEM;
 	}
@@ -343,8 +257,8 @@ struct autopsy *autopsy_free(struct autopsy *a)
 		return NULL;
 	free(a->stories);
 	free(a->slots);
-	free(a->closed);
-	free(a->closed_slots);
+	ends_table_done(&a->closed);
+	ends_table_done(&a->flows);
 	free(a);
 	return NULL;
 }

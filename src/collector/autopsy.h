@@ -16,6 +16,9 @@
  * minisocket or nothing at all, and the RST it gets is explained by that close. A RST that belongs to no full socket has
  * a story of its own; of those that follow on the same four ends within seconds only the first.
  *
+ * Ends of who has a story are kept, too, so that the other end of a connection is found where that is on this machine, in
+ * whatever namespace, though no poll may have seen either.
+ *
  * No clock, no I/O: times come with the events, names and memories by callbacks.
  */
 #pragma once
@@ -27,6 +30,7 @@
 
 #include "kernel/events.h"
 #include "model/event.h"
+#include "model/keyed_hash.h"
 
 struct autopsy;
 
@@ -49,6 +53,12 @@ struct autopsy_operation {
 	bool complete; /* no event of it can have been lost */
 };
 
+struct autopsy_relation {
+	uint64_t cookie;
+	uint32_t netns;
+	bool peer; /* the other end; else this side of it behind an address that is rewritten */
+};
+
 struct autopsy_calls {
 	/* Each may be NULL. */
 	/* Return: false where it never stood in a poll; what can be said all the same is filled in. */
@@ -64,17 +74,19 @@ struct autopsy_calls {
 	/* One more RST like one that was told within the last seconds: to be counted only. */
 	void (*again)(void *context, struct event *event);
 	/*
-	 * Another socket of this flow, in another namespace, of which no story is under way.
-	 * Return: how many; with 1 @ret_netns and @ret_cookie are set.
+	 * Another socket of this flow that polls have seen. Asked only where no story has it, and never about ordinary
+	 * ends.
+	 * Return: how many; with 1 @ret is set.
 	 */
-	uint32_t (*relate)(void *context, const struct tcpdiag_socket *sk, uint32_t *ret_netns,
-			   uint64_t *ret_cookie);
+	uint32_t (*relate)(void *context, const struct tcpdiag_socket *sk,
+			   struct autopsy_relation *ret);
 	void *context;
 };
 
 struct autopsy_limits {
 	uint32_t open; /* stories under way */
 	uint32_t closed; /* four ends that are kept for a minute */
+	struct hash_key key; /* random: who sends segments chooses their ends */
 	int64_t orphan_ns; /* an orphan that lives so long is told of before its end */
 	bool derive; /* reasons that the kernel tells are not looked at */
 };

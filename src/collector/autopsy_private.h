@@ -41,7 +41,8 @@ struct story_operation {
 
 struct story {
 	struct story_link links[STORY_LIST_MAX];
-	uint32_t next; /* of its slot */
+	uint32_t before, next, slot; /* where it is filed; @next of a free one: the next free one */
+	uint32_t flow; /* place of its ends, STORY_NONE: none */
 	bool filed; /* in the table: a full socket; else one segment's */
 
 	/* The last look at it before it was dead. */
@@ -83,16 +84,24 @@ struct story {
 	struct event_step steps[EVENT_STEPS];
 };
 
-/* Four ends that we have closed. */
-struct closed_ends {
+/* Four ends, by their names on this side. */
+struct kept_ends {
 	uint64_t cookie;
-	int64_t closed_ns;
+	int64_t when_ns; /* that we have closed them; of who has a story, its newest event up to the end */
 	uint8_t local[16], remote[16];
-	uint32_t netns, next;
+	uint32_t netns;
 	uint32_t creator;
+	uint32_t before, next, slot;
 	uint16_t local_port, remote_port;
 	uint8_t direction;
 	bool in;
+};
+
+/* So many of them, each new one in place of the oldest. */
+struct ends_table {
+	struct kept_ends *ring;
+	uint32_t room, at;
+	uint32_t *slots, mask;
 };
 
 #define STRAYS 1024U
@@ -109,9 +118,8 @@ struct autopsy {
 	uint32_t open;
 	uint32_t *slots, slot_mask;
 
-	struct closed_ends *closed; /* a ring */
-	uint32_t closed_at;
-	uint32_t *closed_slots, closed_mask;
+	struct ends_table closed; /* by us, within the last minute */
+	struct ends_table flows; /* of sockets that have or had a story */
 
 	/* When a RST without a full socket was told, by a hash of its ends. */
 	struct {
@@ -146,11 +154,31 @@ void story_remember(struct autopsy *a, struct story *story);
 /* Takes it out. */
 void story_drop(struct autopsy *a, struct story *story);
 
+/* A table of slots for so many, all STORY_NONE. Return: 0; -ENOMEM. */
+int story_slots(uint32_t count, uint32_t **ret, uint32_t *ret_mask);
+
+/* ---- autopsy_ends.c: what is kept by four ends ---- */
+
+int ends_table_init(struct ends_table *table, uint32_t room);
+void ends_table_done(struct ends_table *table);
+
 /* Its ends are remembered for a minute. */
 void closed_keep(struct autopsy *a, struct story *story);
 /* NULL where none with these ends was closed within the last minute. */
-const struct closed_ends *closed_find(const struct autopsy *a, const struct tcpdiag_socket *sk,
-				      int64_t now_ns);
+const struct kept_ends *closed_find(const struct autopsy *a, const struct tcpdiag_socket *sk,
+				    int64_t now_ns);
+
+/* It can be found by who is at its other end. */
+void flow_keep(struct autopsy *a, struct story *story);
+/* Something has happened to it. */
+void flow_touch(struct autopsy *a, const struct story *story);
+/*
+ * The socket at the other end of its connection, where it has or had a story within the last minute.
+ * Return: how many fit; 1: it is @ret, and @ret_near whether it ended or did something at the same time.
+ */
+uint32_t flow_relate(const struct autopsy *a, const struct story *story, bool *ret_near,
+		     const struct kept_ends **ret);
+
 /* Whether a RST of the same ends was told within seconds; remembers this one. */
 bool stray_again(struct autopsy *a, const struct tcpdiag_socket *sk, int64_t now_ns);
 

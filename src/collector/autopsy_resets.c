@@ -43,7 +43,7 @@ static void note_segment(struct story *story, const struct socket_event *event)
 /* What was sent without a full socket that it ends: a story of its own. */
 static void take_stray(struct autopsy *a, const struct socket_event *event)
 {
-	const struct closed_ends *closed = closed_find(a, &event->sk, event->when_ns);
+	const struct kept_ends *closed = closed_find(a, &event->sk, event->when_ns);
 	struct story *story = story_stray(a, event);
 
 	note_segment(story, event);
@@ -53,7 +53,7 @@ static void take_stray(struct autopsy *a, const struct socket_event *event)
 	story->again = stray_again(a, &event->sk, event->when_ns);
 	if (closed && event->sk.state != TCPDIAG_SYN_SENT && event->sk.state != TCPDIAG_SYN_RECV &&
 	    story->reason != RESET_REASON_NO_SOCKET_SYN) {
-		story->closed_ns = closed->closed_ns;
+		story->closed_ns = closed->when_ns;
 		story->closed_before = true;
 		story->closer = closed->creator;
 		if (closed->direction)

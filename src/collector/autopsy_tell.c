@@ -214,20 +214,47 @@ static void tell_people(const struct story *story, const struct event *event,
 		ret->holder = before;
 }
 
-static void tell_related(struct autopsy *a, const struct story *story, struct event_socket *ret)
+/* The other end as its story knows it; of those that end without a story as the polls do. */
+static uint32_t relate(struct autopsy *a, const struct story *story, enum event_kind kind,
+		       struct autopsy_relation *ret)
 {
-	uint32_t count, netns = 0;
-	uint64_t cookie = 0;
+	struct autopsy_relation polled = {};
+	const struct kept_ends *ends;
+	bool near;
+	uint32_t count = flow_relate(a, story, &near, &ends), others = 0;
 
-	if (!a->calls.relate || !story->sk.remote_port)
+	*ret = (struct autopsy_relation){ .peer = true };
+	if (count) {
+		ret->cookie = ends->cookie;
+		ret->netns = ends->netns;
+	}
+	if (near || count > 1 || kind == EVENT_CLOSED || !a->calls.relate)
+		return count;
+	others = a->calls.relate(a->calls.context, &story->sk, &polled);
+	if (!count)
+		*ret = polled;
+	if (count && others == 1 && polled.cookie == ret->cookie && polled.netns == ret->netns)
+		return 1;
+	return count + others;
+}
+
+static void tell_related(struct autopsy *a, const struct story *story, enum event_kind kind,
+			 struct event_socket *ret)
+{
+	struct autopsy_relation relation;
+	uint32_t count;
+
+	if (!story->sk.remote_port)
 		return;
-	count = a->calls.relate(a->calls.context, &story->sk, &netns, &cookie);
+	count = relate(a, story, kind, &relation);
 	if (count > 1)
 		ret->flags |= EVENT_RELATED_SEVERAL;
 	if (count != 1)
 		return;
-	ret->related = cookie;
-	ret->related_netns = netns;
+	ret->related = relation.cookie;
+	ret->related_netns = relation.netns;
+	if (relation.peer)
+		ret->flags |= EVENT_RELATED_PEER;
 }
 
 /* ---- the whole ---- */
@@ -264,8 +291,7 @@ void story_tell(struct autopsy *a, struct story *story)
 			a->calls.again(a->calls.context, &event);
 		return;
 	}
-	if (event.kind != EVENT_CLOSED)
-		tell_related(a, story, &event.socket);
+	tell_related(a, story, (enum event_kind)event.kind, &event.socket);
 	if (a->calls.tell)
 		a->calls.tell(a->calls.context, &event);
 }

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
 #include <time.h>
@@ -205,6 +206,15 @@ static int open_parts(struct collector *c)
 	return follow_new(MAX(c->settings.max_sockets / FOLLOW_SHARE, FOLLOW_MIN), &c->follow);
 }
 
+/* Where the kernel has no random numbers yet, what nobody outside knows has to do. */
+static void make_key(const struct collector *c, struct hash_key *ret)
+{
+	if (getrandom(ret, sizeof(*ret), GRND_NONBLOCK) == (ssize_t)sizeof(*ret))
+		return;
+	ret->words[0] = (uint64_t)clock_ns(CLOCK_MONOTONIC);
+	ret->words[1] = (uint64_t)(uintptr_t)c;
+}
+
 int collector_new(const struct collector_settings *settings, struct collector **ret)
 {
 	struct collector *c = calloc(1, sizeof(*c));
@@ -216,6 +226,7 @@ int collector_new(const struct collector_settings *settings, struct collector **
 	c->settings.replay = NULL;
 	sources_init(&c->sources);
 	know_self(&c->self);
+	make_key(c, &c->key);
 	r = spaces_init(&c->spaces, c->self.netns);
 	lanes_configure(&c->lanes, settings->interval_ns, settings->sweep_interval_ns,
 			settings->cpu_share, c->self.started_ns, true);

@@ -271,6 +271,7 @@ static int make(struct collector *c)
 		.open = OPEN_MAX,
 		.closed = CLOSED_MAX,
 		.orphan_ns = ORPHAN_NS,
+		.key = c->key,
 	};
 	struct events_lane *lane;
 

@@ -166,20 +166,22 @@ bool lane_remember(void *context, const struct tcpdiag_socket *sk, struct autops
 	return true;
 }
 
-/* Of a segment without a socket: the connection it belongs to may be behind an address that was rewritten. */
-static bool is_same_flow(const struct tcpdiag_socket *sk, const struct tcpdiag_socket *other)
+static bool is_peer(const struct tcpdiag_socket *sk, const struct tcpdiag_socket *other)
 {
-	if (other->netns == sk->netns || other->kind == TCPDIAG_KIND_REQUEST)
+	if (other->cookie == sk->cookie && other->netns == sk->netns)
 		return false;
-	if (!ends_stay(sk) && ends_swapped(sk, other))
-		return true;
-	return !sk->cookie && other->remote_port == sk->remote_port &&
+	return ends_swapped(sk, other);
+}
+
+/* Of a segment without a socket: the connection it belongs to may be behind an address that was rewritten. */
+static bool is_behind(const struct tcpdiag_socket *sk, const struct tcpdiag_socket *other)
+{
+	return !sk->cookie && other->netns != sk->netns && other->remote_port == sk->remote_port &&
 	       other->local_port == sk->local_port &&
 	       !memcmp(other->remote, sk->remote, sizeof(sk->remote));
 }
 
-uint32_t lane_relate(void *context, const struct tcpdiag_socket *sk, uint32_t *ret_netns,
-		     uint64_t *ret_cookie)
+uint32_t lane_relate(void *context, const struct tcpdiag_socket *sk, struct autopsy_relation *ret)
 {
 	struct collector *c = context;
 	struct events_lane *lane = c->events;
@@ -188,15 +190,20 @@ uint32_t lane_relate(void *context, const struct tcpdiag_socket *sk, uint32_t *r
 	uint32_t count = 0;
 
 	if (lane->relate_ns > RELATE_BUDGET_NS || collector_snapshot(c, &snapshot) < 0 ||
-	    snapshot.namespace_count < 2)
+	    (snapshot.namespace_count < 2 && !ends_stay(sk)))
 		return 0;
 	for (uint32_t i = 0; i < snapshot.record_count && count < 2; i++) {
 		const struct tcpdiag_socket *other = &snapshot.records[i].sk;
+		const bool peer = is_peer(sk, other);
 
-		if (!is_same_flow(sk, other))
+		if (other->kind == TCPDIAG_KIND_REQUEST || other->mptcp ||
+		    (!peer && !is_behind(sk, other)))
 			continue;
-		*ret_netns = other->netns;
-		*ret_cookie = other->cookie;
+		*ret = (struct autopsy_relation){
+			.cookie = other->cookie,
+			.netns = other->netns,
+			.peer = peer,
+		};
 		count++;
 	}
 	lane->relate_ns += clock_ns(CLOCK_THREAD_CPUTIME_ID) - began;

@@ -85,8 +85,7 @@ const struct record *lane_record(struct collector *c, struct snapshot *snapshot,
 				 const struct tcpdiag_socket *sk);
 
 bool lane_remember(void *context, const struct tcpdiag_socket *sk, struct autopsy_memory *ret);
-uint32_t lane_relate(void *context, const struct tcpdiag_socket *sk, uint32_t *ret_netns,
-		     uint64_t *ret_cookie);
+uint32_t lane_relate(void *context, const struct tcpdiag_socket *sk, struct autopsy_relation *ret);
 void record_index_done(struct record_index *index);
 
 /* ---- events_people.c ---- */

@@ -29,6 +29,7 @@
 #include "kernel/counters.h"
 #include "kernel/owners.h"
 #include "kernel/sock_diag.h"
+#include "model/keyed_hash.h"
 #include "rules/findings.h"
 
 struct sd_event_source;
@@ -108,6 +109,7 @@ struct follow_lane {
 struct collector {
 	struct collector_settings settings;
 	struct collector_self self;
+	struct hash_key key; /* of the tables whose rows the network names */
 	struct collector_reload reload;
 	uint32_t web_restarts;
 	bool replay;

@@ -79,6 +79,7 @@ enum event_flag {
 		1U << 5, /* the peer's FIN was there, and everything of ours acknowledged */
 	EVENT_RELATED_SEVERAL = 1U << 6, /* more than one socket has the same ends */
 	EVENT_MAPPED = 1U << 7, /* v4 in an IPv6 socket */
+	EVENT_RELATED_PEER = 1U << 8, /* it is the other end of this connection */
 };
 
 #define EVENT_STEPS 8U
@@ -94,7 +95,7 @@ struct event_step {
 struct event_socket {
 	uint64_t cookie; /* 0: no socket */
 	uint64_t bytes_received, bytes_sent;
-	uint64_t related; /* cookie of a socket in another namespace with the same ends; 0: none */
+	uint64_t related; /* cookie of another socket of this connection; 0: none */
 	int64_t idle_ms; /* since the last payload either way */
 	int64_t age_ms; /* of the connection, at least */
 	int64_t closed_ago_ms; /* since our own close() or shutdown() */

@@ -321,6 +321,12 @@ static void no_socket(const struct telling *t)
 		return;
 	}
 	sentence_add(t->s, " in the midst of a connection that no socket here belongs to");
+	if (t->socket->related && t->socket->flags & EVENT_RELATED_PEER) {
+		sentence_add(t->s,
+			     ", though it comes from one on this machine: that end goes on with a "
+			     "connection that this side has ended or never had.");
+		return;
+	}
 	if (t->socket->related) {
 		sentence_add(
 			t->s,

@@ -105,7 +105,9 @@ const struct schema_member schema_event[] = {
 	{ "payload_bytes", INTEGER_OR_NULL, "Payload of that segment.", false },
 	{ "peer_finished", BOOLEAN_OR_NULL,
 	  "The peer had sent its FIN and had all of ours: a RST hurts hardly anyone.", false },
-	{ "related", STRING_OR_NULL, "Id of a socket with the same ends in another namespace.",
+	{ "related", STRING_OR_NULL,
+	  "Id of the other end, where that is on this machine in whatever namespace; of a segment "
+	  "without a socket also of one that it was meant for behind an address that is rewritten.",
 	  false },
 	{ "predicted", REF_OR_NULL("Prediction"), "What the oracle had said just before.", false },
 	{ "steps", ARRAY(REF("EventStep")), "Changes on the way to the end, oldest first.", false },

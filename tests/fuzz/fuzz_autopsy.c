@@ -93,6 +93,11 @@ static struct socket_event event_of(const uint8_t *bytes, int64_t when_ns)
 		.linger = bytes[4] & 2,
 		.linger2_ms = bytes[4] & 4 ? -1 : 0,
 	};
+	/* It can be at the other end of another. */
+	if (bytes[4] & 8) {
+		event.sk.local_port = event.sk.remote_port;
+		event.sk.remote_port = 80;
+	}
 	/* A minisocket sends none by itself. */
 	if (event.kind == SOCKET_EVENT_RESET_SENT)
 		event.passive |= event.sk.kind != TCPDIAG_KIND_FULL;
