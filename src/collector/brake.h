@@ -3,9 +3,16 @@
  * The brake of the events: what the BPF programs may cost.
  *
  * They run whenever a connection changes its state, so what they take grows with what the host does, not with what
- * anybody asks. Above a share of one core for some seconds, or at once in a flood, changes of state that are no end are
- * not written any more; where that does not help, the programs are detached. After a calm time, which doubles with every
- * relapse, the brake is released by one step.
+ * anybody asks. Above a share of one core for some seconds changes of state that are no end are not written any more;
+ * where that does not help, the programs are detached. After a calm time, which doubles with every relapse, the brake is
+ * released by one step.
+ *
+ * A flood is not waited for. It is ten times the share, or half a million rows a second for each per cent that the
+ * programs may take, from one drain to the next; and it is more than a burst: since it began more rows have come than
+ * the ring alone could hold, so that a reader who had slept through it would have missed some. What a deploy or the
+ * start of a pod makes (some thousand connections in a tenth of a second) is held by the ring, and is none. The drain
+ * that sees a flood pulls the first step; where it still is one a fifth of a second later, and again no burst, the second
+ * follows.
  *
  * What they take is measured for a second out of every ten, since measuring costs every BPF program of the machine
  * something; between, it is rows times what a row has cost. Where it cannot be measured, a cost is assumed.
@@ -30,8 +37,12 @@ struct brake {
 	double row_ns; /* what a row costs */
 
 	int64_t level_ns; /* since when at this level */
-	int64_t second_ns; /* the last look; 0: none yet */
+	int64_t second_ns; /* the last look of each second; 0: none yet */
 	uint64_t rows; /* at that time */
+	int64_t look_ns; /* the last look for a flood */
+	uint64_t look_rows;
+	int64_t flood_ns; /* the look before the first one that saw the flood under way; 0: there is none */
+	uint64_t flood_rows;
 	uint32_t over, calm; /* seconds in a row */
 	uint32_t relapses; /* each doubles the calm that a release needs */
 	int64_t released_ns; /* the last release, 0: none */
@@ -41,7 +52,7 @@ struct brake {
 void brake_init(struct brake *brake, double share_percent, int64_t now_ns);
 
 /**
- * brake_step() - looks once a second, and otherwise does nothing
+ * brake_step() - after each drain: looks for a flood each time, for the share once a second
  * @rows: written and dropped since the start of the programs
  *
  * Return: the level changed.

@@ -414,6 +414,7 @@ void events_lane_publish(const struct collector *c, struct event_totals *ret)
 	*ret = lane->totals;
 	ret->brake = lane->reader || lane->listens ? lane->brake.brake.level : EVENT_BRAKE_OFF;
 	ret->braked = lane->brake.brake.pulled;
+	ret->brake_ns = lane->brake.brake.level_ns;
 	/* Of the multicast the kernel's part is only guessed. */
 	ret->core_share = lane->reader ? lane->brake.brake.share : -1;
 	if (lane->listens && ret->brake)

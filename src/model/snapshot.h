@@ -24,7 +24,7 @@
 #include "model/reset_reason.h"
 
 #define SNAPSHOT_MAGIC 0x3144474944504354ULL /* "TCPDIGD1" */
-#define SNAPSHOT_LAYOUT 9U
+#define SNAPSHOT_LAYOUT 10U
 
 enum section_id {
 	SECTION_RECORDS = 0,
@@ -270,6 +270,7 @@ struct event_totals {
 	uint64_t dropped; /* found no room in the ring */
 	uint64_t dropped_multicast; /* found no room in a socket of the multicast */
 	uint64_t braked; /* times that the brake was pulled */
+	int64_t brake_ns; /* CLOCK_MONOTONIC since when it is as it is; says nothing while it is off */
 	uint64_t resets_sent[RESET_REASON_MAX];
 	uint64_t resets_received[TCPDIAG_STATE_MAX]; /* by the state that it met */
 	uint64_t checks[3]; /* enum audit_result: the oracle against the kernel */

@@ -327,8 +327,8 @@ static const struct schema_member status[] = {
 	{ "history", REF("History"), "What is remembered of sockets.", true },
 	{ "events", "{\"type\":\"object\"}",
 	  "What the kernel tells between polls: from (bpf, multicast), reasons, the brake (off, "
-	  "ends, detached) and how often it was pulled, what the programs take of a core, rows "
-	  "read and dropped, checks of the oracle.",
+	  "ends, detached), since when and how often it was pulled, what the programs take of a "
+	  "core, rows read and dropped, checks of the oracle.",
 	  true },
 	{ "journal", "{\"type\":[\"object\",\"null\"]}",
 	  "What is remembered of events: since, the newest id, overwritten by ring, folded.",

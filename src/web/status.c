@@ -225,8 +225,9 @@ static void history(struct emitter *j, const struct snapshot *snapshot)
 }
 
 /* null where the source does not work; the brake stays visible while it is what keeps it from working. */
-static void events(struct emitter *j, const struct event_totals *events)
+static void events(struct emitter *j, const struct snapshot *snapshot)
 {
+	const struct event_totals *events = &snapshot->header->events;
 	const bool bpf = events->known && events->origin == EVENT_ORIGIN_BPF;
 	size_t i;
 
@@ -238,6 +239,10 @@ static void events(struct emitter *j, const struct event_totals *events)
 		emit_null(j, "reasons");
 	emit_text(j, "brake",
 		  events->known || events->brake ? event_brake_name(events->brake) : NULL);
+	if (events->brake)
+		emit_since(j, "brake_since", snapshot, events->brake_ns);
+	else
+		emit_null(j, "brake_since");
 	emit_u64_known(j, "brake_pulled", events->known || events->brake, events->braked);
 	emit_number_known(j, "core_share", bpf && events->core_share >= 0, events->core_share);
 	emit_u64_known(j, "read", events->known, events->events);
@@ -291,7 +296,7 @@ static void collector(struct emitter *j, const struct snapshot *snapshot, int64_
 	namespaces(j, snapshot, now_ns);
 	reload(j, snapshot);
 	history(j, snapshot);
-	events(j, &h->events);
+	events(j, snapshot);
 	emit_u64(j, "web_restarts", h->web_restarts);
 	emit_object(j, "collector");
 	emit_number_known(j, "cpu_seconds", known, h->cpu_seconds);

@@ -106,6 +106,96 @@ START_TEST(flood)
 }
 END_TEST
 
+/* Tenths of a second until the level changes; -1: not within @tenths. */
+static int changes_after(int tenths, double per_second)
+{
+	for (int i = 1; i <= tenths; i++) {
+		rows += (uint64_t)(per_second / 10);
+		now += TENTH;
+		if (brake_step(&brake, now, rows))
+			return i;
+	}
+	return -1;
+}
+
+/* Each drain looks: what resets as many connections as two cores can is not watched for seconds. */
+START_TEST(flood_at_once)
+{
+	run(10, 100);
+	ck_assert_int_eq(changes_after(10, 1e6), 1);
+	ck_assert_int_eq(brake.level, EVENT_BRAKE_ENDS);
+	/* Ends are all that there is: it helps nothing. */
+	ck_assert_int_eq(changes_after(10, 1e6), 2);
+	ck_assert_int_eq(brake.level, EVENT_BRAKE_DETACHED);
+	ck_assert_uint_eq(brake.pulled, 2);
+	/* The usual time of rest, and what it relapses into is not watched for longer. */
+	ck_assert_int_ge(changes_after(700, 0), 600);
+	ck_assert_int_eq(brake.level, EVENT_BRAKE_ENDS);
+	ck_assert_int_eq(changes_after(10, 1e6), 2);
+	ck_assert_int_ge(changes_after(1300, 0), 1200);
+}
+END_TEST
+
+/* Ten times the share is a flood, too; a little less has the patience that it always had. */
+START_TEST(flood_by_share)
+{
+	run(10, rate(0.1));
+	ck_assert_int_eq(changes_after(25, rate(9.5)), -1);
+	setup();
+	brake.row_ns = 400; /* 250,000 rows a second */
+	run(10, rate(0.1));
+	ck_assert_int_eq(changes_after(10, rate(10.5)), 2);
+	ck_assert_int_eq(changes_after(10, rate(10.5)), 2);
+	/* Who allows more waits longer: nothing but a core of its own is dear to him. */
+	brake_init(&brake, 100, now);
+	ck_assert_int_eq(changes_after(600, 1e6), -1);
+	/* Who allows less has a flood sooner, but what the ring holds is none: 40,000 rows, after four seconds. */
+	brake_init(&brake, 0.01, now);
+	ck_assert_int_eq(run(1, 10), 0);
+	ck_assert_int_ge(changes_after(25, 10000), 20);
+	ck_assert_int_eq(brake.level, EVENT_BRAKE_ENDS);
+	ck_assert_int_eq(changes_after(50, 10000), 41);
+	ck_assert_int_eq(brake.level, EVENT_BRAKE_DETACHED);
+}
+END_TEST
+
+/* A deploy: thousands of connections within a tenth of a second or two. The ring holds them. */
+START_TEST(burst)
+{
+	run(60, 100);
+	for (int i = 0; i < 100; i++) {
+		ck_assert_int_eq(changes_after(1, 350000), -1);
+		ck_assert_int_eq(changes_after(1, 40000), -1);
+		ck_assert_int_eq(run(15, 100), 0);
+	}
+	ck_assert_int_eq(brake.level, EVENT_BRAKE_OFF);
+	/* One that it cannot hold is over when the rest of it is read: the second step does not follow. */
+	ck_assert_int_eq(changes_after(1, 900000), 1);
+	ck_assert_int_eq(changes_after(1, 400000), -1);
+	ck_assert_int_eq(changes_after(20, 1000), -1);
+	ck_assert_int_eq(brake.level, EVENT_BRAKE_ENDS);
+}
+END_TEST
+
+/* Two drains at the same moment, and one that comes late. */
+START_TEST(looks)
+{
+	run(5, 100);
+	for (int i = 0; i < 20; i++) {
+		/* A drain before a poll, a millisecond after the last: 3,000 rows in it are no rate. */
+		rows += 3000;
+		now += NSEC_PER_MSEC;
+		ck_assert(!brake_step(&brake, now, rows));
+		now += TENTH;
+		ck_assert(!brake_step(&brake, now, rows));
+	}
+	/* A second's rows at once: no more a second than before. */
+	now += 2 * NSEC_PER_SEC;
+	rows += 100000;
+	ck_assert(!brake_step(&brake, now, rows));
+}
+END_TEST
+
 START_TEST(at_the_limit)
 {
 	/* Around it for hours: hardly a change. */
@@ -221,6 +311,10 @@ Suite *suite(void)
 	tcase_add_test(t, thinned);
 	tcase_add_test(t, detached);
 	tcase_add_test(t, flood);
+	tcase_add_test(t, flood_at_once);
+	tcase_add_test(t, flood_by_share);
+	tcase_add_test(t, burst);
+	tcase_add_test(t, looks);
 	tcase_add_test(t, at_the_limit);
 	tcase_add_test(t, clocks);
 	tcase_add_test(t, measured);
