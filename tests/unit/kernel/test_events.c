@@ -552,6 +552,35 @@ START_TEST(broken_off)
 }
 END_TEST
 
+/* A refused connection for each four rows that are taken, which are four more. */
+static int make_more(const struct socket_event *event, void *context)
+{
+	socklen_t size;
+	struct sockaddr_in6 to = scene_address(AF_INET, "127.0.0.1", 9, &size);
+	uint32_t *taken = context;
+	int fd;
+
+	if (event->sk.netns != own_netns || (*taken)++ % 4)
+		return 0;
+	fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	ck_assert_int_lt(connect(fd, (struct sockaddr *)&to, size), 0);
+	close(fd);
+	return 0;
+}
+
+/* Who makes events as fast as they are read does not keep the reader: the next drain goes on where this one ends. */
+START_TEST(storm)
+{
+	uint32_t taken = 0;
+
+	close(scene_pair().client);
+	ck_assert_int_eq(events_drain(reader, make_more, &taken), EVENTS_DRAIN_MAX);
+	ck_assert_uint_gt(taken, EVENTS_DRAIN_MAX / 2);
+	/* What was made last is still there. */
+	ck_assert_int_gt(events_drain(reader, keep, NULL), 0);
+}
+END_TEST
+
 /* An MPTCP socket and its connection are two sockets of the kernel, each with rows of its own. */
 START_TEST(mptcp)
 {
@@ -697,6 +726,7 @@ Suite *suite(void)
 	tcase_add_test(live, full_ring);
 	tcase_add_test(live, thinned);
 	tcase_add_test(live, broken_off);
+	tcase_add_test(live, storm);
 	suite_add_tcase(s, live);
 	tcase_add_test(rows, a_row);
 	tcase_add_loop_test(rows, wrong_rows, 0, 7);
