@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Part of tests/bench/run: connections that come and go as fast as they can. The module of that program is given as bench."""
 import contextlib
+import datetime
 import http.client
 import json
 import subprocess
@@ -8,7 +9,8 @@ import sys
 import time
 
 KINDS = ("reset", "fin")
-WAYS = (("no daemon", None), ("daemon", ()), ("daemon without events", ("--no-collector.events",)))
+WAYS = (("no daemon", None), ("daemon", ()), ("events-share=100", ("--collector.events-share=100",)),
+        ("without events", ("--no-collector.events",)))
 
 
 def blow(bench, kind, seconds, streams=2):
@@ -21,14 +23,9 @@ def blow(bench, kind, seconds, streams=2):
 
 
 def counted(bench):
-    """Sums of the events' families that the daemon shows."""
-    sums = {"dropped": 0.0, "sent": 0.0, "received": 0.0}
-    for line in bench.get("/metrics")[1].decode().splitlines():
-        for name, family in (("dropped", "tcpdiag_events_dropped_total"), ("sent", "tcpdiag_resets_sent_total"),
-                             ("received", "tcpdiag_resets_received_total")):
-            if line.startswith(family + "{"):
-                sums[name] += float(line.rsplit(" ", 1)[1])
-    return sums
+    """What /status says of the events: while the brake is in force their metrics are absent."""
+    events = json.loads(bench.get("/status")[1])["events"]
+    return {name: events.get(name) for name in ("read", "dropped", "brake", "brake_since")}
 
 
 def settled(bench):
@@ -41,6 +38,13 @@ def settled(bench):
         before = now
         time.sleep(1.5)
     return before
+
+
+def braked_after(counts, began):
+    """Seconds of the storm until the brake was as it is now; None: it is off."""
+    if counts["brake"] == "off" or not counts["brake_since"]:
+        return None
+    return datetime.datetime.fromisoformat(counts["brake_since"].replace("Z", "+00:00")).timestamp() - began
 
 
 def latency(bench, seconds):
@@ -60,51 +64,72 @@ def latency(bench, seconds):
     return many["requests"] / many["seconds"], times[len(times) // 2], times[len(times) * 99 // 100]
 
 
-def rounds_of(bench, rounds, seconds):
-    storms = {kind: {name: [] for name, _ in WAYS} for kind in KINDS}
-    cpu = {kind: {name: [] for name, _ in WAYS} for kind in KINDS}
-    served = {name: [] for name, _ in WAYS}
-    told = {"made": 0.0, "sent": 0.0, "dropped": 0.0}
-    with bench.nginx(b"x" * 20000) as nginx:
-        for number in range(rounds):
-            # Another order each round: who comes first finds the machine cooler.
-            for name, options in WAYS[number % 3:] + WAYS[:number % 3]:
-                with contextlib.ExitStack() as stack:
-                    if options is not None:
-                        stack.enter_context(bench.Daemon(*options))
-                        time.sleep(1)
-                    for kind in KINDS:
-                        each, us = blow(bench, kind, seconds)
-                        storms[kind][name].append(each)
-                        cpu[kind][name].append(us)
-                        if kind == "reset" and options == ():
-                            told["made"] += each * seconds
-                    if nginx:
-                        served[name].append(latency(bench, seconds))
-                    if options == ():
-                        sums = settled(bench)
-                        told["sent"] += sums["sent"]
-                        told["dropped"] += sums["dropped"]
-    return storms, cpu, served, told
+class Storms:
+    """What each round has shown, by kind and way; the brake is off at the begin of each storm: each has its own daemon."""
+
+    def __init__(self, bench, seconds):
+        self.bench, self.seconds = bench, seconds
+        self.each, self.us, self.told = ({(kind, name): [] for kind in KINDS for name, _ in WAYS} for _ in range(3))
+        self.served = {name: [] for name, _ in WAYS}
+
+    def round(self, name, options, kind, nginx):
+        with contextlib.ExitStack() as stack:
+            if options is not None:
+                stack.enter_context(self.bench.Daemon(*options))
+                time.sleep(1)
+            began = time.time()
+            each, us = blow(self.bench, kind, self.seconds)
+            self.each[kind, name].append(each)
+            self.us[kind, name].append(us)
+            if options is not None and "--no-collector.events" not in options:
+                counts = settled(self.bench)
+                self.told[kind, name].append((each * self.seconds, counts, braked_after(counts, began)))
+            if nginx and kind == KINDS[-1]:
+                self.served[name].append(latency(self.bench, self.seconds))
+
+    def of(self, values, kind):
+        return {name: values[kind, name] for name, _ in WAYS}
+
+    def print_told(self, kind, name):
+        for made, counts, after in self.told[kind, name]:
+            brake = f"{counts['brake']} from {after:.2f} s on" if after is not None else "off"
+            print(f"{kind}, {name}: about {made:.0f} connections; {counts['read']} rows read, {counts['dropped']} dropped and "
+                  f"counted; brake {brake}")
 
 
 def run(bench, quick):
     rounds, seconds = (3, 2) if quick else (7, 5)
     sys.stderr.write("storms\n")
-    storms, cpu, served, told = rounds_of(bench, rounds, seconds)
+    storms = Storms(bench, seconds)
+    with bench.nginx(b"x" * 20000) as nginx:
+        for number in range(rounds):
+            # Another order each round: who comes first finds the machine cooler.
+            at = number % len(WAYS)
+            for kind in KINDS:
+                for name, options in WAYS[at:] + WAYS[:at]:
+                    storms.round(name, options, kind, nginx)
+    report(bench, storms)
+
+
+def report(bench, storms):
     names = [name for name, _ in WAYS]
     print()
     bench.row("connect, send, close, 2 at a time", names)
-    for kind, aim in (("reset", "aim >= 0.93"), ("fin", "aim >= 0.93")):
-        bench.row(f"connections a second, {kind}", [f"{bench.median(storms[kind][n]):.0f}" for n in names])
-        bench.row("  / no daemon", [f"{bench.ratio(storms[kind], n, 'no daemon'):.2f}" for n in names], aim)
-        bench.row("  CPU of the storm, us a connection", [f"{bench.median(cpu[kind][n]):.1f}" for n in names])
-    print(f"about {told['made']:.0f} connections were reset: {told['sent']:.0f} resets told, {told['dropped']:.0f} events dropped "
-          "and counted")
-    if served[names[0]]:
-        print()
-        bench.row("nginx, 20 kB", names)
-        bench.row("requests a second, 32 connections", [f"{bench.median([s[0] for s in served[n]]):.0f}" for n in names])
-        bench.row("  / no daemon", [f"{bench.median([a[0] / b[0] for a, b in zip(served[n], served[names[0]])]):.2f}" for n in names])
-        bench.row("a connection and a request, median, us", [f"{bench.median([s[1] for s in served[n]]):.0f}" for n in names])
-        bench.row("  99 %, us", [f"{bench.median([s[2] for s in served[n]]):.0f}" for n in names])
+    for kind in KINDS:
+        each, us = storms.of(storms.each, kind), storms.of(storms.us, kind)
+        bench.row(f"connections a second, {kind}", [f"{bench.median(each[n]):.0f}" for n in names])
+        bench.row("  / no daemon", [f"{bench.ratio(each, n, 'no daemon'):.2f}" for n in names], "aim >= 0.93")
+        bench.row("  CPU of the storm, us a connection", [f"{bench.median(us[n]):.1f}" for n in names])
+    print()
+    for kind in KINDS:
+        for name in names:
+            storms.print_told(kind, name)
+    served = storms.served
+    if not served[names[0]]:
+        return
+    print()
+    bench.row("nginx, 20 kB", names)
+    bench.row("requests a second, 32 connections", [f"{bench.median([s[0] for s in served[n]]):.0f}" for n in names])
+    bench.row("  / no daemon", [f"{bench.median([a[0] / b[0] for a, b in zip(served[n], served[names[0]])]):.2f}" for n in names])
+    bench.row("a connection and a request, median, us", [f"{bench.median([s[1] for s in served[n]]):.0f}" for n in names])
+    bench.row("  99 %, us", [f"{bench.median([s[2] for s in served[n]]):.0f}" for n in names])
