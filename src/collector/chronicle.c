@@ -26,6 +26,7 @@ int chronicle_open(struct chronicle *chronicle, uint32_t events, const char *boo
 		chronicle_close(&made);
 		return r;
 	}
+	journal_begin_at(made.journal, (uint64_t)MAX(wall_ns, 0) / NSEC_PER_USEC);
 	*chronicle = made;
 	return 0;
 }

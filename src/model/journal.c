@@ -59,6 +59,15 @@ int journal_new(void *data, size_t size, const struct journal_sizes *sizes, cons
 	return 0;
 }
 
+void journal_begin_at(struct journal *journal, uint64_t id)
+{
+	const uint64_t begin = MIN(id, JOURNAL_ID_MAX / 2);
+
+	for (uint32_t i = 0; i < EVENT_RING_MAX; i++)
+		journal_store(&journal->header->ring_lost_id[i], begin);
+	journal_store(&journal->header->newest, begin);
+}
+
 struct journal *journal_free(struct journal *journal)
 {
 	if (!journal)

@@ -108,6 +108,15 @@ size_t journal_bytes(const struct journal_sizes *sizes);
 int journal_new(void *data, size_t size, const struct journal_sizes *sizes, const char *boot_id,
 		int64_t wall_ns, struct journal **ret);
 
+/**
+ * journal_begin_at() - where the ids of an empty one begin: behind @id
+ *
+ * So that no id is given twice, also where nothing is left of the journals before: what a client has seen of those is
+ * older than all that comes, and what it has missed is a gap. Microseconds since 1970 do: nobody writes a million events
+ * a second for long. Kept below 2^53, which is what a number in JSON holds.
+ */
+void journal_begin_at(struct journal *journal, uint64_t id);
+
 /* Accepts NULL; returns NULL. The block stays as it is. */
 struct journal *journal_free(struct journal *journal);
 
@@ -115,7 +124,7 @@ struct journal *journal_free(struct journal *journal);
  * journal_restore() - takes over what a journal before this one holds
  * @data: of another collector; nothing in it is trusted
  *
- * Into an empty one. Ids go on. What does not fit any more loses its oldest part. Events of another boot are dropped.
+ * Into an empty one. Ids go on, wherever its own were to begin. What does not fit any more loses its oldest part. Events of another boot are dropped.
  *
  * Return: 0; -EBADMSG with @ret_why where it is damaged or of another version.
  */
@@ -172,7 +181,10 @@ struct journal_cursor {
 /* At the first event with an id above @id that is still there; 0: at the oldest. */
 void journal_seek(const struct journal_view *view, uint64_t id, struct journal_cursor *ret);
 
-/* Whether every event after @id is still in these rings; what was only counted is not missed. */
+/*
+ * Whether every event after @id is still in these rings, 0: every one since events are kept; what was only counted is not
+ * missed.
+ */
 bool journal_reaches(const struct journal_view *view, uint32_t rings, uint64_t id);
 
 /**
@@ -186,7 +198,7 @@ bool journal_reaches(const struct journal_view *view, uint32_t rings, uint64_t i
 int journal_next(const struct journal_view *view, struct journal_cursor *cursor, uint32_t rings,
 		 struct event *ret);
 
-/* The newest id, 0: none. */
+/* The newest id; where there is none, the one behind which they begin. */
 uint64_t journal_newest(const struct journal_view *view);
 
 /*

@@ -15,6 +15,7 @@
 #include "model/macro.h"
 
 #define JOURNAL_BOOT_ID 40
+#define JOURNAL_ID_MAX ((1ULL << 53) - 1) /* none gets there by counting */
 
 /*
  * What moves is written by the collector while others read: each with __atomic_store_n(), each read with
@@ -32,7 +33,8 @@ struct journal_header {
 	uint64_t newest; /* id */
 	uint64_t ring_next[EVENT_RING_MAX]; /* how many events it has had */
 	uint64_t ring_lost[EVENT_RING_MAX]; /* that a journal before this one had lost */
-	uint64_t ring_lost_id[EVENT_RING_MAX]; /* newest id that has been overwritten */
+	uint64_t ring_lost_id
+		[EVENT_RING_MAX]; /* newest id that has been overwritten, or was never here */
 	uint64_t names_next; /* number of the next name */
 	uint64_t minutes_next; /* how many rows there have been */
 	uint64_t folded;

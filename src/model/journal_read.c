@@ -80,9 +80,13 @@ bool journal_reaches(const struct journal_view *view, uint32_t rings, uint64_t i
 {
 	uint32_t i;
 
-	for (i = 0; i < EVENT_RING_MAX; i++)
-		if (rings & JOURNAL_RING(i) && journal_load(&view->header->ring_lost_id[i]) > id)
+	for (i = 0; i < EVENT_RING_MAX; i++) {
+		if (!(rings & JOURNAL_RING(i)))
+			continue;
+		if (id ? journal_load(&view->header->ring_lost_id[i]) > id
+		       : journal_overwritten(view, (enum event_ring)i) > 0)
 			return false;
+	}
 	return true;
 }
 

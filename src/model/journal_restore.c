@@ -11,8 +11,6 @@
 
 #include "model/journal_private.h"
 
-#define ID_MAX (UINT64_MAX / 2) /* none gets there by counting */
-
 static const char *foreign(const struct journal *journal, const void *data, size_t size,
 			   struct journal_view *ret)
 {
@@ -27,7 +25,7 @@ static const char *foreign(const struct journal *journal, const void *data, size
 	if (!journal->header->boot_id[0] ||
 	    memcmp(header->boot_id, journal->header->boot_id, sizeof(header->boot_id)) != 0)
 		return "it is of another boot";
-	if (header->newest > ID_MAX)
+	if (header->newest > JOURNAL_ID_MAX)
 		return "its numbers are damaged";
 	return NULL;
 }
@@ -108,6 +106,7 @@ int journal_restore(struct journal *journal, const void *data, size_t size, cons
 	*ret_why = foreign(journal, data, size, &old);
 	if (*ret_why)
 		return -EBADMSG;
+	journal_begin_at(journal, 0);
 	restore_names(journal, &old);
 	last = restore_events(journal, &old);
 	journal_store(&journal->header->newest, MAX(last, journal_newest(&old)));

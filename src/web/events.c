@@ -3,7 +3,7 @@
  * Two walks over the journal: one counts what matches, the other prints it. Nothing is kept between, so a list of
  * any length takes one piece of memory; what the collector overwrites meanwhile is a gap, which is said at the end.
  *
- * Ids count over all kinds and over restarts, so `after` is the id of the last event of the page before.
+ * Ids ascend over all kinds and over restarts, so `after` is the id of the last event of the page before.
  */
 #include <errno.h>
 #include <inttypes.h>

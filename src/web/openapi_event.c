@@ -71,7 +71,8 @@ const struct schema_member schema_event_finding[] = {
 #define SOCKETS_ONLY "null in events about findings"
 
 const struct schema_member schema_event[] = {
-	{ "id", INTEGER, "Counts over all kinds and restarts; what `after` takes.", false },
+	{ "id", INTEGER, "Ascends over all kinds and restarts, with leaps; what `after` takes.",
+	  false },
 	{ "time", TIME, "When it happened.", false },
 	{ "kind", REF("EventKind"), "What happened.", false },
 	{ "socket", REF_OR_NULL("EventSocket"), "To which socket; " SOCKETS_ONLY ".", false },

@@ -170,6 +170,34 @@ class Streams(unittest.TestCase):
             self.assertLessEqual(len(ids), 1200)
             back.close()
 
+    def test_nothing_left_of_before(self):
+        """Stopped and started: an id of before is a gap, whatever number of events each has had."""
+        with lib.Daemon():
+            self.need_events()
+            first = Stream(f"/events?port={PORT}")
+            resets(20)
+            seen = []
+            lib.wait_for(lambda: seen.extend(first.events(0.5)) or len(seen) == 40, "forty events")
+            first.close()
+        with lib.Daemon():
+            self.need_events()
+            resets(2)
+            listed = f"/events?kind=reset-sent,reset-received&port={PORT}&after="
+            lib.wait_for(lambda: lib.get(listed + "0")["matched"] == 4, "the new ones", 20)
+            self.assertIsNone(lib.get(listed + "0")["gap"])
+            # The first, the middle, the newest; and one that nobody has given.
+            for last in (seen[0]["id"], seen[20]["id"], seen[-1]["id"], 2**52):
+                reply = lib.get(f"{listed}{last}")
+                self.assertEqual(reply["gap"], {"after": last if last < 2**52 else 0, "lost": None})
+                self.assertEqual(reply["returned"], 4)
+                back = Stream(f"/events?port={PORT}", f"Accept: text/event-stream\r\nLast-Event-ID: {last}\r\n")
+                again = []
+                lib.wait_for(lambda: again.extend(back.events(0.5)) or len(again) >= 5, "a gap and four events", 20)
+                back.close()
+                self.assertEqual([event["kind"] == "gap" for event in again], [True] + [False] * 4)
+                self.assertGreater(again[1]["id"], seen[-1]["id"])
+            self.assertIsNone(lib.get(f"{listed}{again[1]['id']}")["gap"])
+
     def visit(self, target, failures):
         """A client that takes a few events, or none, and leaves without a word."""
         try:

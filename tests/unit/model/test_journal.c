@@ -95,6 +95,42 @@ START_TEST(test_empty)
 }
 END_TEST
 
+/* Ids behind those of a journal that is gone: what a client has seen of that one is not reached. */
+START_TEST(test_begin)
+{
+	const uint64_t begin = (uint64_t)WALL_NS / NSEC_PER_USEC;
+	struct journal_cursor cursor;
+	struct event event;
+
+	journal_begin_at(block.journal, begin);
+	ck_assert_uint_eq(journal_newest(&block.view), begin);
+	ck_assert(journal_reaches(&block.view, JOURNAL_RINGS_ALL, 0));
+	ck_assert(!journal_reaches(&block.view, JOURNAL_RINGS_ALL, 1));
+	ck_assert(!journal_reaches(&block.view, JOURNAL_RING(EVENT_RING_RESETS), begin - 1));
+	ck_assert(journal_reaches(&block.view, JOURNAL_RINGS_ALL, begin));
+	ck_assert_uint_eq(add_kind(&block, EVENT_CLOSED, WALL_NS), begin + 1);
+	journal_seek(&block.view, 20, &cursor);
+	ck_assert_int_eq(journal_next(&block.view, &cursor, JOURNAL_RINGS_ALL, &event), 1);
+	ck_assert_uint_eq(event.id, begin + 1);
+	ck_assert_uint_eq(cursor.lost, 0);
+	ck_assert_uint_eq(journal_overwritten(&block.view, EVENT_RING_ORDINARY), 0);
+	/* From the beginning on there is a gap only where something was overwritten. */
+	add_many(&block, EVENT_CLOSED, 15);
+	ck_assert(journal_reaches(&block.view, JOURNAL_RINGS_ALL, 0));
+	add_many(&block, EVENT_CLOSED, 1);
+	ck_assert(!journal_reaches(&block.view, JOURNAL_RINGS_ALL, 0));
+	ck_assert(journal_reaches(&block.view, JOURNAL_RING(EVENT_RING_RESETS), 0));
+}
+END_TEST
+
+/* Whatever the clock says, ids are numbers that JSON holds. */
+START_TEST(test_begin_late)
+{
+	journal_begin_at(block.journal, UINT64_MAX);
+	ck_assert_uint_lt(add_kind(&block, EVENT_CLOSED, WALL_NS), 1ULL << 53);
+}
+END_TEST
+
 /* Kinds in turn and in bursts: by id over all rings. */
 START_TEST(test_merge)
 {
@@ -363,6 +399,8 @@ Suite *suite(void)
 	tcase_add_test(c, test_rings);
 	tcase_add_test(c, test_empty);
 	tcase_add_test(c, test_merge);
+	tcase_add_test(c, test_begin);
+	tcase_add_test(c, test_begin_late);
 	tcase_add_test(c, test_wrap);
 	tcase_add_test(c, test_reaches);
 	tcase_add_test(c, test_oldest);

@@ -78,6 +78,24 @@ START_TEST(test_goes_on)
 }
 END_TEST
 
+/* The ids of the new one would begin later: those of the old one go on all the same, without a gap. */
+START_TEST(test_ids_go_on)
+{
+	const uint64_t begin = 1000;
+
+	journal_begin_at(before.journal, begin);
+	journal_begin_at(after.journal, begin + 5000);
+	add_many(&before, EVENT_CLOSED, 20);
+	ck_assert_int_eq(restore(), 0);
+	ck_assert_uint_eq(journal_newest(&after.view), begin + 20);
+	ck_assert(journal_reaches(&after.view, JOURNAL_RINGS_ALL, begin + 4));
+	ck_assert(!journal_reaches(&after.view, JOURNAL_RINGS_ALL, begin + 3));
+	ck_assert(journal_reaches(&after.view, JOURNAL_RING(EVENT_RING_RESETS), begin));
+	ck_assert(!journal_reaches(&after.view, JOURNAL_RING(EVENT_RING_RESETS), begin - 1));
+	ck_assert_uint_eq(add_many(&after, EVENT_CLOSED, 1), begin + 21);
+}
+END_TEST
+
 START_TEST(test_losses_go_on)
 {
 	uint64_t first;
@@ -169,6 +187,8 @@ static const struct {
 	{ "no names", offsetof(struct journal_header, sizes.names), 0, 4 },
 	{ "another length", offsetof(struct journal_header, bytes), 4096, 8 },
 	{ "an endless number", offsetof(struct journal_header, newest), UINT64_MAX, 8 },
+	{ "a number that JSON cannot hold", offsetof(struct journal_header, newest), 1ULL << 53,
+	  8 },
 };
 
 START_TEST(test_damaged)
@@ -246,6 +266,7 @@ Suite *suite(void)
 
 	tcase_add_checked_fixture(c, setup, teardown);
 	tcase_add_test(c, test_goes_on);
+	tcase_add_test(c, test_ids_go_on);
 	tcase_add_test(c, test_losses_go_on);
 	tcase_add_test(c, test_since);
 	tcase_add_test(c, test_smaller);
