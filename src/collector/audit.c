@@ -3,7 +3,8 @@
  * The oracle against the kernel, at work.
  *
  * Compared is what tracepoints show: the segment, the state right after, and the reason of a RST against the one that
- * stands with the rule in the catalogue. How long the call blocked and what is left is not.
+ * stands with the rule in the catalogue; of a listener how many of those in its queue sent a RST. How long the call
+ * blocked and what is left is not.
  *
  * What surrounds a socket was read up to an interval ago, and other connections move it: how many orphans and TIME-WAITs
  * there are, which listener takes a queue over. Where the answer would be what the kernel did with only that changed,
@@ -66,11 +67,17 @@ static bool same_reason(const struct autopsy_operation *operation,
 	       !strcmp(rule->reset_reason, reset_reason_name(operation->reason));
 }
 
+static bool same_resets(const struct autopsy_operation *operation,
+			const struct tcpdiag_result *predicted)
+{
+	return operation->sk.state != TCPDIAG_LISTEN || predicted->resets == operation->resets;
+}
+
 static bool agrees(const struct autopsy_operation *operation,
 		   const struct tcpdiag_result *predicted)
 {
 	return predicted->segment == operation->segment && same_state(operation, predicted) &&
-	       same_reason(operation, predicted);
+	       same_reason(operation, predicted) && same_resets(operation, predicted);
 }
 
 /* ---- what may have changed since the environment was read ---- */
@@ -121,6 +128,26 @@ static void (*const changes[])(struct tcpdiag_socket *sk, struct tcpdiag_environ
 	orphans_over, orphans_below, timewaits_over, timewaits_below, migrates, stays,
 };
 
+static bool would_agree(const struct autopsy_operation *operation, const struct tcpdiag_socket *sk,
+			const struct tcpdiag_environment *env)
+{
+	struct tcpdiag_result result;
+
+	return tcpdiag_result(sk, operation->operation, env, &result) == 0 &&
+	       agrees(operation, &result);
+}
+
+/* Nobody saw what became of the rest of its queue: dead connections, whose end came before the daemon did. */
+static bool agrees_without_rest(const struct autopsy_operation *operation,
+				const struct tcpdiag_socket *sk,
+				const struct tcpdiag_environment *env)
+{
+	struct tcpdiag_socket changed = *sk;
+
+	changed.children = operation->children;
+	return sk->state == TCPDIAG_LISTEN && would_agree(operation, &changed, env);
+}
+
 /* With one thing changed around it, the oracle would have said what the kernel did. */
 static bool agrees_elsewhere(const struct autopsy_operation *operation,
 			     const struct tcpdiag_socket *sk, const struct tcpdiag_environment *env)
@@ -128,14 +155,12 @@ static bool agrees_elsewhere(const struct autopsy_operation *operation,
 	for (size_t i = 0; i < ARRAY_SIZE(changes); i++) {
 		struct tcpdiag_environment other = *env;
 		struct tcpdiag_socket changed = *sk;
-		struct tcpdiag_result result;
 
 		changes[i](&changed, &other);
-		if (tcpdiag_result(&changed, operation->operation, &other, &result) == 0 &&
-		    agrees(operation, &result))
+		if (would_agree(operation, &changed, &other))
 			return true;
 	}
-	return false;
+	return agrees_without_rest(operation, sk, env);
 }
 
 /* ---- the verdict ---- */
@@ -147,7 +172,8 @@ static bool is_open(const struct tcpdiag_outcome *outcome)
 		const struct tcpdiag_result *other = &outcome->otherwise[i].result;
 
 		if (other->segment != outcome->result.segment ||
-		    other->state != outcome->result.state)
+		    other->state != outcome->result.state ||
+		    other->resets != outcome->result.resets)
 			return true;
 	}
 	return false;
@@ -168,6 +194,15 @@ static void attach(struct tcpdiag_socket *sk, enum tcpdiag_operation operation)
 	sk->attachment = operation == TCPDIAG_OP_LISTENER_CLOSE ? TCPDIAG_UNACCEPTED : TCPDIAG_HELD;
 }
 
+/* A poll would have told which ones of its queue are alive. */
+static void look_at_queue(struct tcpdiag_socket *sk, const struct autopsy_operation *operation)
+{
+	if (sk->state != TCPDIAG_LISTEN)
+		return;
+	sk->known |= TCPDIAG_KNOWS_CHILDREN;
+	sk->children = sk->rqueue - MIN(operation->gone, sk->rqueue);
+}
+
 void audit_check(const struct autopsy_operation *operation, const struct tcpdiag_environment *env,
 		 struct audit_verdict *ret)
 {
@@ -176,6 +211,7 @@ void audit_check(const struct autopsy_operation *operation, const struct tcpdiag
 
 	*ret = (struct audit_verdict){ .result = AUDIT_UNDECIDED };
 	attach(&sk, operation->operation);
+	look_at_queue(&sk, operation);
 	if (tcpdiag_outcome(&sk, operation->operation, env, &outcome) < 0)
 		return;
 	ret->predicted_known = true;
@@ -271,16 +307,41 @@ int audit_describe(const struct autopsy_operation *operation, const struct tcpdi
 
 /* ---- counting ---- */
 
+/* One that two sides do in turn must not always be the same side's: which one of so many is not regular. */
+static uint32_t stir(uint32_t value)
+{
+	value = (value ^ value >> 16) * 0x45d9f3bU;
+	value = (value ^ value >> 16) * 0x45d9f3bU;
+	return value ^ value >> 16;
+}
+
+/* As many as there were in the last second there will be in this one. */
+static void begin_second(struct audit *audit, int64_t now_ns)
+{
+	const int64_t passed_ns = now_ns - audit->second_ns;
+	uint64_t rate = 0;
+
+	if (audit->second_ns && passed_ns > 0)
+		rate = (uint64_t)((double)audit->seen * NSEC_PER_SEC / (double)passed_ns);
+	audit->second_ns = now_ns;
+	audit->left = audit->per_second;
+	audit->every = (uint32_t)MAX((rate + audit->per_second - 1) / audit->per_second, 1ULL);
+	audit->seen = 0;
+}
+
 bool audit_admit(struct audit *audit, int64_t now_ns)
 {
+	uint32_t place;
+
 	if (!audit->per_second)
 		return true;
 	if (!audit->second_ns || now_ns - audit->second_ns >= NSEC_PER_SEC ||
-	    now_ns < audit->second_ns) {
-		audit->second_ns = now_ns;
-		audit->left = audit->per_second;
-	}
-	if (!audit->left) {
+	    now_ns < audit->second_ns)
+		begin_second(audit, now_ns);
+	place = audit->seen++ % audit->every;
+	if (place == 0)
+		audit->pick = stir(audit->blocks++) % audit->every;
+	if (place != audit->pick || !audit->left) {
 		audit->skipped++;
 		return false;
 	}

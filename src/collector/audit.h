@@ -44,12 +44,17 @@ struct audit {
 	uint64_t checks[AUDIT_RESULT_MAX];
 	uint64_t skipped;
 	int64_t second_ns; /* when the second at hand began */
-	uint32_t left;
+	uint32_t seen, left; /* in it: operations, checks that may still be made */
+	uint32_t every, pick; /* one out of so many is checked, and which one of them */
+	uint32_t blocks; /* of so many, since the start */
 	uint32_t kinds[AUDIT_KINDS];
 	uint32_t kind_count;
 };
 
-/* Whether one more check is within the budget; it counts as skipped where it is not. */
+/*
+ * Whether this operation is checked; it counts as skipped where it is not. Above the budget those that are stand all over
+ * the second, by the rate of the second before; where that was lower, the first ones of a second fill the budget.
+ */
 bool audit_admit(struct audit *audit, int64_t now_ns);
 
 /* Counts it. Return: it is the first disagreement of its kind, to be logged. */

@@ -339,4 +339,5 @@ void autopsy_settle(struct autopsy *a, int64_t now_ns, int64_t wall_ns)
 			story_drop(a, story);
 	}
 	settle_orphans(a, now_ns);
+	listeners_settle(a, now_ns);
 }

@@ -7,7 +7,7 @@
  * It is told once: with a RST when that has passed, else when the kernel lets go of the socket; not before a moment has
  * gone by, since the piece that changes its meaning may come last (a reset that was received turns out to be one that
  * late data made the kernel send). An orphan that lives on is told of besides. Sockets that never had a connection, and
- * listeners, have no story.
+ * listeners, have no story; but what a listener's end does to its queue is an operation like others.
  *
  * What is under way is kept in a bounded table, from which the one goes that nothing has happened to for longest: its
  * end is then told with what its last event says by itself.
@@ -51,6 +51,10 @@ struct autopsy_operation {
 	uint8_t state; /* enum tcpdiag_state right after */
 	uint8_t reason; /* enum reset_reason of a RST */
 	bool complete; /* no event of it can have been lost */
+	/* Of a listener, which sends nothing itself: what came of the connections that waited in its queue. */
+	uint32_t resets; /* RSTs that they sent */
+	uint32_t children; /* that were alive */
+	uint32_t gone; /* whose connection had ended before */
 };
 
 struct autopsy_relation {

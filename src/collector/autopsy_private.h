@@ -105,6 +105,19 @@ struct ends_table {
 };
 
 #define STRAYS 1024U
+#define LISTENERS 64U
+
+/* A listener that is being closed or shut, and what has come of its queue so far. */
+struct listener_end {
+	bool in, closes; /* its own end comes when it is over */
+	bool mixed; /* others were under way that its children could belong to as well */
+	struct tcpdiag_socket sk; /* before */
+	int32_t pid; /* who does it */
+	int64_t when_ns, last_ns;
+	uint64_t losses;
+	uint32_t children, gone, resets;
+	uint8_t operation;
+};
 
 struct autopsy {
 	struct autopsy_calls calls;
@@ -126,6 +139,9 @@ struct autopsy {
 		uint64_t hash;
 		int64_t when_ns;
 	} strays[STRAYS];
+
+	struct listener_end listeners[LISTENERS];
+	uint32_t listeners_in;
 
 	uint64_t losses, cut;
 	int64_t lost_ns; /* the last loss, 0: none */
@@ -200,6 +216,22 @@ void steps_operated(struct autopsy *a, struct story *story);
 void resets_sent(struct autopsy *a, const struct socket_event *event);
 void resets_received(struct autopsy *a, const struct socket_event *event);
 void resets_destroyed(struct autopsy *a, const struct socket_event *event);
+
+/* ---- autopsy_listeners.c ---- */
+
+/* It stops listening. */
+void listeners_take(struct autopsy *a, const struct socket_event *event);
+/* The end of a listener is the end of one that waited in its queue. */
+void listeners_child(struct autopsy *a, const struct socket_event *event);
+/* ...which sent a RST. */
+void listeners_reset(struct autopsy *a, const struct socket_event *event);
+/* A full socket is no more. @story: its own, NULL where there is none. */
+void listeners_destroyed(struct autopsy *a, const struct socket_event *event,
+			 const struct story *story);
+/* What nothing more is coming of is over. */
+void listeners_settle(struct autopsy *a, int64_t now_ns);
+/* Whether nothing is missing of what began at @when_ns, when there were @losses. */
+bool steps_complete(const struct autopsy *a, int64_t when_ns, uint64_t losses);
 
 /* ---- autopsy_tell.c ---- */
 

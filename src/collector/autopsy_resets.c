@@ -75,6 +75,8 @@ static void operation_resets(struct autopsy *a, struct story *story,
 		[TCPDIAG_OP_LISTENER_CLOSE] = ACTOR_LISTENER_CLOSE,
 	};
 
+	if (story->operation.operation == TCPDIAG_OP_LISTENER_CLOSE)
+		listeners_reset(a, event);
 	story->ender = actors[story->operation.operation];
 	story->operation.segment = TCPDIAG_SEGMENT_RST;
 	story->operation.state = TCPDIAG_CLOSE;
@@ -159,6 +161,7 @@ void resets_destroyed(struct autopsy *a, const struct socket_event *event)
 	if (event->sk.mptcp || event->sk.kind != TCPDIAG_KIND_FULL)
 		return;
 	story = story_find(a, event);
+	listeners_destroyed(a, event, story);
 	if (!story && a->losses && event->sk.remote_port)
 		story = story_of(a, event);
 	if (!story)

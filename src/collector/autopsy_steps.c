@@ -131,6 +131,11 @@ static enum event_actor acts(const struct story *story, const struct socket_even
 	return event->released ? steps_releaser(event) : ACTOR_SHUTDOWN;
 }
 
+bool steps_complete(const struct autopsy *a, int64_t when_ns, uint64_t losses)
+{
+	return losses == a->losses && (!a->lost_ns || when_ns - a->lost_ns >= LOSS_NS);
+}
+
 void steps_operated(struct autopsy *a, struct story *story)
 {
 	const struct story_operation *waits = &story->operation;
@@ -140,8 +145,7 @@ void steps_operated(struct autopsy *a, struct story *story)
 		.segment = waits->segment,
 		.state = waits->state,
 		.reason = waits->reason,
-		.complete = waits->losses == a->losses &&
-			    (!a->lost_ns || waits->when_ns - a->lost_ns >= LOSS_NS),
+		.complete = steps_complete(a, waits->when_ns, waits->losses),
 	};
 	struct event_socket told = {};
 
@@ -222,6 +226,8 @@ static void act(struct autopsy *a, struct story *story, enum event_actor actor,
 		story->ender = (uint8_t)actor;
 		story->closer = process;
 	}
+	if (actor == ACTOR_LISTENER_CLOSE)
+		listeners_child(a, event);
 	operate(a, story, actor, event);
 }
 
@@ -290,9 +296,12 @@ static void take_state(struct autopsy *a, const struct socket_event *event)
 	enum event_actor actor;
 	struct story *story;
 
-	if (event->sk.mptcp || event->old_state == TCPDIAG_LISTEN ||
-	    event->sk.kind != TCPDIAG_KIND_FULL)
+	if (event->sk.mptcp || event->sk.kind != TCPDIAG_KIND_FULL)
 		return;
+	if (event->old_state == TCPDIAG_LISTEN) {
+		listeners_take(a, event);
+		return;
+	}
 	story = story_of(a, event);
 	if (story->told)
 		return;

@@ -22,7 +22,8 @@
 #define REFUSALS_PER_SECOND 50U
 #define ORDINARY_PER_SECOND 2000U
 #define LOSING_NS (60 * NSEC_PER_SEC) /* so long a loss is said */
-#define CHECKS_PER_SECOND 1000U
+/* For each percent of a core that events may take; a check takes some microseconds. */
+#define CHECKS_PER_PERCENT 1000.0
 
 /* ---- stories ---- */
 
@@ -284,7 +285,6 @@ static int make(struct collector *c)
 		free(lane);
 		return -ENOMEM;
 	}
-	lane->audit.per_second = CHECKS_PER_SECOND;
 	/* Names of who is gone are missed without it, and no more. */
 	if (cgroup_ids_new(NULL, &lane->cgroups) < 0)
 		lane->cgroups = NULL;
@@ -364,6 +364,7 @@ static int begin(struct collector *c)
 	lane->totals.origin = EVENT_ORIGIN_BPF;
 	lane->totals.reasons = events_have_reasons(lane->reader) && c->settings.reset_reasons;
 	autopsy_derive(lane->autopsy, !c->settings.reset_reasons);
+	lane->audit.per_second = (uint32_t)MAX(c->settings.events_share * CHECKS_PER_PERCENT, 1.0);
 	lose(c);
 	autopsy_settle(lane->autopsy, lane->now_ns, lane->wall_ns);
 	brake_lane_init(&lane->brake, c->settings.events_share, lane->now_ns);

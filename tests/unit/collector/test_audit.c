@@ -231,20 +231,124 @@ START_TEST(kinds)
 }
 END_TEST
 
+/* A listener's close: what it does to its queue. */
+static const struct {
+	uint32_t queue, resets, children, gone;
+	bool migrates, torn;
+	uint8_t result;
+} queues[] = {
+	{ 0, 0, 0, 0, false, false, AUDIT_AGREED },
+	{ 3, 3, 3, 0, false, false, AUDIT_AGREED },
+	{ 3, 2, 2, 1, false, false, AUDIT_AGREED },
+	{ 3, 0, 0, 3, false, false, AUDIT_AGREED },
+	/* One of which nothing was seen may have been dead. */
+	{ 3, 2, 2, 0, false, false, AUDIT_UNDECIDED },
+	{ 3, 1, 1, 1, false, false, AUDIT_UNDECIDED },
+	/* Another listener took them over: the setting was changed since it was read, or what others there are. */
+	{ 3, 0, 0, 0, false, false, AUDIT_UNDECIDED },
+	{ 3, 3, 3, 0, true, false, AUDIT_UNDECIDED },
+	{ 3, 2, 3, 0, false, true, AUDIT_UNDECIDED },
+	/* Who lived got nothing, or who was dead got something. */
+	{ 3, 2, 3, 0, false, false, AUDIT_DISAGREED },
+	{ 3, 3, 2, 1, false, false, AUDIT_DISAGREED },
+	{ 1, 2, 1, 0, false, false, AUDIT_DISAGREED },
+	{ 0, 1, 0, 0, false, false, AUDIT_DISAGREED },
+};
+
+START_TEST(listener_against_oracle)
+{
+	static const uint8_t ways[] = { TCPDIAG_OP_CLOSE, TCPDIAG_OP_EXIT, TCPDIAG_OP_SHUTDOWN_READ,
+					TCPDIAG_OP_SHUTDOWN_BOTH };
+	struct tcpdiag_environment env = calm();
+
+	env.tcp_migrate_req = queues[_i].migrates;
+	for (size_t i = 0; i < ARRAY_SIZE(ways); i++) {
+		struct autopsy_operation operation = quiet(ways[i], TCPDIAG_LISTEN,
+							   TCPDIAG_SEGMENT_NONE, TCPDIAG_CLOSE, 0);
+
+		operation.sk.rqueue = queues[_i].queue;
+		operation.resets = queues[_i].resets;
+		operation.children = queues[_i].children;
+		operation.gone = queues[_i].gone;
+		operation.complete = !queues[_i].torn;
+		ck_assert_int_eq(check(&operation, &env).result, queues[_i].result);
+	}
+}
+END_TEST
+
+#define A_SECOND 3000 /* operations */
+
+/* @admitted: by tenth of the second. */
+static uint32_t one_second(struct audit *audit, int64_t begins_ns, uint32_t operations,
+			   uint32_t admitted[10])
+{
+	uint32_t all = 0;
+
+	memset(admitted, 0, 10 * sizeof(*admitted));
+	for (uint32_t i = 0; i < operations; i++) {
+		bool is = audit_admit(audit, begins_ns + (int64_t)i * NSEC_PER_SEC / operations);
+
+		admitted[i * 10 / operations] += is;
+		all += is;
+	}
+	return all;
+}
+
 START_TEST(budget)
 {
-	struct audit audit = { .per_second = 10 };
-	int admitted = 0;
+	struct audit audit = { .per_second = 100 };
+	uint32_t tenths[10], all;
 
-	/* 1000 in each of three seconds. */
-	for (int i = 0; i < 3000; i++)
-		admitted += audit_admit(&audit, NSEC_PER_SEC + i * NSEC_PER_MSEC);
-	ck_assert_int_eq(admitted, 30);
-	ck_assert_uint_eq(audit.skipped, 2970);
-	/* A clock that goes back gives no more than a new second does. */
+	/* What is below it is all checked. */
+	ck_assert_uint_eq(one_second(&audit, NSEC_PER_SEC, 100, tenths), 100);
+	/* Nobody knew that there would be so many: the first of them. */
+	ck_assert_uint_eq(one_second(&audit, 2 * NSEC_PER_SEC, A_SECOND, tenths), 100);
+	ck_assert_uint_eq(tenths[0], 100);
+	/* Now they stand all over the second. */
+	for (int64_t second = 3; second < 6; second++) {
+		ck_assert_uint_eq(one_second(&audit, second * NSEC_PER_SEC, A_SECOND, tenths), 100);
+		for (int i = 0; i < 10; i++)
+			ck_assert_uint_eq(tenths[i], 10);
+	}
+	ck_assert_uint_eq(audit.skipped, 4 * (A_SECOND - 100));
+	/* Twice as many as before are no more checks. */
+	ck_assert_uint_eq(one_second(&audit, 6 * NSEC_PER_SEC, 2 * A_SECOND, tenths), 100);
+	/* Fewer again: one second of few, then all. */
+	all = one_second(&audit, 7 * NSEC_PER_SEC, 90, tenths);
+	ck_assert_uint_le(all, 2);
+	ck_assert_uint_eq(one_second(&audit, 8 * NSEC_PER_SEC, 90, tenths), 90);
+}
+END_TEST
+
+/* Two sides of a connection close in turn: neither is always left out. */
+START_TEST(both_sides)
+{
+	const uint32_t operations = 2000;
+	struct audit audit = { .per_second = 1000 };
+	uint32_t sides[2] = {};
+
+	for (int64_t second = 1; second < 11; second++)
+		for (uint32_t i = 0; i < operations; i++)
+			sides[i % 2] += audit_admit(&audit,
+						    second * NSEC_PER_SEC +
+							    (int64_t)i * NSEC_PER_SEC / operations);
+	ck_assert_uint_eq(sides[0] + sides[1], 10 * 1000);
+	ck_assert_uint_gt(sides[0], 4500);
+	ck_assert_uint_gt(sides[1], 4000);
+}
+END_TEST
+
+/* A clock that goes back gives no more than a new second does; long quiet is no rate. */
+START_TEST(clocks)
+{
+	struct audit audit = { .per_second = 10 };
+	uint32_t admitted = 0, tenths[10];
+
+	ck_assert_uint_eq(one_second(&audit, 9 * NSEC_PER_SEC, 1000, tenths), 10);
 	for (int i = 0; i < 100; i++)
 		admitted += audit_admit(&audit, 5);
-	ck_assert_int_eq(admitted, 40);
+	ck_assert_uint_eq(admitted, 10);
+	ck_assert_uint_eq(one_second(&audit, 200 * NSEC_PER_SEC, 10, tenths), 10);
 	audit.per_second = 0;
 	ck_assert(audit_admit(&audit, 5));
 }
@@ -260,7 +364,10 @@ Suite *suite(void)
 	tcase_add_test(t, undecided);
 	tcase_add_test(t, in_words);
 	tcase_add_test(t, kinds);
+	tcase_add_loop_test(t, listener_against_oracle, 0, ARRAY_SIZE(queues));
 	tcase_add_test(t, budget);
+	tcase_add_test(t, both_sides);
+	tcase_add_test(t, clocks);
 	suite_add_tcase(s, t);
 	return s;
 }
