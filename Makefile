@@ -9,7 +9,7 @@
 #   make install        into PREFIX (/usr/local), with units, configuration and man pages; DESTDIR works
 #   make uninstall      takes it away again, the configuration excepted
 #   make check-unit     unit tests           make check-fuzz    replay of the fuzzers' corpora
-#   make conformance    the oracle against the running kernel
+#   make conformance    the oracle against the running kernel, watched by the daemon
 #   make check-system   the real daemon: namespaces, systemd, Prometheus
 #   make zoo            nginx, haproxy, PostgreSQL and others at work together for MINUTES=10: not one warning
 #   make bench          what it costs, beside ss and a raw dump

@@ -60,9 +60,9 @@ docs: openapi $(O)/tests/unit/web/test_rule_documents $(O)/tests/unit/rules/test
 check-fuzz: $(FUZZ_REPLAYS)
 	@set -e; for f in $(FUZZERS); do $(O)/tests/fuzz/replay_$$f tests/fuzz/corpus/$$f; done
 
-# RANDOM=N walks, whose numbers begin with SEED; FULL=1: every kind of reference in every cell.
-conformance: $(CONFORMANCE_TOOLS)
-	@O=$(O) tests/conformance/run $(RANDOM:%=--random %) $(SEED:%=--seed %) $(FULL:%=--full) $(ARGS)
+# RANDOM=N walks, whose numbers begin with SEED; FULL=1: every kind of reference in every cell. The daemon watches.
+conformance: $(CONFORMANCE_TOOLS) $(O)/tcpdiagd
+	@O=$(O) tests/conformance/audited $(RANDOM:%=--random %) $(SEED:%=--seed %) $(FULL:%=--full) $(ARGS)
 
 check-system: all $(TOOLS)
 	@O=$(O) tests/system/run $(ARGS)
