@@ -157,10 +157,42 @@ static void look_for_losses(struct collector *c)
 
 	if (dropped == lane->dropped)
 		return;
+	journal_note(collector_journal(c), lane->wall_ns, MINUTE_LOST, dropped - lane->dropped);
 	lane->dropped = dropped;
 	lane->totals.dropped = lane->dropped_before + dropped;
 	lane->loss_ns = lane->now_ns;
 	lose(c);
+}
+
+/* What passes while nothing is seen is missing in what is added up by minute. */
+static void note_coverage(struct collector *c)
+{
+	struct events_lane *lane = c->events;
+	const bool sees = lane->reader && lane->brake.brake.level != EVENT_BRAKE_DETACHED;
+	const int64_t passed_ns = lane->now_ns - lane->covered_ns;
+
+	if (lane->covered_ns && !lane->sees) {
+		if (!sees && passed_ns < NSEC_PER_SEC)
+			return;
+		if (passed_ns > 0)
+			journal_note(collector_journal(c), lane->wall_ns, MINUTE_UNSEEN,
+				     (uint64_t)(passed_ns / NSEC_PER_MSEC));
+	}
+	lane->covered_ns = lane->now_ns;
+	lane->sees = sees;
+}
+
+/* A journal that goes on after a restart: nobody has watched since the last poll before it. */
+static void begin_coverage(struct collector *c)
+{
+	const struct snapshot_header *before = c->restored.header;
+	struct journal_view view;
+
+	if (!before)
+		return;
+	journal_view(collector_journal(c), &view);
+	if (journal_since_ns(&view) <= before->wall_ns)
+		c->events->covered_ns = before->now_ns;
 }
 
 static bool is_losing(const struct events_lane *lane)
@@ -224,15 +256,12 @@ static void brake(struct collector *c)
 	}
 }
 
-void events_lane_drain(struct collector *c)
+static void drain(struct collector *c)
 {
 	struct events_lane *lane = c->events;
 	int64_t began = clock_ns(CLOCK_THREAD_CPUTIME_ID), behind = 0;
 	int r;
 
-	if (!lane || (!lane->reader && !lane->listens))
-		return;
-	look_at_clocks(lane);
 	r = lane->reader ? events_drain(lane->reader, take, c) : lane_hear(c, take);
 	if (lane->reader)
 		look_for_losses(c);
@@ -253,6 +282,18 @@ void events_lane_drain(struct collector *c)
 	brake(c);
 	if (lane->reader && lane->losing != is_losing(lane))
 		say(c);
+}
+
+void events_lane_drain(struct collector *c)
+{
+	struct events_lane *lane = c->events;
+
+	if (!lane)
+		return;
+	look_at_clocks(lane);
+	if (lane->reader || lane->listens)
+		drain(c);
+	note_coverage(c);
 }
 
 /* ---- life ---- */
@@ -289,6 +330,7 @@ static int make(struct collector *c)
 	if (cgroup_ids_new(NULL, &lane->cgroups) < 0)
 		lane->cgroups = NULL;
 	c->events = lane;
+	begin_coverage(c);
 	attach_ask(c->attach, lane_closer, c);
 	return 0;
 }

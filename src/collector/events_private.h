@@ -56,6 +56,8 @@ struct events_lane {
 	int64_t loss_ns; /* when the ring was last found to have dropped some, 0: never */
 	bool losing; /* as last said */
 	int64_t now_ns, wall_ns, boot_offset_ns; /* of this drain */
+	int64_t covered_ns; /* until then it is noted what was not seen; 0: nothing was noted yet */
+	bool sees; /* from then on */
 
 	/* Stories that are written singly, by kind; the rest of that second is counted only. */
 	int64_t second_ns;

@@ -52,6 +52,8 @@ enum minute_kind {
 	MINUTE_CLOSED, /* ended by FINs, or by nothing: EVENT_CLOSED */
 	MINUTE_CLOSED_RESET, /* close(), exit or shutdown() of our side sent a RST; besides RESET_SENT */
 	MINUTE_TIMED_OUT,
+	MINUTE_UNSEEN, /* milliseconds in which nobody watched: what ended then is not counted */
+	MINUTE_LOST, /* events of any kind that found no room: some of them may be ends */
 	MINUTE_KIND_MAX
 };
 
@@ -148,6 +150,9 @@ uint32_t journal_name(struct journal *journal, const struct event_name *name);
 
 /* Counts it in its minute, @n times, without keeping it: ordinary ends of which there are too many. */
 void journal_count(struct journal *journal, const struct event *event, uint64_t n);
+
+/* What is missing in the sums of that minute: @kind is UNSEEN or LOST. */
+void journal_note(struct journal *journal, int64_t wall_ns, enum minute_kind kind, uint64_t n);
 
 /* ---- reading: of the writer's own block, or of a mapping for reading ---- */
 

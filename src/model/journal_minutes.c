@@ -224,6 +224,19 @@ void journal_put_row(struct journal *journal, const struct minute_row *row, cons
 		begin_row(journal, &copy);
 }
 
+void journal_note(struct journal *journal, int64_t wall_ns, enum minute_kind kind, uint64_t n)
+{
+	const struct minute_row row = {
+		.minute = wall_ns / NSEC_PER_MINUTE,
+		.count = n,
+		.kind = (uint8_t)kind,
+	};
+
+	/* Never folded: one row a minute, and what is missing is not a thing to be missed. */
+	if (n)
+		journal_put_row(journal, &row, "");
+}
+
 /* ---- of an event ---- */
 
 static bool is_own_close(enum event_actor actor)

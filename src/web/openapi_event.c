@@ -179,7 +179,13 @@ const struct schema_member schema_reset_sums[] = {
 };
 
 const struct schema_member schema_recent_resets[] = {
-	{ "seconds", NUMBER, "What is covered of the last 15 minutes.", false },
+	{ "seconds", NUMBER,
+	  "What is covered of the last 15 minutes: without the time in which nobody watched.",
+	  false },
+	{ "lost_events", INTEGER,
+	  "Events of the whole machine that found no room meanwhile: some of them may be ends that "
+	  "are not counted.",
+	  false },
 	{ "sent", INTEGER, "Resets sent.", false },
 	{ "received", INTEGER, "Resets received.", false },
 	{ "refused", INTEGER, "Of those sent: a SYN that nobody listened for.", false },
@@ -201,6 +207,15 @@ const struct schema_member schema_reset_list[] = {
 	{ "ungrouped", INTEGER, "In no row, because there would be too many.", false },
 	{ "folded", INTEGER,
 	  "From minutes that had too many kinds: ports, reasons and units of these are not kept.",
+	  false },
+	{ "unseen_seconds", NUMBER,
+	  "Of the minutes asked for: time in which nobody watched (braked, switched off, a "
+	  "restart), so "
+	  "that what ended then is not counted.",
+	  false },
+	{ "lost_events", INTEGER,
+	  "Events of the whole machine that found no room meanwhile: some of them may be ends that "
+	  "are not counted.",
 	  false },
 	{ "resets", ARRAY(REF("Reset")), "Most first; by minute: in the order of time.", false },
 	{ 0 },

@@ -80,7 +80,12 @@ const struct schema_member schema_recent_ends[] = {
 	{ "linger_set_late", INTEGER,
 	  "Of these: SO_LINGER was 0, and off when the last poll looked.", false },
 	{ "timed_out", INTEGER, "The kernel gave up on the peer.", false },
-	{ "seconds", NUMBER, "What is covered of the 15 minutes.", false },
+	{ "seconds", NUMBER,
+	  "What is covered of the 15 minutes: without the time in which nobody watched.", false },
+	{ "lost_events", INTEGER,
+	  "Events of the whole machine that found no room meanwhile: some of them may be ends that "
+	  "are not counted.",
+	  false },
 	{ 0 },
 };
 

@@ -11,6 +11,27 @@
 
 #define MINUTE_NS (60 * NSEC_PER_SEC)
 
+bool recent_gap(struct recent_gaps *gaps, const struct minute_row *row)
+{
+	const uint64_t most = INT64_MAX / NSEC_PER_MSEC / 2; /* of a journal that cannot be right */
+
+	if (row->kind == MINUTE_UNSEEN)
+		gaps->unseen_ns =
+			MIN(gaps->unseen_ns / NSEC_PER_MSEC + (int64_t)MIN(row->count, most),
+			    (int64_t)most) *
+			NSEC_PER_MSEC;
+	else if (row->kind == MINUTE_LOST)
+		gaps->lost += row->count;
+	else
+		return false;
+	return true;
+}
+
+int64_t recent_covered(const struct recent_gaps *gaps, int64_t span_ns)
+{
+	return MAX(span_ns - gaps->unseen_ns, (int64_t)0);
+}
+
 struct counting {
 	struct recent_resets *resets;
 	uint64_t (*units)[JOURNAL_LABELS]; /* by reason */
@@ -37,6 +58,7 @@ static int count_row(const struct minute_row *row, void *context)
 		if (row->state < TCPDIAG_STATE_MAX)
 			r->states[row->state] += row->count;
 	} else {
+		(void)recent_gap(&r->gaps, row);
 		return 0;
 	}
 	if (row->flags & MINUTE_PEER_OPEN)
@@ -77,6 +99,7 @@ int recent_resets(const struct journal_view *view, int64_t wall_ns, struct recen
 	ret->covered_ns = MAX(MIN(wall_ns - journal_since_ns(view), RECENT_NS), (int64_t)0);
 	c.units = units;
 	(void)journal_minutes(view, (wall_ns - RECENT_NS) / MINUTE_NS, INT64_MAX, count_row, &c);
+	ret->covered_ns = recent_covered(&ret->gaps, ret->covered_ns);
 	name_units(view, &c);
 	return 0;
 }
@@ -93,8 +116,13 @@ int recent_resets_emit(struct emitter *j, const char *name, const struct snapsho
 	}
 	if (recent_resets(view, wall_ns, &r) < 0)
 		return -ENOMEM;
+	if (!r.covered_ns && r.gaps.unseen_ns) {
+		emit_null(j, name);
+		return 0;
+	}
 	emit_object(j, name);
 	emit_ns(j, "seconds", r.covered_ns);
+	emit_u64(j, "lost_events", r.gaps.lost);
 	emit_u64(j, "sent", r.sent);
 	emit_u64(j, "received", r.received);
 	emit_u64(j, "refused", r.refused);

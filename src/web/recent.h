@@ -15,6 +15,19 @@
 
 #define RECENT_NS (15 * 60 * 1000000000LL)
 
+/* ---- what is missing in what minutes count ---- */
+
+struct recent_gaps {
+	int64_t unseen_ns; /* nobody watched */
+	uint64_t lost; /* events of the machine that found no room */
+};
+
+/* Whether it is a row of that kind; adds it up. */
+bool recent_gap(struct recent_gaps *gaps, const struct minute_row *row);
+
+/* What is left of @span_ns. */
+int64_t recent_covered(const struct recent_gaps *gaps, int64_t span_ns);
+
 /* ---- resets ---- */
 
 struct recent_resets {
@@ -27,13 +40,14 @@ struct recent_resets {
 	uint64_t reason_top[RESET_REASON_MAX]; /* of the unit that sent most of them */
 	char reason_unit[RESET_REASON_MAX][JOURNAL_LABEL]; /* which unit that is; "": not known */
 	uint64_t states[TCPDIAG_STATE_MAX]; /* of those received */
+	struct recent_gaps gaps;
 	int64_t covered_ns;
 };
 
 /* Return: 0; -ENOMEM. */
 int recent_resets(const struct journal_view *view, int64_t wall_ns, struct recent_resets *ret);
 
-/* {"seconds","sent",...}; null where events are not seen. Return: 0; -ENOMEM. */
+/* {"seconds","sent",...}; null where events are not seen, or were not in all that time. Return: 0; -ENOMEM. */
 int recent_resets_emit(struct emitter *j, const char *name, const struct snapshot *snapshot,
 		       const struct journal_view *view, int64_t wall_ns);
 
@@ -48,6 +62,7 @@ struct recent_sums {
 
 struct recent_ends {
 	const char *why; /* not known, and why; NULL: known */
+	struct recent_gaps gaps;
 	int64_t covered_ns;
 	struct lexicon keys;
 	struct recent_sums *sums; /* owned, by number of the key */

@@ -52,8 +52,11 @@ static int count_row(const struct minute_row *row, void *context)
 	struct counting *c = context;
 	char text[JOURNAL_LABEL];
 	const char *label = journal_label(c->view, row->label, text);
-	struct recent_sums *sums = sums_of(c->ends, label, strlen(label));
+	struct recent_sums *sums;
 
+	if (recent_gap(&c->ends->gaps, row))
+		return 0;
+	sums = sums_of(c->ends, label, strlen(label));
 	if (!sums)
 		return 0;
 	switch (row->kind) {
@@ -123,6 +126,12 @@ static size_t key_of_name(enum owner_kind kind, const struct event_name *who, ch
 	return len > 0 ? MIN((size_t)len, size - 1) : 0;
 }
 
+static int count_gap(const struct minute_row *row, void *context)
+{
+	(void)recent_gap(context, row);
+	return 0;
+}
+
 static void count_events(struct recent_ends *ends, const struct journal_view *view, int64_t wall_ns)
 {
 	const uint32_t rings = JOURNAL_RING(EVENT_RING_RESETS) | JOURNAL_RING(EVENT_RING_ABNORMAL) |
@@ -179,8 +188,13 @@ void recent_ends(const struct snapshot *snapshot, const struct journal_view *vie
 				      &c);
 	} else {
 		count_events(ret, view, wall_ns);
+		(void)journal_minutes(view, (wall_ns - RECENT_NS) / MINUTE_NS, INT64_MAX, count_gap,
+				      &ret->gaps);
 	}
-	ret->covered_ns = MAX(MIN(ret->covered_ns, RECENT_NS), (int64_t)0);
+	ret->covered_ns = recent_covered(&ret->gaps, MIN(ret->covered_ns, RECENT_NS));
+	if (!ret->covered_ns && ret->gaps.unseen_ns)
+		ret->why = "in the last 15 minutes the events were not watched: braked, switched "
+			   "off, or the daemon did not run";
 }
 
 void recent_ends_done(struct recent_ends *ends)
@@ -274,6 +288,7 @@ void recent_ends_emit(struct emitter *j, const struct recent_ends *ends,
 	emit_u64(j, "linger_set_late", sums->surprise);
 	emit_u64(j, "timed_out", sums->timed_out);
 	emit_ns(j, "seconds", ends->covered_ns);
+	emit_u64(j, "lost_events", ends->gaps.lost);
 	emit_end(j, '}');
 	emit_text(j, "closed_note", resets_by_itself(sums) ? RESETS_BY_ITSELF : NULL);
 }

@@ -219,6 +219,8 @@ static int count_row(const struct minute_row *row, void *context)
 		counting->first = row->minute;
 	if (row->minute < counting->from || row->minute >= counting->to)
 		return 0;
+	if (recent_gap(&resets->gaps, row))
+		return 0;
 	if ((row->kind != MINUTE_RESET_SENT && row->kind != MINUTE_RESET_RECEIVED) ||
 	    !filters_match(resets->view, counting->filters, row))
 		return 0;
@@ -393,6 +395,8 @@ static void print_resets(struct buffer *b, const struct resets *resets,
 	emit_end(&j, '}');
 	emit_u64(&j, "ungrouped", resets->ungrouped.sent + resets->ungrouped.received);
 	emit_u64(&j, "folded", resets->folded);
+	emit_ns(&j, "unseen_seconds", resets->gaps.unseen_ns);
+	emit_u64(&j, "lost_events", resets->gaps.lost);
 	emit_array(&j, "resets");
 	print_rows(b, resets, options->format, count);
 	buffer_literal(b, "],\"next\":null}\n");

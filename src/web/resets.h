@@ -6,6 +6,7 @@
 
 #include "model/journal.h"
 #include "web/breakdown.h"
+#include "web/recent.h"
 
 /* Resets of one row. */
 struct reset_sums {
@@ -25,6 +26,7 @@ struct resets {
 	struct reset_sums ungrouped; /* in rows that found no place */
 	uint64_t refused; /* of the total: a SYN that nobody listened for */
 	uint64_t folded; /* of the total: ports and reasons are not kept */
+	struct recent_gaps gaps; /* of the minutes that were asked for */
 	int64_t oldest_ns; /* CLOCK_REALTIME since when all are counted */
 	int64_t since_ns; /* what was asked for */
 	const struct journal_view *view;

@@ -75,6 +75,9 @@ class Brake(unittest.TestCase):
                 self.assertEqual(now['tcpdiag_collector_success{collector="events"}'], 0)
                 self.assertFalse([name for name in now if name.startswith("tcpdiag_resets_")])
                 self.assertFalse(lib.get("/sockets?limit=1")["snapshot"]["complete"])
+                self.assertTrue(lib.get("/status")["events"]["brake_since"])
+                # What nobody watches is not counted, and that is said.
+                lib.wait_for(lambda: lib.get("/resets?since=-5m")["unseen_seconds"] >= 2, "time that is not covered")
 
 
 if __name__ == "__main__":

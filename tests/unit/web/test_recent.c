@@ -110,6 +110,60 @@ START_TEST(summary)
 }
 END_TEST
 
+static void note(enum minute_kind kind, int seconds_ago, uint64_t n)
+{
+	journal_note(jf.journal, FIXTURE_WALL - seconds_ago * NSEC_PER_SEC, kind, n);
+}
+
+/* Time in which nobody watched is not covered; in none of it, nothing is said. */
+START_TEST(gaps)
+{
+	struct request like = { .path = "/units/web", .argument = "web" };
+	struct problem problem = { 0 };
+	json_t *json;
+	char *text;
+
+	put_all();
+	note(MINUTE_UNSEEN, 3000, 40000);
+	note(MINUTE_UNSEEN, 200, 60000);
+	note(MINUTE_UNSEEN, 100, 30000);
+	note(MINUTE_LOST, 100, 77);
+	note(MINUTE_LOST, 3000, 1000);
+	json = fixture_get_json(&f, summary_route, "");
+	ck_json_int(json, "resets.seconds", 810);
+	ck_json_int(json, "resets.lost_events", 77);
+	ck_json_int(json, "resets.sent", 7);
+	json_decref(json);
+	text = fixture_get(&f, unit_route, "", &like, &problem);
+	json = json_loads(text, 0, NULL);
+	ck_json_int(json, "closed.seconds", 810);
+	ck_json_int(json, "closed.lost_events", 77);
+	ck_json_int(json, "closed.fin", 5);
+	json_decref(json);
+	free(text);
+	json = fixture_get_json(&f, processes_route, "");
+	ck_json_int(json, "processes.0.closed.lost_events", 77);
+	ck_assert(json_number_value(fixture_at(json, "processes.0.closed.seconds")) <= 810);
+	json_decref(json);
+	note(MINUTE_UNSEEN, 50, 900000);
+	json = fixture_get_json(&f, summary_route, "");
+	ck_json_null(json, "resets");
+	json_decref(json);
+	text = fixture_get(&f, unit_route, "", &like, &problem);
+	json = json_loads(text, 0, NULL);
+	ck_json_null(json, "closed");
+	ck_assert_ptr_nonnull(strstr(json_string_value(json_object_get(json, "closed_note")),
+				     "were not watched"));
+	json_decref(json);
+	free(text);
+	/* Nothing in the journal is too large to be taken. */
+	note(MINUTE_UNSEEN, 50, UINT64_MAX / 2);
+	json = fixture_get_json(&f, summary_route, "");
+	ck_json_null(json, "resets");
+	json_decref(json);
+}
+END_TEST
+
 START_TEST(summary_unknown)
 {
 	json_t *json;
@@ -321,6 +375,7 @@ Suite *suite(void)
 
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, summary);
+	tcase_add_test(t, gaps);
 	tcase_add_test(t, summary_unknown);
 	tcase_add_test(t, report_lines);
 	tcase_add_test(t, ends_of_a_unit);

@@ -80,6 +80,25 @@ static const struct {
 	{ "since=-1h&netns=1", 0 },
 };
 
+/* What nobody watched in the minutes that were asked for, and what was lost: neither is a reset. */
+START_TEST(gaps)
+{
+	json_t *json;
+
+	journal_note(jf.journal, FIXTURE_WALL - 120 * NSEC_PER_SEC, MINUTE_UNSEEN, 60000);
+	journal_note(jf.journal, FIXTURE_WALL - 1200 * NSEC_PER_SEC, MINUTE_UNSEEN, 1000);
+	journal_note(jf.journal, FIXTURE_WALL - 120 * NSEC_PER_SEC, MINUTE_LOST, 12);
+	json = fixture_get_json(&f, resets_route, "since=-1h&unit=web");
+	ck_json_int(json, "unseen_seconds", 61);
+	ck_json_int(json, "lost_events", 12);
+	ck_json_int(json, "total.count", 4);
+	json_decref(json);
+	json = fixture_get_json(&f, resets_route, "since=-10m");
+	ck_json_int(json, "unseen_seconds", 60);
+	json_decref(json);
+}
+END_TEST
+
 START_TEST(spans_and_filters)
 {
 	json_t *json = fixture_get_json(&f, resets_route, spans[_i].query), *row;
@@ -186,6 +205,7 @@ Suite *suite(void)
 
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, by_unit_and_reason);
+	tcase_add_test(t, gaps);
 	tcase_add_loop_test(t, spans_and_filters, 0, ARRAY_SIZE(spans));
 	tcase_add_test(t, by_minute);
 	tcase_add_test(t, overrun);
