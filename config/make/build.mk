@@ -84,6 +84,13 @@ $(O)/obj/%.o: %.c $(STAMP)
 	@mkdir -p $(@D)
 	$(call say,CC,$<)$(COMPILE) -c -o $@ $<
 
+# What is not C stands in the program as it is: src/FLOOR/X/*.S name the files beside them.
+embedded = $(patsubst %.S,$(O)/obj/%.o,$(sort $(wildcard src/$(1)/*/*.S)))
+$(O)/obj/%.o: %.S $(STAMP)
+	@mkdir -p $(@D)
+	$(call say,AS,$<)$(COMPILE) -c -o $@ $<
+$(O)/obj/src/web/page/assets.o: $(wildcard src/web/page/page.*)
+
 # BPF programs: compiled, linked (which drops what only a debugger needs), made into a header that holds the
 # bytes.
 BPF_SKELETONS = $(patsubst src/kernel/bpf/%.bpf.c,$(BPF_O)/%.skel.h,$(BPF_SOURCES))
@@ -98,7 +105,7 @@ $(BPF_O)/%.skel.h: $(BPF_O)/%.linked.o
 $(filter $(O)/obj/src/kernel/bpf_%,$(call objects,$(call sources,kernel))): $(BPF_SKELETONS)
 
 define floor_rule
-$(O)/lib$(1).a: $(call objects,$(call sources,$(1)))
+$(O)/lib$(1).a: $(call objects,$(call sources,$(1))) $(call embedded,$(1))
 	$$(call say,AR,$$@)rm -f $$@ && ar rcsD $$@ $$^
 endef
 $(foreach f,$(FLOORS),$(eval $(call floor_rule,$(f))))

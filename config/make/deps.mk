@@ -7,7 +7,8 @@ DEPS_BUILD = gcc make pkg-config libc6-dev libmicrohttpd-dev libjansson-dev libm
 	libyaml-dev libseccomp-dev libcap-dev zlib1g-dev \
 	$(if $(filter 0,$(BPF)),,libbpf-dev clang bpftool)
 DEPS_TEST = $(DEPS_BUILD) check clang clang-format clang-tidy cppcheck libclang-rt-14-dev shellcheck \
-	mandoc python3 iproute2 nftables curl openssl systemd procps
+	mandoc python3 iproute2 nftables curl openssl systemd procps \
+	chromium-headless-shell fonts-dejavu-core
 # Unpacked only: they come with services.
 DEPS_UNPACK = prometheus nginx nginx-common
 # Unpacked too, with what of theirs this machine lacks: the programs of the zoo (tests/system/zoo).

@@ -19,6 +19,9 @@ struct document {
 	const char *content_type; /* static */
 	char link[512]; /* value of the Link header, or empty */
 	bool cacheable; /* an ETag may be made from snapshot and query */
+	uint64_t
+		content; /* a hash of what it says, where it says the same for ever; 0: it does not */
+	bool page; /* a browser shows it, or a page takes it in: it comes with the policy of the page */
 	/*
 	 * It does not end: more() may append nothing and say that there is more, and is called again when there
 	 * are events. It reads no snapshot once it is made, but the journal.

@@ -372,7 +372,7 @@ static const struct route *find_route(struct exchange *e, struct request *reques
 	    query_check(&e->query, route->parameters, problem) < 0)
 		return NULL;
 	if (route->flags & ROUTE_DATA && !request->snapshot) {
-		problem_set(problem, 503, NULL, "no snapshot yet: the first poll has not ended");
+		problem_no_snapshot(problem);
 		return NULL;
 	}
 	e->route = route;

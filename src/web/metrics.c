@@ -11,6 +11,7 @@
 #include <math.h>
 #include <strings.h>
 
+#include "web/media.h"
 #include "web/metrics.h"
 
 #define TEXT_TYPE "text/plain; version=0.0.4; charset=utf-8"
@@ -170,98 +171,25 @@ void metrics_print(struct buffer *b, const struct snapshot *snapshot,
 		buffer_literal(b, "# EOF\n");
 }
 
-/* One element of Accept: "type/subtype; version=1.0.0; q=0.5". */
-struct media_range {
-	const char *type;
-	size_t type_len;
-	const char *version;
-	size_t version_len; /* 0: none given */
-	double q;
-};
-
-static const char *skip_blanks(const char *text, const char *end)
-{
-	while (text < end && (*text == ' ' || *text == '\t'))
-		text++;
-	return text;
-}
-
-static size_t trimmed(const char *text, const char *end)
-{
-	while (end > text && (end[-1] == ' ' || end[-1] == '\t'))
-		end--;
-	return (size_t)(end - text);
-}
-
-static void media_parameter(const char *text, const char *end, struct media_range *range)
-{
-	const char *equals;
-
-	text = skip_blanks(text, end);
-	equals = memchr(text, '=', (size_t)(end - text));
-	if (!equals)
-		return;
-	if (equals - text == 1 && (*text == 'q' || *text == 'Q')) {
-		char number_text[8] = "";
-
-		memcpy(number_text, equals + 1,
-		       MIN(trimmed(equals + 1, end), sizeof(number_text) - 1));
-		range->q = strtod(number_text, NULL);
-		if (!(range->q >= 0 && range->q <= 1))
-			range->q = 0;
-	} else if (equals - text == 7 && !strncasecmp(text, "version", 7)) {
-		range->version = equals + 1;
-		range->version_len = trimmed(equals + 1, end);
-		if (range->version_len > 1 && *range->version == '"') {
-			range->version++;
-			range->version_len -= 2;
-		}
-	}
-}
-
-static struct media_range media_range(const char *text, const char *end)
-{
-	struct media_range range = { .q = 1 };
-	const char *part = memchr(text, ';', (size_t)(end - text));
-
-	text = skip_blanks(text, end);
-	range.type = text;
-	range.type_len = trimmed(text, part ? part : end);
-	while (part) {
-		const char *next = memchr(part + 1, ';', (size_t)(end - part - 1));
-
-		media_parameter(part + 1, next ? next : end, &range);
-		part = next;
-	}
-	return range;
-}
-
-static bool is(const char *text, size_t len, const char *word)
-{
-	return len == strlen(word) && !strncasecmp(text, word, len);
-}
-
 bool metrics_wants_openmetrics(const char *accept)
 {
 	double openmetrics = 0, text = 0, any = 0;
 	bool text_named = false;
+	struct media_range r;
 
-	while (*accept) {
-		const char *end = accept + strcspn(accept, ",");
-		struct media_range r = media_range(accept, end);
-
-		if (is(r.type, r.type_len, "application/openmetrics-text")) {
-			if (!r.version_len || is(r.version, r.version_len, "1.0.0"))
+	while (media_next(&accept, &r)) {
+		if (media_is(r.type, r.type_len, "application/openmetrics-text")) {
+			if (!r.version_len || media_is(r.version, r.version_len, "1.0.0"))
 				openmetrics = MAX(openmetrics, r.q);
-		} else if (is(r.type, r.type_len, "text/plain")) {
-			if (!r.version_len || is(r.version, r.version_len, "0.0.4")) {
+		} else if (media_is(r.type, r.type_len, "text/plain")) {
+			if (!r.version_len || media_is(r.version, r.version_len, "0.0.4")) {
 				text = MAX(text, r.q);
 				text_named = true;
 			}
-		} else if (is(r.type, r.type_len, "text/*") || is(r.type, r.type_len, "*/*")) {
+		} else if (media_is(r.type, r.type_len, "text/*") ||
+			   media_is(r.type, r.type_len, "*/*")) {
 			any = MAX(any, r.q);
 		}
-		accept = *end ? end + 1 : end;
 	}
 	return openmetrics > 0 && openmetrics >= (text_named ? text : any);
 }

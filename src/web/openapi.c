@@ -95,8 +95,26 @@ static void content(struct emitter *j, const char *type, const char *schema)
 	emit_end(j, '}');
 }
 
+/* What a route answers that is neither JSON nor lines of text, or besides these. */
+static const struct {
+	route_fn *handler;
+	const char *type;
+} other_types[] = {
+	{ root_route, "text/html" },
+	{ metrics_route, "application/openmetrics-text" },
+	{ page_style_route, "text/css" },
+	{ page_script_route, "text/javascript" },
+};
+
+static bool is_asset(const struct route *route)
+{
+	return route->handler == page_style_route || route->handler == page_script_route;
+}
+
 static void answer(struct emitter *j, const struct route *route)
 {
+	size_t i;
+
 	emit_object(j, "200");
 	emit_string(j, "description", "The answer.");
 	emit_object(j, "content");
@@ -104,10 +122,11 @@ static void answer(struct emitter *j, const struct route *route)
 		content(j, "application/json", route->schema);
 	if (has_format(route, "\"ndjson\""))
 		content(j, "application/x-ndjson", NULL);
-	if (!route->schema || has_format(route, "\"text\""))
+	if ((!route->schema && !is_asset(route)) || has_format(route, "\"text\""))
 		content(j, "text/plain", NULL);
-	if (route->handler == metrics_route)
-		content(j, "application/openmetrics-text", NULL);
+	for (i = 0; i < ARRAY_SIZE(other_types); i++)
+		if (route->handler == other_types[i].handler)
+			content(j, other_types[i].type, NULL);
 	emit_end(j, '}');
 	emit_end(j, '}');
 }
@@ -142,8 +161,8 @@ static void operation(struct emitter *j, const struct route *route)
 		failure(j, "404", "There is nothing by that name.");
 	if (route->parameters == owner_item_parameters)
 		failure(j, "409", "What is expected does not hold; `reasons` says why.");
-	if (route->flags & ROUTE_DATA || route->handler == healthy_route ||
-	    route->handler == ready_route)
+	if (route->flags & ROUTE_DATA || route->handler == root_route ||
+	    route->handler == healthy_route || route->handler == ready_route)
 		failure(j, "503",
 			"There is no snapshot yet, none that is fresh enough, or what is asked for "
 			"is "

@@ -43,3 +43,8 @@ int problem_document(const struct problem *problem, struct document **ret)
 	buffer_literal(&b, "}\n");
 	return document_from_buffer(&b, problem->status, "application/problem+json", ret);
 }
+
+int problem_no_snapshot(struct problem *problem)
+{
+	return problem_set(problem, 503, NULL, "no snapshot yet: the first poll has not ended");
+}

@@ -40,6 +40,12 @@ static void make_etag(const struct reply_context *context, bool gzip, char ret[s
 		 gzip ? "-gz" : "");
 }
 
+/* The same of what depends on nothing. */
+static void make_content_etag(uint64_t content, bool gzip, char ret[static ETAG_SIZE])
+{
+	snprintf(ret, ETAG_SIZE, "W/\"%016" PRIx64 "%s\"", content, gzip ? "-gz" : "");
+}
+
 /* The headers of every answer. Return: 0; -ENOMEM. */
 static int add_headers(struct MHD_Response *response, unsigned int status, const char *etag)
 {
@@ -61,6 +67,31 @@ static int add_headers(struct MHD_Response *response, unsigned int status, const
 		return -ENOMEM;
 	if (status == 503 && MHD_add_response_header(response, "Retry-After", "1") != MHD_YES)
 		return -ENOMEM;
+	return 0;
+}
+
+/*
+ * What the page may do: run its own script, take its own style, ask this server; nothing that is written into it
+ * becomes script (names of processes are anybody's to choose), and nobody puts it into a frame.
+ */
+static int add_page_headers(struct MHD_Response *response)
+{
+	static const struct {
+		const char *name, *value;
+	} headers[] = {
+		{ "Content-Security-Policy",
+		  "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
+		  "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
+		  "require-trusted-types-for 'script'; trusted-types 'none'" },
+		{ "Referrer-Policy", "no-referrer" },
+		{ "X-Frame-Options", "DENY" },
+		{ "Cross-Origin-Resource-Policy", "same-origin" },
+	};
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(headers); i++)
+		if (MHD_add_response_header(response, headers[i].name, headers[i].value) != MHD_YES)
+			return -ENOMEM;
 	return 0;
 }
 
@@ -116,7 +147,9 @@ static struct MHD_Response *whole_response(struct buffer *whole)
 int reply_new(const struct reply_context *context, struct document *document, struct reply *ret)
 {
 	bool live = document->live;
-	bool cacheable = document->cacheable && document->status == 200 && context->snapshot;
+	bool cacheable = document->cacheable && document->status == 200 &&
+			 (context->snapshot || document->content);
+	bool page = document->page;
 	/* A compressor gathers: an event would wait for others. */
 	bool gzip = !live && negotiate_gzip(context->accept_encoding);
 	struct reply reply = { .status = document->status };
@@ -126,7 +159,10 @@ int reply_new(const struct reply_context *context, struct document *document, st
 	int r;
 
 	if (cacheable) {
-		make_etag(context, gzip, etag);
+		if (document->content)
+			make_content_etag(document->content, gzip, etag);
+		else
+			make_etag(context, gzip, etag);
 		if (negotiate_etag(context->if_none_match, etag)) {
 			document_free(document);
 			return not_modified(etag, ret);
@@ -147,6 +183,8 @@ int reply_new(const struct reply_context *context, struct document *document, st
 	r = add_headers(reply.response, reply.status, etag);
 	if (r >= 0)
 		r = add_body_headers(reply.response, content_type, link, gzip, live);
+	if (r >= 0 && page)
+		r = add_page_headers(reply.response);
 	if (r < 0)
 		goto fail;
 	*ret = reply;

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * GET /: the report as text, whatever Accept asks for, so that `watch curl -s localhost:19293` is a dashboard
- * and a browser shows the same words.
+ * GET /: the page for what asks for HTML, which browsers do; the report as text for all else, so that
+ * `watch curl -s localhost:19293` is a dashboard. The page needs no snapshot: it waits for the first itself.
  */
 #include <errno.h>
 
+#include "web/assets.h"
 #include "web/list.h"
+#include "web/media.h"
 #include "web/report.h"
 
 #define COLUMNS_DEFAULT 100U
@@ -34,6 +36,10 @@ int root_route(const struct request *request, struct document **ret, struct prob
 					   "%.64s: a number from 40 to 400 is wanted",
 					   request->query->parameters[i].value);
 	}
+	if (media_wants_html(request->accept))
+		return assets_page(ret);
+	if (!request->snapshot)
+		return problem_no_snapshot(problem);
 	report_print(&b, request->snapshot, request->journal, request->wall_ns,
 		     (unsigned int)columns, request->host);
 	return document_from_buffer(&b, 200, "text/plain; charset=utf-8", ret);

@@ -9,10 +9,10 @@
 static const struct route table[] = {
 	{
 		.path = "/",
-		.summary = "The report for people, as text.",
+		.summary = "The page where Accept asks for text/html, as browsers do; else the "
+			   "report for people, as text.",
 		.handler = root_route,
 		.parameters = root_parameters,
-		.flags = ROUTE_DATA,
 	},
 	{
 		.path = "/sockets",
@@ -154,6 +154,16 @@ static const struct route table[] = {
 		.summary = "This description, OpenAPI 3.1.",
 		.handler = openapi_route,
 		.schema = "OpenApi",
+	},
+	{
+		.path = "/page.css",
+		.summary = "How the page looks.",
+		.handler = page_style_route,
+	},
+	{
+		.path = "/page.js",
+		.summary = "What the page does: it asks the routes above.",
+		.handler = page_script_route,
 	},
 	{
 		.path = "/-/healthy",

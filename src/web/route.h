@@ -83,6 +83,9 @@ struct problem {
 int problem_set(struct problem *problem, unsigned int status, const char *parameter,
 		const char *format, ...) PRINTF(4, 5);
 
+/* The problem of whoever needs a snapshot before there is one. -EINVAL. */
+int problem_no_snapshot(struct problem *problem);
+
 /* The problem as application/problem+json. Return: 0; -ENOMEM. */
 int problem_document(const struct problem *problem, struct document **ret);
 
@@ -183,7 +186,8 @@ route_fn rules_route, rule_route; /* rules.c */
 route_fn status_route; /* status.c */
 route_fn metrics_route; /* metrics.c */
 route_fn openapi_route; /* openapi.c */
-route_fn root_route; /* root.c: the report as text */
+route_fn root_route; /* root.c: the page, or the report as text */
+route_fn page_style_route, page_script_route; /* assets.c */
 route_fn healthy_route, ready_route; /* health.c */
 
 extern const struct route_parameter sockets_parameters[], socket_parameters[];

@@ -157,7 +157,8 @@ class Negotiation(OneDaemon):
                 if reply.headers["content-type"].startswith("application/json"):
                     self.assertIsInstance(reply.json(), dict)
                 else:
-                    self.assertTrue(reply.headers["content-type"].startswith("text/plain"), reply.headers)
+                    kind = {"/page.css": "text/css", "/page.js": "text/javascript"}.get(path, "text/plain")
+                    self.assertTrue(reply.headers["content-type"].startswith(kind), reply.headers)
                     self.assertTrue(reply.text)
                 head = lib.request(path, method="HEAD")
                 self.assertEqual((head.status, head.body), (200, b""))

@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The page: three files that stand in the program as they stand in src/web/page/.
+ */
+#pragma once
+
+#include "web/document.h"
+
+/* The page itself, which names the other two. Return: 0; -ENOMEM. */
+int assets_page(struct document **ret);

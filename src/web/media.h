@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Accept (RFC 9110, 12.5.1): which of the forms that an answer has is wanted.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* One element: "type/subtype; version=1.0.0; q=0.5". */
+struct media_range {
+	const char *type;
+	size_t type_len;
+	const char *version;
+	size_t version_len; /* 0: none given */
+	double q;
+};
+
+/* The next element; moves @accept behind it. False at the end. */
+bool media_next(const char **accept, struct media_range *ret);
+
+/* Whether a text of that length is the word, in any case. */
+bool media_is(const char *text, size_t len, const char *word);
+
+/*
+ * HTML rather than plain text: it is named, and plain text is not wanted more. What takes anything (curl, a script)
+ * gets text.
+ */
+bool media_wants_html(const char *accept);
