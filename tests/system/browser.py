@@ -38,6 +38,7 @@ class Browser:
         os.close(theirs_in)
         os.close(theirs_out)
         self.next = 0
+        self.lock = threading.Lock()
         self.replies = {}
         self.pages = {}
         self.reader = threading.Thread(target=self.read, daemon=True)
@@ -51,25 +52,32 @@ class Browser:
             *messages, kept = (kept + piece).split(b"\0")
             for message in map(json.loads, messages):
                 if "id" in message:
-                    self.replies[message["id"]].put(message)
+                    self.replies.pop(message["id"]).put(message)
                 elif message.get("sessionId") in self.pages:
                     self.pages[message["sessionId"]].event(message["method"], message["params"])
 
+    def send(self, method, session, params):
+        """Returns where the answer will be."""
+        answer = queue.Queue()
+        with self.lock:
+            self.next += 1
+            message = {"id": self.next, "method": method, "params": params}
+            if session:
+                message["sessionId"] = session
+            self.replies[self.next] = answer
+            data = json.dumps(message).encode() + b"\0"
+            while data:
+                data = data[os.write(self.out, data):]
+        return answer
+
     def call(self, method, session=None, **params):
-        self.next += 1
-        message = {"id": self.next, "method": method, "params": params}
-        if session:
-            message["sessionId"] = session
-        self.replies[self.next] = queue.Queue()
-        os.write(self.out, json.dumps(message).encode() + b"\0")
+        answer = self.send(method, session, params)
         try:
-            reply = self.replies[message["id"]].get(timeout=TIMEOUT)
+            reply = answer.get(timeout=TIMEOUT)
         except queue.Empty:
             self.log.flush()
             raise AssertionError(f"{method}: no answer from the browser\n"
                                  f"{pathlib.Path(self.log.name).read_text(errors='replace')[-2000:]}") from None
-        finally:
-            del self.replies[message["id"]]
         if "error" in reply:
             raise AssertionError(f"{method}: {reply['error']}")
         return reply["result"]
@@ -91,10 +99,12 @@ class Browser:
 class Page:
     """A tab: what it logged, what it asked for, and what its document says."""
 
-    def __init__(self, browser, url, width=1280, height=900, dark=False):
+    def __init__(self, browser, url, width=1280, height=900, dark=False, forge=None):
+        """forge(url) returns (content type, body) in the server's place, or None."""
         self.browser = browser
         self.errors = []
         self.requests = []
+        self.forge = None
         target = browser.call("Target.createTarget", url="about:blank")["targetId"]
         self.target = target
         self.session = browser.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
@@ -102,6 +112,9 @@ class Page:
         for domain in ("Runtime", "Log", "Page", "Network"):
             self.call(f"{domain}.enable")
         self.look(width, height, dark)
+        if forge:
+            self.forge = forge
+            self.call("Fetch.enable", patterns=[{"urlPattern": "*"}])
         self.call("Page.navigate", url=url)
 
     def call(self, method, **params):
@@ -113,9 +126,23 @@ class Page:
         elif method == "Runtime.consoleAPICalled" and params["type"] in ("error", "warning", "assert"):
             self.errors.append(json.dumps(params["args"])[:600])
         elif method == "Log.entryAdded" and params["entry"]["level"] in ("error", "warning"):
-            self.errors.append(json.dumps(params["entry"])[:600])
+            # A refusal that the page shows is logged by the browser as well.
+            if params["entry"]["source"] != "network":
+                self.errors.append(json.dumps(params["entry"])[:600])
         elif method == "Network.requestWillBeSent":
-            self.requests.append((time.monotonic(), params["request"]["url"], params["request"]["headers"]))
+            self.requests.append((time.monotonic(), params["request"]["url"]))
+        elif method == "Fetch.requestPaused":
+            self.forged(params["requestId"], params["request"]["url"])
+
+    def forged(self, request, url):
+        """Answers in the server's place; called by the reader, who cannot wait for what becomes of it."""
+        answer = self.forge(url)
+        if answer is None:
+            self.browser.send("Fetch.continueRequest", self.session, {"requestId": request})
+            return
+        self.browser.send("Fetch.fulfillRequest", self.session, {
+            "requestId": request, "responseCode": 200, "body": base64.b64encode(answer[1].encode()).decode(),
+            "responseHeaders": [{"name": "Content-Type", "value": answer[0]}]})
 
     def look(self, width, height, dark=False):
         self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 600)

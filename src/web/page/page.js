@@ -273,6 +273,7 @@ async function once(task)
 
 		failed = 0;
 		$("down").hidden = true;
+		$("down").textContent = "";
 		if (task.ask() !== url) {
 			// Something else is wanted by now.
 			task.due = 0;

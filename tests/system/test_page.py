@@ -1,0 +1,317 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The page in a real browser: what it shows of real sockets, what it never does with a name, and how often it asks."""
+import contextlib
+import json
+import os
+import socket
+import subprocess
+import tempfile
+import time
+import unittest
+import urllib.parse
+
+import browser
+import lib
+from scenes import Actor
+
+URL = "http://127.0.0.1:19293/"
+HTML = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
+OUTSIDE = "10.99.0.2"
+OPTIONS = ("--interval=500ms", "--sweep-interval=500ms", "--cpu-share=50", "--collector.events-share=100")
+# Fifteen characters, as many as a process may have; markup in a careless page.
+NAME = "<img onerror=1>"
+# A full accept queue, which is a finding within seconds; readers that are behind; and a close() of unread data.
+PROGRAM = """
+busy = listen(4)
+late = []
+for _ in range(5):
+    sock = socket.socket()
+    sock.setblocking(False)
+    with contextlib.suppress(BlockingIOError):
+        sock.connect(busy.getsockname())
+    late.append(sock)
+listener = listen()
+pairs = [pair(listener) for _ in range(6)]
+for client, server in pairs[:4]:
+    client.send(b"unread")
+pairs[0][0].close()
+say(busy.getsockname()[1], listener.getsockname()[1])
+while step():
+    client, server = pairs.pop()
+    client.send(b"abc")
+    time.sleep(0.3)
+    server.close()
+    say(client.getsockname()[1])
+"""
+
+
+HOSTILE = "<img src=x onerror=\"window.hacked=1\"></td><script>window.hacked=1</script>"
+
+
+def hostile(value):
+    """The same document with that in each of its strings."""
+    if isinstance(value, dict):
+        return {name: hostile(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [hostile(one) for one in value]
+    return HOSTILE if isinstance(value, str) else value
+
+
+class WithoutBrowser(unittest.TestCase):
+    """Who gets the page, and in what terms."""
+
+    def setUp(self):
+        subprocess.run(["ip", "address", "add", f"{OUTSIDE}/32", "dev", "lo"], check=True)
+        self.addCleanup(subprocess.run, ["ip", "address", "del", f"{OUTSIDE}/32", "dev", "lo"], check=True)
+
+    def test_negotiation(self):
+        with lib.Daemon("--web.listen-address=127.0.0.1:19293", f"--web.listen-address={OUTSIDE}:19293"):
+            for accept in ("*/*", "text/plain", "application/json", "", "text/html;q=0.5,*/*"):
+                reply = lib.request("/", headers={"Accept": accept})
+                self.assertEqual(reply.headers["content-type"], "text/plain; charset=utf-8", accept)
+                self.assertTrue(reply.text.startswith("tcpdiagd "), accept)
+                self.assertIn("Accept", reply.headers["vary"].split(", "))
+            for path, accept, kind in (("/", HTML, "text/html"), ("/page.css", "text/css,*/*;q=0.1", "text/css"),
+                                       ("/page.js", "*/*", "text/javascript")):
+                self.one(path, {"Accept": accept}, f"{kind}; charset=utf-8")
+
+    def one(self, path, headers, kind):
+        reply = lib.request(path, headers=headers)
+        self.assertEqual((reply.status, reply.headers["content-type"]), (200, kind))
+        policy = dict(rule.split(" ", 1) for rule in reply.headers["content-security-policy"].split("; "))
+        self.assertEqual(policy["default-src"], "'none'")
+        for source in ("script-src", "style-src", "connect-src"):
+            self.assertEqual(policy[source], "'self'")
+        self.assertEqual(policy["require-trusted-types-for"], "'script'")
+        self.assertEqual(reply.headers["x-content-type-options"], "nosniff")
+        self.assertEqual(reply.headers["referrer-policy"], "no-referrer")
+        head = lib.request(path, method="HEAD", headers=headers)
+        self.assertEqual((head.status, head.body), (200, b""))
+        self.assertEqual(int(head.headers["content-length"]), len(reply.body))
+        again = lib.request(path, headers={**headers, "If-None-Match": reply.headers["etag"]})
+        self.assertEqual((again.status, again.body), (304, b""))
+        packed = lib.request(path, headers={**headers, "Accept-Encoding": "gzip"})
+        self.assertEqual(packed.headers["content-encoding"], "gzip")
+        self.assertLess(len(packed.body) * 2, len(reply.body))
+        # On an address that others reach it is as closed as what it would ask.
+        self.assertEqual(lib.request(path, headers=headers, address=(OUTSIDE, 19293)).status, 403)
+
+    def test_before_the_first_snapshot_and_exposed(self):
+        with lib.Daemon(f"--web.listen-address={OUTSIDE}:19293", "--web.expose-api", address=(OUTSIDE, 19293)):
+            reply = lib.request("/", headers={"Accept": HTML}, address=(OUTSIDE, 19293))
+            self.assertEqual((reply.status, reply.headers["content-type"]), (200, "text/html; charset=utf-8"))
+
+
+@unittest.skipUnless(browser.PROGRAM, "no chromium-headless-shell (sudo make deps-test)")
+class InBrowser(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.stack = contextlib.ExitStack()
+        cls.addClassCleanup(cls.stack.close)
+        cls.daemon = cls.stack.enter_context(lib.Daemon(*OPTIONS))
+        cls.actor = cls.stack.enter_context(Actor(NAME, PROGRAM))
+        cls.busy, cls.port = map(int, cls.actor.read())
+        cls.browser = cls.stack.enter_context(browser.Browser())
+        lib.wait_for(lambda: lib.request("/processes").status == 200, "holders", 20)
+        lib.wait_for(lambda: lib.get(f"/findings?pid={cls.actor.pid}")["findings"], "the finding", 20)
+        # One tab for all: they leave it as they find it.
+        cls.page = browser.Page(cls.browser, URL)
+
+    def setUp(self):
+        self.page.errors.clear()
+
+    def tearDown(self):
+        self.page.eval("location.hash = ''")
+        self.assertEqual(self.page.errors, [])
+
+    def shows(self, selector, *words, page=None, seconds=15):
+        """Waits until all the words stand there; returns the text."""
+        page = page or self.page
+        wanted = [str(word) for word in words]
+
+        def text():
+            there = page.text(selector)
+            return there if all(word in there for word in wanted) else None
+
+        try:
+            return lib.wait_for(text, f"{selector} shows {wanted}", seconds, 0.1)
+        except AssertionError as error:
+            raise AssertionError(f"{error}; it shows {page.text(selector)[:2000]!r}") from None
+
+    def go(self, **place):
+        self.page.eval(f"location.hash = {json.dumps('#' + urllib.parse.urlencode(place, quote_via=urllib.parse.quote))}")
+
+    def test_findings_and_names(self):
+        self.shows("#findings-body", "critical", "listener-queue-at-risk", f"{NAME} (pid {self.actor.pid})", "Do: ")
+        self.shows("#unseen", "switched off by --no-collector.namespaces")
+        self.shows("#line", "sockets", " old", "not complete")
+        self.shows("#stop-body", f"{NAME} ({self.actor.pid})", "hurts ", "refuses 5 that wait to be accepted")
+        self.shows("#listeners-body", f"127.0.0.1:{self.busy}", "5 / 4", "FULL")
+        self.shows("#states-body", "close-wait", "established", "accept queue")
+        self.assertEqual(self.page.eval("document.querySelectorAll('img').length"), 0)
+        self.assertEqual(self.page.eval("document.querySelector('#host').textContent.split(' ')[0]"), os.uname().nodename)
+
+    def test_search_and_socket(self):
+        self.go(search=f"state=close-wait port={self.port}")
+        want = lib.sockets(f"state=close-wait&port={self.port}")
+        self.assertEqual(len(want), 1)
+        self.shows("#matched", "1 socket found")
+        self.shows("#search-body", want[0]["flow"], NAME, "RST", "peer has finished", "6 B")
+        # A word alone; the form; what is wrong with a filter, in the words of the route.
+        self.page.eval(f"document.querySelector('#query').value = 'established {self.port}';"
+                       "document.querySelector('#form').requestSubmit()")
+        self.shows("#matched", f"{len(lib.sockets(f'state=established&port={self.port}'))} sockets found")
+        self.go(search="port=99999")
+        self.shows("#search-body", "65535")
+        self.go(search="port=1")
+        self.shows("#search-body", "No socket matches")
+
+        self.go(socket=want[0]["id"])
+        full = lib.get(f"/sockets/{want[0]['id']}")
+        for name, outcome in full["outcomes"].items():
+            self.shows(f"[data-operation={name}]", outcome["because"], outcome["rule"])
+        text = self.shows("#drawer", full["flow"], "close()", "6 B that nobody has read are lost", "fin-wait-2",
+                          f"{NAME} ({self.actor.pid})", "descriptor")
+        self.assertNotIn("not known to hold", text)
+        # Its other end leads on; the key that closes dialogs closes it, and the search is back.
+        self.page.eval("document.querySelector('#drawer-body a.flow').click()")
+        self.shows("#drawer", "No process can do anything to it any more", "It ends with")
+        self.page.press("Escape", windowsVirtualKeyCode=27)
+        lib.wait_for(lambda: not self.page.eval("document.querySelector('#drawer').open"), "Escape closes it")
+        self.assertEqual(self.page.eval("location.hash"), "#search=port%3D1")
+
+    def test_a_reset_appears(self):
+        self.shows("#stream", "live")
+        self.actor.go()
+        port = self.actor.read()[0]
+        text = self.shows("#events-list", f"127.0.0.1:{self.port} > 127.0.0.1:{port}", "reset-sent", "tcp-abort-on-close",
+                          "3 bytes unread")
+        self.assertIn(NAME, text)
+        # While it is paused nothing moves; nothing is lost either.
+        self.page.eval("document.querySelector('#pause').click()")
+        self.actor.go()
+        port = self.actor.read()[0]
+        self.shows("#stream", "paused, ", "new event")
+        lib.wait_for(lambda: lib.get(f"/events?port={port}&kind=reset-sent")["events"], "the second reset")
+        self.assertNotIn(f":{port}", self.page.text("#events-list"))
+        self.page.eval("document.querySelector('#pause').click()")
+        self.shows("#events-list", f"127.0.0.1:{self.port} > 127.0.0.1:{port}")
+        self.page.eval("document.querySelector('[data-since=\"1h\"]').click()")
+        self.shows("#resets-body", "tcp-abort-on-close", "closed with unread data")
+
+    def test_sizes_and_colours(self):
+        colours = set()
+        self.addCleanup(self.page.look, 1280, 900)
+        for width, dark in ((1280, False), (1280, True), (390, False), (390, True)):
+            self.page.look(width, 844, dark)
+            # On a phone nothing is wider than the screen.
+            self.assertLessEqual(self.page.eval("document.documentElement.scrollWidth"), width)
+            colours.add((dark, self.page.eval("getComputedStyle(document.body).backgroundColor")))
+            with tempfile.NamedTemporaryFile(suffix=".png") as picture:
+                self.page.picture(picture.name)
+                self.assertGreater(os.path.getsize(picture.name), 10000)
+        self.assertEqual(len(colours), 2)
+
+    def test_keyboard(self):
+        self.page.eval("document.activeElement.blur(); scrollTo(0, 0)")
+        self.page.press("Tab", windowsVirtualKeyCode=9)
+        self.assertEqual(self.page.eval("document.activeElement.textContent"), "Skip to findings")
+        self.page.press("Enter", windowsVirtualKeyCode=13, text="\r")
+        lib.wait_for(lambda: self.page.eval("document.activeElement.id") == "findings", "the focus goes there")
+        # Everything that can be pressed says what it is.
+        self.assertEqual(self.page.eval("[...document.querySelectorAll('button, a, input')].filter(e => !(e.innerText || "
+                                        "e.textContent || e.ariaLabel || e.labels && e.labels.length)).length"), 0)
+
+    def test_how_often_it_asks(self):
+        self.go(search=f"port={self.port}")
+        self.shows("#matched", "found")
+        time.sleep(1)
+        # What is refreshed meanwhile keeps the focus.
+        self.page.eval("document.querySelector('#states-body a').focus(); focused = document.activeElement")
+        begun, seconds = len(self.page.requests), 5
+        time.sleep(seconds)
+        asked = self.page.requests[begun:]
+        self.assertTrue(self.page.eval("document.activeElement === focused && focused.isConnected"))
+        self.assertGreater(len(asked), 2)
+        self.assertLessEqual(len(asked), 3 * seconds, asked)
+        # Of a tab that nobody sees nothing is asked, the stream included; then it goes on where it was.
+        self.page.eval("Object.defineProperty(document, 'hidden', { get: () => true, configurable: true });"
+                       "document.dispatchEvent(new Event('visibilitychange'))")
+        self.shows("#stream", "stopped while hidden")
+        lib.wait_for(lambda: lib.get("/status")["web"]["streams"] == 0, "the stream is closed", 20)
+        begun = len(self.page.requests)
+        time.sleep(3.5)
+        self.assertEqual(self.page.requests[begun:], [])
+        self.page.eval("delete document.hidden; document.dispatchEvent(new Event('visibilitychange'))")
+        self.shows("#stream", "live")
+        lib.wait_for(lambda: len(self.page.requests) > begun + 2, "it goes on")
+
+    def test_hostile_strings(self):
+        self.actor.go()
+        self.actor.read()
+        event = lib.wait_for(lambda: lib.get("/events?kind=reset-sent")["events"], "the reset")[0]
+        sock = lib.sockets(f"port={self.port}&state=close-wait")[0]["id"]
+
+        def forge(url):
+            path = url.removeprefix(URL.rstrip("/"))
+            if "last_event_id" in path:
+                gap = {"id": 1, "time": HOSTILE, "kind": "gap", "lost": 7}
+                return "text/event-stream", (f"event: reset-sent\ndata: {json.dumps(hostile(event))}\n\n"
+                                             f"event: gap\ndata: {json.dumps(gap)}\n\n")
+            if path == "/" or path.startswith("/page."):
+                return None
+            return "application/json", json.dumps(hostile(lib.get(path)))
+
+        page = browser.Page(self.browser, f"{URL}#search=port%3D{self.port}", forge=forge)
+        self.addCleanup(page.close)
+        for section in ("#findings-body", "#stop-body", "#states-body", "#listeners-body", "#resets-body", "#events-list",
+                        "#search-body", "#unseen"):
+            self.shows(section, HOSTILE, page=page)
+        self.assertIn("Gap: 7 events were lost", page.text("#events-list .gap"))
+        page.eval(f"location.hash = '#socket={sock}'")
+        lib.wait_for(lambda: page.text("#drawer").count(HOSTILE) > 10, "the socket shows it as text", 20)
+        self.assertEqual(page.eval("[document.querySelectorAll('img').length, document.scripts.length, "
+                                   "String(window.hacked)]"), [0, 1, "undefined"])
+        self.assertEqual(page.errors, [])
+        # What a careless change would do is stopped by the policy as well.
+        self.assertEqual(page.eval("try { document.body.innerHTML = '<p>'; 'done' } catch (e) { e.name }"), "TypeError")
+
+    def test_many_sockets(self):
+        with contextlib.ExitStack() as stack:
+            listener = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=64))
+            port = listener.getsockname()[1]
+            for _ in range(800):
+                stack.enter_context(socket.create_connection(("127.0.0.1", port), 5))
+                stack.enter_context(listener.accept()[0])
+            lib.wait_for(lambda: lib.get(f"/sockets?port={port}&limit=1")["matched"] == 1601, "all sockets", 20)
+            self.go(search=f"port={port}")
+            rows = "document.querySelectorAll('#search-body tbody tr').length"
+            self.shows("#matched", "1,601 sockets found, 100 shown")
+            self.assertEqual(self.page.eval(rows), 100)
+            self.page.eval("document.querySelector('#search-body [data-more]').click()")
+            self.shows("#matched", "1,000 shown")
+            self.assertEqual(self.page.eval(rows), 1000)
+            self.shows("#search-body", "narrow the search")
+            self.page.eval("document.querySelector('[data-sort=state_seconds]').click()")
+            lib.wait_for(lambda: any("sort=-state_seconds" in url for _, url in self.page.requests), "sorted")
+            self.assertLess(self.page.eval("document.querySelectorAll('*').length"), 40000)
+
+
+@unittest.skipUnless(browser.PROGRAM, "no chromium-headless-shell (sudo make deps-test)")
+class Restart(unittest.TestCase):
+    def test_the_daemon_goes_and_comes(self):
+        with browser.Browser() as chromium:
+            with lib.Daemon(*OPTIONS):
+                page = browser.Page(chromium, URL)
+                lib.wait_for(lambda: "sockets" in page.text("#line"), "it shows something")
+            lib.wait_for(lambda: "does not answer" in page.text("#down"), "it says that nothing comes", 20)
+            self.assertIn("sockets", page.text("#line"))
+            with lib.Daemon(*OPTIONS):
+                lib.wait_for(lambda: not page.text("#down"), "it goes on by itself", 20)
+                lib.wait_for(lambda: "live" in page.text("#stream"), "so do the events", 30)
+        self.assertEqual(page.errors, [])
+
+
+if __name__ == "__main__":
+    lib.main()
