@@ -20,6 +20,10 @@
 /* Sockets that may come into a teardown state between two passes before these dump again: 80 bytes each. */
 #define FOLLOW_SHARE 16
 #define FOLLOW_MIN 4096
+/* Nothing in a teardown state is older, where a sweep would not be. */
+#define ROTA_NS (8 * NSEC_PER_SEC)
+/* Whoever could set an option has a descriptor, which the passes over these read in turn. */
+#define ROTA_SETTINGS_NS (30 * NSEC_PER_SEC)
 
 int64_t clock_ns(int clock)
 {
@@ -412,6 +416,10 @@ static int begin(struct poll *p)
 		.sweep_reach_ns = 2 * c->lanes.passes[PASS_SWEEP].interval_ns,
 		.owner_pass = c->walk.begun,
 	};
+	rota_begin(&p->rota, p->now_ns, c->lanes.passes[PASS_FAST].wanted_ns,
+		   MIN(ROTA_NS, c->lanes.passes[PASS_SWEEP].wanted_ns));
+	rota_begin(&p->settings_rota, p->now_ns, c->lanes.passes[PASS_FAST].wanted_ns,
+		   ROTA_SETTINGS_NS);
 	history_begin(c->history, p->now_ns, p->memory.sweep_reach_ns);
 	return r;
 }

@@ -116,7 +116,7 @@ struct follow_entry *follow_find(struct follow *follow, uint32_t netns, uint64_t
 }
 
 /* NULL where there is no room. */
-static struct follow_entry *add(struct follow *follow, const struct tcpdiag_socket *sk)
+static struct follow_entry *add_socket(struct follow *follow, const struct tcpdiag_socket *sk)
 {
 	uint32_t number = follow->free;
 	struct follow_entry *entry;
@@ -205,13 +205,25 @@ static void cut(struct follow *follow, int64_t when_ns)
 	follow_gap(follow, when_ns);
 }
 
+/* The first event of a socket. NULL where there is no room. */
+static struct follow_entry *add(struct follow *follow, const struct socket_event *event)
+{
+	struct follow_entry *entry = add_socket(follow, &event->sk);
+
+	if (!entry)
+		return NULL;
+	entry->state = event->old_state;
+	entry->was = is_teardown(event->old_state);
+	return entry;
+}
+
 static void enter(struct follow *follow, const struct socket_event *event)
 {
 	struct follow_entry *entry = follow_find(follow, event->sk.netns, event->sk.cookie);
 
 	follow->stats.entered++;
 	if (!entry)
-		entry = add(follow, &event->sk);
+		entry = add(follow, event);
 	if (!entry) {
 		cut(follow, event->when_ns);
 		return;
@@ -219,14 +231,25 @@ static void enter(struct follow *follow, const struct socket_event *event)
 	make(follow, entry, FOLLOW_TOLD);
 	entry->when_ns = event->when_ns;
 	entry->state = event->sk.state;
-	entry->mini = false;
+	entry->mini = entry->gone = false;
 	entry->tries = 0;
+}
+
+/* The end of a socket comes after the change to CLOSE, and tells nothing more. */
+static bool has_left(const struct socket_event *event)
+{
+	return event->kind == SOCKET_EVENT_STATE && is_teardown(event->old_state);
 }
 
 static void leave(struct follow *follow, const struct socket_event *event)
 {
 	struct follow_entry *entry = follow_find(follow, event->sk.netns, event->sk.cookie);
 
+	if (!entry && has_left(event)) {
+		entry = add(follow, event);
+		if (!entry)
+			cut(follow, event->when_ns);
+	}
 	if (!entry)
 		return;
 	/* Where its process still has it the peer's FIN has come: TIME-WAIT. */
@@ -241,7 +264,13 @@ static void leave(struct follow *follow, const struct socket_event *event)
 		return;
 	/* What let it in would have come before. */
 	follow->stats.lost += entry->suspect == FOLLOW_LOST;
-	follow_drop(follow, entry);
+	if (!entry->was) {
+		follow_drop(follow, entry);
+		return;
+	}
+	make(follow, entry, FOLLOW_TOLD);
+	entry->gone = true;
+	entry->when_ns = event->when_ns;
 }
 
 void follow_take(struct follow *follow, const struct socket_event *event)
@@ -298,7 +327,7 @@ void follow_suspect(struct follow *follow, const struct tcpdiag_socket *sk, int6
 
 	if (follow->since_ns == INT64_MAX || !sk->cookie)
 		return;
-	entry = add(follow, sk);
+	entry = add_socket(follow, sk);
 	if (!entry) {
 		follow->stats.cut++;
 		follow->stats.lost++;
@@ -320,7 +349,7 @@ void follow_dumped(struct follow *follow, uint32_t netns, int64_t now_ns)
 			continue;
 		if (entry->suspect == FOLLOW_LOST || entry->when_ns >= now_ns) {
 			entry->seen = false;
-		} else if (entry->seen || entry->mini) {
+		} else if (entry->seen || entry->mini || entry->gone) {
 			follow_drop(follow, entry);
 		} else if (entry->suspect == FOLLOW_TOLD) {
 			make(follow, entry, FOLLOW_EXTRA);

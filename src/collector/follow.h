@@ -3,10 +3,11 @@
  * Which sockets have come into a teardown state since the last pass, as the kernel's events tell (kernel/events.h), so
  * that the fast lane need not walk the kernel's table for them.
  *
- * What is in a teardown state already stands in the records of the snapshot before; here stands what came since, by
- * namespace and cookie, until a pass has read its namespace. An entry leaves with the event that takes its socket out of
- * these states. A close() in FIN-WAIT-2 tells CLOSE, while a minisocket stays in FIN-WAIT-2 or is in TIME-WAIT: only a
- * look tells which (net/ipv4/tcp_minisocks.c:tcp_time_wait()).
+ * What is in a teardown state already stands in the records of the snapshot before; here stands what has happened since,
+ * by namespace and cookie, until a pass has read its namespace: that looks at it, and leaves the others alone for a while
+ * (collector/rota.h). What has come since leaves with the event that takes it out of these states; what was there before
+ * stays, as gone, so that its record is looked at, too. A close() in FIN-WAIT-2 tells CLOSE, while a minisocket stays in
+ * FIN-WAIT-2 or is in TIME-WAIT: only a look tells which (net/ipv4/tcp_minisocks.c:tcp_time_wait()).
  *
  * A dump is the audit: what it shows and no event told of is *lost*, what stands here and is in no dump is *extra*.
  * An event that is under way when the dump is made comes a moment later, so both are suspects until then.
@@ -46,6 +47,8 @@ struct follow_entry {
 	uint8_t tries; /* looks that found it and did not find it there yet */
 	bool mapped;
 	bool mini; /* let go of in FIN-WAIT-2: perhaps a minisocket */
+	bool was; /* in a teardown state before its first event: perhaps a record is, too */
+	bool gone; /* it has left them all */
 	bool known; /* for whoever reads: its record before is in a teardown state */
 	bool seen; /* this pass has shown it */
 	bool odd; /* of a suspect: there was no gap that explains it */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The fast lane without a dump: what was in a teardown state in the snapshot before, and what events have told of since
- * (collector/follow.h), is looked up by its ends; only the listeners are dumped, which lie in a table of their own.
+ * The fast lane without a dump: what was in a teardown state in the snapshot before, as far as it is due
+ * (collector/rota.h), and what events have told of since (collector/follow.h), is looked up by its ends; only the
+ * listeners are dumped, which lie in a table of their own.
  *
  * The records before are the memory of what is known, so an event that is lost costs until the next dump: each of those,
  * sweep or audit, compares what it shows with what stands here.
@@ -90,8 +91,10 @@ void follow_begin(struct poll *p)
 	for (uint32_t i = 0; i < c->spaces.count; i++) {
 		struct space_follow *space = &c->spaces.rows[i]->follow;
 
-		space->known = space->news = 0;
-		space->first = space->last = space->first_new = UINT32_MAX;
+		space->known = space->news = space->due = space->asks = 0;
+		space->looks = space->rests = (struct follow_chain){ .first = UINT32_MAX,
+								     .last = UINT32_MAX };
+		space->first_new = UINT32_MAX;
 	}
 	follow_settle(c->follow, p->now_ns - GRACE_NS, on_suspect, p);
 	sort_news(p);
@@ -109,11 +112,32 @@ static int make_chain(struct follow_lane *lane, uint32_t room)
 	return 0;
 }
 
+static void add_link(struct follow_lane *lane, struct follow_chain *chain, uint32_t number)
+{
+	if (chain->first == UINT32_MAX)
+		chain->first = number;
+	else
+		lane->chain[chain->last] = number;
+	chain->last = number;
+}
+
+/* One in a teardown state of a namespace that this pass reads. @told: events have spoken of it. */
+static void sort_known(struct poll *p, const struct record *old, uint32_t number, bool told)
+{
+	struct space_follow *space = &p->space->follow;
+	const bool due = told || rota_is_due(&p->rota, old, old->seen_ns);
+
+	space->known++;
+	space->due += due;
+	space->news -= told;
+	space->asks += told || rota_is_due(&p->settings_rota, old, old->settings_ns);
+	add_link(&p->c->follow_lane, due ? &space->looks : &space->rests, number);
+}
+
 int follow_meet(struct poll *p, const struct record *old, uint32_t position, uint32_t number)
 {
 	struct follow_lane *lane = &p->c->follow_lane;
 	const bool known = number != UINT32_MAX && poll_tears_down(&old->sk);
-	struct space_follow *space;
 	struct follow_entry *entry;
 
 	if (!p->follow_ns)
@@ -128,15 +152,8 @@ int follow_meet(struct poll *p, const struct record *old, uint32_t position, uin
 	if (number >= lane->chain_room && make_chain(lane, p->c->order_room) < 0)
 		return -ENOMEM;
 	lane->chain[number] = UINT32_MAX;
-	if (!known || !p->space)
-		return 0;
-	space = &p->space->follow;
-	if (space->first == UINT32_MAX)
-		space->first = number;
-	else
-		lane->chain[space->last] = number;
-	space->last = number;
-	space->known++;
+	if (known && p->space)
+		sort_known(p, old, number, entry && entry->suspect != FOLLOW_LOST);
 	return 0;
 }
 
@@ -148,11 +165,12 @@ void follow_choose(struct poll *p)
 		.now_ns = p->now_ns,
 		.since_ns = p->follow_ns ? follow_since(c->follow) : INT64_MAX,
 		.look_up_ns = lane->look_up_ns > 0 ? lane->look_up_ns : LOOK_UP_NS,
+		.ask_ns = lane->ask_ns,
 		.look_up = p->look_up && !p->look_up_error,
 		.audit_ns = lane->audit_ns,
 	};
 
-	lane->spaces = lane->by_events = lane->looked_up = 0;
+	lane->spaces = lane->by_events = lane->looked_up = lane->left_alone = 0;
 	for (uint32_t i = 0; i < c->spaces.count; i++) {
 		struct space *space = c->spaces.rows[i];
 
@@ -238,11 +256,11 @@ static uint32_t gather_known(struct poll *p, uint32_t number)
 	return number;
 }
 
-/* What was in a teardown state, in the order of its records. */
+/* What was in a teardown state and is due, in the order of its records. */
 static int read_known(struct poll *p, const struct space *space)
 {
 	struct follow_batch *batch = p->c->follow_lane.batch;
-	uint32_t number = space->follow.first, count;
+	uint32_t number = space->follow.looks.first, count;
 	const struct record *records = snapshot_writer_records(&p->w, &count);
 	int r = 0;
 
@@ -295,6 +313,17 @@ static int take_new(struct poll *p, uint32_t i, struct follow_entry *entry)
 	return r;
 }
 
+/* It has been looked at with the others; the change may only just be coming: the next pass looks again. */
+static void drop_known(struct poll *p, struct follow_entry *entry)
+{
+	uint32_t count;
+	struct record *records = snapshot_writer_records(&p->w, &count);
+
+	if (entry->position < count)
+		records[entry->position].quiet = 0;
+	follow_drop(p->c->follow, entry);
+}
+
 static int read_news(struct poll *p, const struct space *space)
 {
 	struct follow *follow = p->c->follow;
@@ -309,7 +338,7 @@ static int read_news(struct poll *p, const struct space *space)
 			batch->numbers[batch->count] = number;
 			number = entry->chain;
 			if (entry->known) {
-				follow_drop(follow, entry);
+				drop_known(p, entry);
 				continue;
 			}
 			ends_of(entry, &batch->ends[batch->count]);
@@ -346,6 +375,27 @@ static int read_in(struct poll *p, const struct space *space)
 	return r;
 }
 
+static double smoothed(double before, double each)
+{
+	return before > 0 ? SMOOTHING * each + (1 - SMOOTHING) * before : each;
+}
+
+/* What is not due stands as it was. */
+static void keep_rests(struct poll *p, const struct space *space)
+{
+	struct follow_lane *lane = &p->c->follow_lane;
+	uint32_t number;
+
+	for (number = space->follow.rests.first; number != UINT32_MAX; number = lane->chain[number])
+		join_keep(&p->c->join, p->c->order[number]);
+	lane->left_alone += space->follow.known - space->follow.due;
+}
+
+bool follow_rests(const struct poll *p, const struct record *record)
+{
+	return p->space && p->space->follow.reads && record->seen_ns < p->now_ns;
+}
+
 int follow_read(struct poll *p, struct space *space)
 {
 	struct follow_lane *lane = &p->c->follow_lane;
@@ -363,14 +413,20 @@ int follow_read(struct poll *p, struct space *space)
 		follow_doubt(&space->follow, p->now_ns);
 		return r;
 	}
-	if (looked_up >= MEASURE_MIN) {
-		double each = (double)(clock_ns(CLOCK_THREAD_CPUTIME_ID) - began) / looked_up;
-
-		lane->look_up_ns = lane->look_up_ns > 0
-					   ? SMOOTHING * each + (1 - SMOOTHING) * lane->look_up_ns
-					   : each;
-	}
+	if (looked_up >= MEASURE_MIN)
+		lane->look_up_ns =
+			smoothed(lane->look_up_ns,
+				 (double)(clock_ns(CLOCK_THREAD_CPUTIME_ID) - began) / looked_up);
+	keep_rests(p, space);
 	return 0;
+}
+
+void follow_asked(struct poll *p, uint32_t count, int64_t cost_ns)
+{
+	struct follow_lane *lane = &p->c->follow_lane;
+
+	if (count >= MEASURE_MIN)
+		lane->ask_ns = smoothed(lane->ask_ns, (double)cost_ns / count);
 }
 
 /* ---- the audit ---- */
@@ -415,6 +471,7 @@ void follow_publish(const struct collector *c, struct follow_totals *ret)
 		.namespaces = lane->spaces,
 		.namespaces_by_events = lane->by_events,
 		.looked_up = lane->looked_up,
+		.left_alone = lane->left_alone,
 		.look_up_ns = lane->look_up_ns,
 		.dump_ns = own->dump_ns,
 		.entered = stats->entered,

@@ -36,10 +36,11 @@ static bool is_priced(const struct space_follow *space)
 
 static bool is_cheaper(const struct space_follow *space, const struct follow_terms *terms)
 {
-	const double sockets = (double)space->known + space->news;
+	const double look_ups = (double)space->due + space->news;
+	const double settings = (double)space->asks + space->news;
 	const double bound = space->by_events ? END_ABOVE : BEGIN_BELOW;
 
-	return sockets * terms->look_up_ns < space->dump_ns * bound;
+	return look_ups * terms->look_up_ns < (space->dump_ns + settings * terms->ask_ns) * bound;
 }
 
 static bool is_audit(const struct space_follow *space, const struct follow_terms *terms)

@@ -114,13 +114,24 @@ void look_up_flush(struct poll *p)
 	p->look_up_ns += clock_ns(CLOCK_THREAD_CPUTIME_ID) - began;
 }
 
+/* One in a teardown state that nothing happens to. What this pass has not looked at stands as it was. */
+static bool is_left_alone(const struct poll *p, const struct record *record)
+{
+	if (!poll_tears_down(&record->sk) || record->settings_ns <= reread(p))
+		return false;
+	return follow_rests(p, record) ||
+	       !rota_is_due(&p->settings_rota, record, record->settings_ns);
+}
+
 /* What stands as it was is not looked up either. */
 static bool is_due(struct poll *p, const struct record *record, bool anew)
 {
 	if (!p->look_up || p->look_up_error || record->settings_ns >= p->now_ns ||
 	    !poll_reads(p, record))
 		return false;
-	return look_up_is_due(record, reread(p)) || (anew && look_up_can(&record->sk));
+	if (anew && look_up_can(&record->sk))
+		return true;
+	return look_up_is_due(record, reread(p)) && !is_left_alone(p, record);
 }
 
 int look_up_note(struct poll *p, const struct record *record, uint32_t position, bool anew)

@@ -22,6 +22,7 @@
 #include "collector/port_usage.h"
 #include "collector/queues.h"
 #include "collector/raised.h"
+#include "collector/rota.h"
 #include "collector/sources.h"
 #include "collector/spaces.h"
 #include "collector/units.h"
@@ -95,6 +96,7 @@ struct reader_state {
 /* The fast lane's other way: looking up what events have told of. */
 struct follow_lane {
 	double look_up_ns; /* what one costs, smoothed; 0: never measured */
+	double ask_ns; /* and one of the settings alone, right behind a dump */
 	struct follow_batch *batch; /* buffers, made when they are first needed */
 	uint32_t *
 		chain; /* kept between polls: for each number in the order the next one of its namespace */
@@ -102,6 +104,7 @@ struct follow_lane {
 	uint32_t spaces,
 		by_events; /* that the last fast pass has read, and that it need not have dumped */
 	uint32_t looked_up; /* sockets, in the last fast pass */
+	uint32_t left_alone; /* those that it found no need to look up */
 	uint64_t reads, dumps; /* of namespaces, since the start */
 	int64_t audit_ns; /* the next audit is not before */
 };
@@ -184,6 +187,8 @@ struct poll {
 	int64_t now_ns, wall_ns;
 	int64_t cpu_ns; /* CPU time of this thread when it began */
 	struct memory memory; /* of @space */
+	struct rota rota; /* of sockets in teardown states */
+	struct rota settings_rota; /* of the settings of those that a dump shows */
 	struct space *space; /* the namespace at hand; NULL: it is not read */
 	uint32_t netns; /* its number */
 	bool in_space; /* the two are set */
@@ -303,6 +308,10 @@ int follow_read(struct poll *p, struct space *space);
 void follow_saw(struct poll *p, const struct tcpdiag_socket *sk, bool was);
 /* A dump of the namespace is through. @cost_ns: of one of the fast lane's states, 0: of everything. */
 void follow_saw_all(struct poll *p, struct space *space, int64_t cost_ns);
+/* Settings of @count have been read behind a dump. */
+void follow_asked(struct poll *p, uint32_t count, int64_t cost_ns);
+/* This pass has left it alone: its record stands as it was. Of one that the pass reads. */
+bool follow_rests(const struct poll *p, const struct record *record);
 /* The header's part. */
 void follow_publish(const struct collector *c, struct follow_totals *ret);
 void follow_lane_done(struct follow_lane *lane);

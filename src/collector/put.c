@@ -18,6 +18,7 @@ void poll_carry(const struct poll *p, struct record *record, const struct record
 	if (!(record->sk.known & TCPDIAG_KNOWS_ULP) && record->sk.kind == old->sk.kind &&
 	    record->sk.state != TCPDIAG_CLOSE)
 		record->sk.mptcp_subflow = old->sk.mptcp_subflow;
+	record->quiet = rota_quiet(record, old);
 	if (!totals_same_verdict(&record->sk, &old->sk))
 		return;
 	record->close_rule = old->close_rule;

@@ -402,10 +402,21 @@ static int fast_states(struct poll *p, struct space *space)
 	return r;
 }
 
+/* A dump of the fast lane's states and settings behind it are through: what each has cost. */
+static void follow_dump(struct poll *p, struct space *space, int64_t began, uint32_t asked,
+			int64_t asked_ns)
+{
+	const int64_t settings = p->look_up_ns - asked_ns;
+	const int64_t cost = clock_ns(CLOCK_THREAD_CPUTIME_ID) - began;
+
+	follow_asked(p, p->warm_total - asked, settings);
+	follow_saw_all(p, space, space->full ? 0 : MAX(cost - settings, (int64_t)1));
+}
+
 static int fast_space(struct poll *p, struct space *space)
 {
-	int64_t began = clock_ns(CLOCK_THREAD_CPUTIME_ID);
-	uint32_t cut = p->cut, rows = p->rows;
+	int64_t began = clock_ns(CLOCK_THREAD_CPUTIME_ID), asked_ns = p->look_up_ns;
+	uint32_t cut = p->cut, rows = p->rows, asked = p->warm_total;
 	int r;
 
 	if (space->full)
@@ -418,8 +429,7 @@ static int fast_space(struct poll *p, struct space *space)
 	if (r < 0)
 		return poll_failed(p, space, r);
 	if (!space->follow.reads && p->pass == PASS_FAST && p->cut == cut)
-		follow_saw_all(p, space,
-			       space->full ? 0 : clock_ns(CLOCK_THREAD_CPUTIME_ID) - began);
+		follow_dump(p, space, began, asked, asked_ns);
 	if (space->full)
 		space->cut = p->cut - cut;
 	/* Who waits in a queue, and what belongs to MPTCP, a sweep finds out. */

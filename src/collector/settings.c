@@ -8,6 +8,7 @@
 #include "collector/settings.h"
 
 #include "collector/memory.h"
+#include "collector/rota.h"
 #include "collector/totals.h"
 #include "model/macro.h"
 
@@ -66,6 +67,8 @@ static void judge_anew(struct record *record, const struct tcpdiag_socket *befor
 {
 	if (!totals_same_settings(&record->sk, before))
 		record->flags |= RECORD_UNJUDGED;
+	if (!rota_same_settings(&record->sk, before))
+		record->quiet = 0;
 }
 
 bool settings_join(struct record *record, const struct socket_settings *settings,

@@ -14,6 +14,7 @@
 #include <tcpdiag/socket.h>
 
 #define RECORD_NONE UINT32_MAX
+#define RECORD_QUIET_MAX 15U
 
 enum direction {
 	DIRECTION_UNKNOWN = 0,
@@ -71,6 +72,7 @@ struct record {
 	uint8_t close_segment; /* enum tcpdiag_segment of close() */
 	uint16_t owner_pass; /* the walk over the owners that had begun when the inode came */
 	uint8_t peer_unknown; /* enum peer_unknown */
+	uint8_t quiet; /* of a teardown state: looks in a row that have changed nothing, or the most */
 };
 
 /* "inbound", "outbound", "unknown" */

@@ -28,6 +28,7 @@ static const struct small record_small[] = {
 	SMALL(struct record, direction, DIRECTION_MAX),
 	SMALL(struct record, close_rule, TCPDIAG_RULE_MAX),
 	SMALL(struct record, close_segment, TCPDIAG_SEGMENT_MAX),
+	SMALL(struct record, quiet, RECORD_QUIET_MAX + 1),
 };
 
 static const struct small finding_small[] = {

@@ -315,7 +315,8 @@ static const struct schema_member status[] = {
 	{ "sources", ARRAY(REF("Source")), "What is read, and how well.", true },
 	{ "lanes", ARRAY(REF("Lane")), "Periods in force and what the polls cost.", true },
 	{ "fast_lane", "{\"type\":\"object\"}",
-	  "How it finds sockets in teardown states: by (events, dump), what a look-up and the last "
+	  "How it finds sockets in teardown states: by (events, dump), how many the last pass has "
+	  "looked_up and, as nothing happens to them, left_alone, what a look-up and the last "
 	  "dump cost, changes that events told of, gaps in these, and what dumps have repaired: "
 	  "lost, "
 	  "which no event told of, and extra.",

@@ -83,6 +83,7 @@ static void follow(struct emitter *j, const struct follow_totals *follow)
 	emit_u64(j, "namespaces", follow->namespaces);
 	emit_u64(j, "namespaces_by_events", follow->namespaces_by_events);
 	emit_u64(j, "looked_up", follow->looked_up);
+	emit_u64(j, "left_alone", follow->left_alone);
 	emit_number_known(j, "look_up_seconds", follow->look_up_ns > 0, follow->look_up_ns / 1e9);
 	emit_number_known(j, "dump_seconds", follow->dump_ns > 0, follow->dump_ns / 1e9);
 	emit_u64(j, "entered", follow->entered);

@@ -109,10 +109,70 @@ START_TEST(held_to_its_end_it_leaves_no_minisocket)
 {
 	struct socket_event e = event(SOCKET_EVENT_STATE, 9, TCPDIAG_FIN_WAIT2, TCPDIAG_CLOSE, 12);
 
+	change(9, TCPDIAG_ESTABLISHED, TCPDIAG_FIN_WAIT1, 10);
 	change(9, TCPDIAG_FIN_WAIT1, TCPDIAG_FIN_WAIT2, 11);
 	e.released = false;
 	follow_take(follow, &e);
 	ck_assert_ptr_null(find(9));
+}
+END_TEST
+
+/* A record may stand in the snapshot before: whoever reads is told, whatever has happened to it. */
+START_TEST(what_was_there_before_its_first_event_is_told_of)
+{
+	static const struct {
+		uint8_t from, to;
+		bool gone;
+	} steps[] = {
+		{ TCPDIAG_CLOSE_WAIT, TCPDIAG_LAST_ACK, false },
+		{ TCPDIAG_LAST_ACK, TCPDIAG_CLOSE, true },
+		{ TCPDIAG_FIN_WAIT2, TCPDIAG_FIN_WAIT2, false }, /* a close() */
+		{ TCPDIAG_FIN_WAIT1, TCPDIAG_CLOSE, true }, /* a RST */
+		{ TCPDIAG_CLOSING, TCPDIAG_CLOSE, true },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
+		uint64_t cookie = 100 + i;
+
+		change(cookie, steps[i].from, steps[i].to, 10);
+		ck_assert_msg(find(cookie) && find(cookie)->was, "step %zu", i);
+		ck_assert_msg(find(cookie)->gone == steps[i].gone, "step %zu", i);
+		ck_assert_int_eq(find(cookie)->when_ns, 10);
+		destroyed(cookie, 11);
+		ck_assert_msg(find(cookie) && find(cookie)->gone, "step %zu", i);
+	}
+	/* Its last event, and a dump that does not show it: neither lost nor one too many. */
+	ck_assert_uint_eq(follow_count(follow), ARRAY_SIZE(steps));
+	follow_dumped(follow, NETNS, 20);
+	ck_assert_uint_eq(follow_count(follow), 0);
+	ck_assert_uint_eq(follow_stats(follow)->lost + follow_stats(follow)->extra, 0);
+}
+END_TEST
+
+START_TEST(let_go_of_in_fin_wait_2_it_may_be_a_minisocket)
+{
+	change(9, TCPDIAG_FIN_WAIT2, TCPDIAG_CLOSE, 10);
+	ck_assert(find(9) && find(9)->mini && find(9)->was && !find(9)->gone);
+	destroyed(9, 11);
+	ck_assert(find(9) && find(9)->mini);
+	/* Connected again, it ends like any other. */
+	change(9, TCPDIAG_ESTABLISHED, TCPDIAG_CLOSE_WAIT, 12);
+	ck_assert(!find(9)->mini && !find(9)->gone);
+	change(9, TCPDIAG_CLOSE_WAIT, TCPDIAG_CLOSE, 13);
+	ck_assert(find(9)->gone);
+}
+END_TEST
+
+START_TEST(what_leaves_finds_no_room)
+{
+	uint64_t i;
+
+	for (i = 1; i <= ENTRIES; i++)
+		change(i, TCPDIAG_CLOSE_WAIT, TCPDIAG_CLOSE, 10);
+	ck_assert_int_eq(follow_since(follow), 1);
+	change(i, TCPDIAG_CLOSE_WAIT, TCPDIAG_CLOSE, 50);
+	ck_assert_int_eq(follow_since(follow), 50);
+	ck_assert_uint_eq(follow_stats(follow)->cut, 1);
 }
 END_TEST
 
@@ -279,6 +339,9 @@ Suite *suite(void)
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_add_test(tcase, stands_from_its_first_teardown_state_to_its_end);
 	tcase_add_test(tcase, held_to_its_end_it_leaves_no_minisocket);
+	tcase_add_test(tcase, what_was_there_before_its_first_event_is_told_of);
+	tcase_add_test(tcase, let_go_of_in_fin_wait_2_it_may_be_a_minisocket);
+	tcase_add_test(tcase, what_leaves_finds_no_room);
 	tcase_add_test(tcase, what_is_not_its_business);
 	tcase_add_test(tcase, a_socket_without_a_cookie_is_a_gap);
 	tcase_add_test(tcase, gaps_only_go_forward_and_off_is_off);

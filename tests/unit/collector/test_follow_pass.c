@@ -13,6 +13,7 @@
 #define RING (16U << 20) /* what else the machine does comes as well */
 #define CONNECTIONS 60
 #define ROUNDS 40
+#define CAP_MS 200
 
 static struct event_reader *events;
 static uint64_t dropped;
@@ -62,6 +63,9 @@ static void begin(void)
 {
 	listening = listener(PORT, 100);
 	settings.bpf = true;
+	/* What nothing tells of is looked at again soon enough for a test. */
+	settings.interval_ns = 20 * NSEC_PER_MSEC;
+	settings.sweep_interval_ns = CAP_MS * NSEC_PER_MSEC;
 	collector_configure(collector, &settings);
 	open_events(RING);
 	if (!collector->bpf || !bpf_reader_has_look_up(collector->bpf))
@@ -227,8 +231,8 @@ static void no_connections(void)
 
 START_TEST(test_walk_without_a_dump)
 {
+	uint32_t seen = 0, left_alone = 0;
 	uint64_t dumps;
-	uint32_t seen = 0;
 
 	begin();
 	dumps = collector->follow_lane.dumps;
@@ -236,8 +240,10 @@ START_TEST(test_walk_without_a_dump)
 	for (int i = 0; i < ROUNDS; i++) {
 		walk(100);
 		seen += compared();
+		left_alone += collector->follow_lane.left_alone;
 	}
 	ck_assert_uint_gt(seen, ROUNDS * 10);
+	ck_assert(is_disturbed() || left_alone > ROUNDS);
 	ck_assert(is_disturbed() || collector->follow_lane.dumps == dumps);
 	/* The audit finds nothing. */
 	drain();
@@ -269,6 +275,120 @@ START_TEST(test_walk_with_sweeps_and_audits)
 	fast();
 	ck_assert(is_disturbed() || !follow_stats(collector->follow)->lost);
 	ck_assert(is_disturbed() || !follow_stats(collector->follow)->extra);
+	end();
+}
+END_TEST
+
+/* ---- what rests ---- */
+
+static struct record end_in(const struct snapshot *s, int fd, int other)
+{
+	return *need(s, port_of(fd), port_of(other));
+}
+
+/* A CLOSE-WAIT that has been looked at so often that it is left alone. */
+static void rest(int pair[2])
+{
+	connection(listening, pair);
+	ck_assert_int_eq(send(pair[0], "0123456789", 10, 0), 10);
+	shutdown(pair[0], SHUT_WR);
+	wait_ms(60);
+	settings.interval_ns = NSEC_PER_SEC;
+	settings.sweep_interval_ns = 60 * NSEC_PER_SEC;
+	collector_configure(collector, &settings);
+	for (int i = 0; i < 4; i++)
+		fast();
+}
+
+START_TEST(test_left_alone_until_something_happens)
+{
+	struct record record;
+	struct snapshot s;
+	int64_t looked_ns;
+	char byte;
+	int pair[2];
+
+	begin();
+	rest(pair);
+	s = fast();
+	record = end_in(&s, pair[1], pair[0]);
+	if (is_disturbed())
+		return;
+	ck_assert_uint_eq(record.sk.state, TCPDIAG_CLOSE_WAIT);
+	ck_assert_uint_gt(record.quiet, 0);
+	looked_ns = record.seen_ns;
+	ck_assert_int_lt(looked_ns, s.header->now_ns);
+	ck_assert_uint_gt(s.header->follow.left_alone, 0);
+	/* Nothing tells of a byte that is read. */
+	ck_assert_int_eq(recv(pair[1], &byte, 1, 0), 1);
+	s = fast();
+	record = end_in(&s, pair[1], pair[0]);
+	ck_assert_int_eq(record.seen_ns, looked_ns);
+	ck_assert_uint_eq(record.sk.rqueue, 11);
+	/* But of a close(): it had unread bytes. */
+	close(pair[1]);
+	s = fast();
+	ck_assert_uint_eq(count_teardown(&s), 0);
+	end();
+}
+END_TEST
+
+START_TEST(test_a_close_of_what_was_shut_down_is_told)
+{
+	struct record record;
+	struct snapshot s;
+	uint16_t local;
+	int pair[2];
+
+	begin();
+	rest(pair);
+	local = port_of(pair[0]);
+	s = fast();
+	record = *need(&s, local, PORT);
+	if (is_disturbed())
+		return;
+	ck_assert_uint_eq(record.sk.state, TCPDIAG_FIN_WAIT2);
+	ck_assert_uint_ne(record.sk.inode, 0);
+	ck_assert_int_lt(record.seen_ns, s.header->now_ns);
+	/* From FIN-WAIT-2 to a minisocket in FIN-WAIT-2. */
+	close(pair[0]);
+	s = fast();
+	record = *need(&s, local, PORT);
+	ck_assert_uint_eq(record.sk.state, TCPDIAG_FIN_WAIT2);
+	ck_assert_uint_eq(record.sk.kind, TCPDIAG_KIND_TIMEWAIT);
+	ck_assert_uint_eq(record.quiet, 0);
+	ck_assert_uint_eq(count_teardown(&s), 2);
+	end();
+}
+END_TEST
+
+/* A dump shows it in each pass, and its settings are not read in each. */
+START_TEST(test_settings_of_what_rests_behind_a_dump)
+{
+	const struct linger reset = { .l_onoff = 1 };
+	struct record record;
+	struct snapshot s;
+	int64_t read_ns;
+	int pair[2];
+
+	begin();
+	rest(pair);
+	follow_off(collector->follow);
+	for (int i = 0; i < 8; i++)
+		s = poll_now(LANE_FAST);
+	record = end_in(&s, pair[1], pair[0]);
+	read_ns = record.settings_ns;
+	ck_assert_int_lt(read_ns, s.header->now_ns);
+	ck_assert_int_lt(read_ns, record.seen_ns);
+	ck_assert_uint_gt(record.quiet, 4);
+	/* What has changed is read at once. */
+	setsockopt(pair[1], SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+	ck_assert_int_eq(send(pair[1], "x", 1, 0), 1);
+	wait_ms(20);
+	s = poll_now(LANE_FAST);
+	record = end_in(&s, pair[1], pair[0]);
+	ck_assert_int_eq(record.settings_ns, record.seen_ns);
+	ck_assert(record.sk.linger);
 	end();
 }
 END_TEST
@@ -376,6 +496,9 @@ Suite *suite(void)
 	tcase_set_timeout(tcase, 120);
 	tcase_add_test(tcase, test_walk_without_a_dump);
 	tcase_add_test(tcase, test_walk_with_sweeps_and_audits);
+	tcase_add_test(tcase, test_left_alone_until_something_happens);
+	tcase_add_test(tcase, test_a_close_of_what_was_shut_down_is_told);
+	tcase_add_test(tcase, test_settings_of_what_rests_behind_a_dump);
 	tcase_add_test(tcase, test_lost_without_a_word_is_repaired_and_doubted);
 	tcase_add_test(tcase, test_a_gap_is_repaired_at_once);
 	tcase_add_test(tcase, test_a_ring_that_is_too_small);

@@ -19,6 +19,7 @@ static const struct space_follow ready = {
 	.dump_ns = DUMP_NS,
 	.dump_sockets = 1000,
 	.known = 900,
+	.due = 900,
 	.news = 100,
 };
 static const struct follow_terms plain = {
@@ -86,6 +87,40 @@ START_TEST(test_the_cheaper_way_with_reluctance)
 		space = planned(space, terms);
 		ck_assert_msg(space.by_events == rows[i].by_events, "row %zu", i);
 		ck_assert_int_eq(space.reads, space.by_events);
+	}
+}
+END_TEST
+
+/* Only what is due is looked up, and behind a dump settings are read. */
+START_TEST(test_the_cheaper_way_for_those_that_are_due)
+{
+	static const struct {
+		uint32_t known, due, asks;
+		double look_up_ns, ask_ns, dump_ns;
+		bool by_events;
+	} rows[] = {
+		{ 100000, 20000, 3000, 1500, 500, 100e6, true },
+		{ 100000, 0, 0, 100000, 500, 10e6, true }, /* all of them rest */
+		{ 100000, 100000, 100000, 1500, 500, 100e6, false }, /* each of them moves */
+		{ 100000, 100000, 100000, 1500, 1000, 100e6, true },
+		/* A table of a few long chains: a look-up walks one, a dump all of them once. */
+		{ 40000, 8000, 1300, 30000, 30000, 120e6, false },
+		{ 40000, 8000, 8000, 30000, 30000, 120e6, true },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct space_follow space = ready;
+		struct follow_terms terms = plain;
+
+		space.known = space.dump_sockets = rows[i].known;
+		space.news = 0;
+		space.due = rows[i].due;
+		space.asks = rows[i].asks;
+		space.dump_ns = rows[i].dump_ns;
+		terms.look_up_ns = rows[i].look_up_ns;
+		terms.ask_ns = rows[i].ask_ns;
+		space = planned(space, terms);
+		ck_assert_msg(space.by_events == rows[i].by_events, "row %zu", i);
 	}
 }
 END_TEST
@@ -207,6 +242,7 @@ Suite *suite(void)
 
 	tcase_add_test(tcase, test_looked_up_where_nothing_is_missing);
 	tcase_add_test(tcase, test_the_cheaper_way_with_reluctance);
+	tcase_add_test(tcase, test_the_cheaper_way_for_those_that_are_due);
 	tcase_add_test(tcase, test_an_old_price);
 	tcase_add_test(tcase, test_audits);
 	tcase_add_test(tcase, test_audits_of_many_namespaces_share);
