@@ -16,11 +16,16 @@
 #define LIMIT_MAX (1U << 20)
 #define CHAIN_MAX 64U
 
-static uint32_t slot_of(const struct autopsy *a, uint32_t netns, uint64_t cookie)
+static uint64_t hash_of(const struct autopsy *a, uint32_t netns, uint64_t cookie)
 {
 	const uint64_t words[] = { cookie, netns };
 
-	return (uint32_t)keyed_hash(&a->limits.key, words, ARRAY_SIZE(words)) & a->slot_mask;
+	return keyed_hash(&a->limits.key, words, ARRAY_SIZE(words));
+}
+
+static uint32_t slot_of(const struct autopsy *a, uint32_t netns, uint64_t cookie)
+{
+	return (uint32_t)hash_of(a, netns, cookie) & a->slot_mask;
 }
 
 /* ---- lists ---- */
@@ -96,16 +101,49 @@ void story_drop(struct autopsy *a, struct story *story)
 	a->open--;
 }
 
-/* The oldest makes room; what is to be told of it is told. */
+static uint64_t *told_bucket(const struct autopsy *a, uint64_t mark)
+{
+	return &a->told[(mark >> 32 & a->told_mask) * TOLD_WAYS];
+}
+
+/* In front of its bucket, whose last one goes: that one may be told of twice. */
+static void note_told(struct autopsy *a, const struct story *story)
+{
+	const uint64_t mark = hash_of(a, story->sk.netns, story->sk.cookie) | 1;
+	uint64_t *bucket = told_bucket(a, mark);
+
+	a->cut += bucket[TOLD_WAYS - 1] != 0;
+	memmove(bucket + 1, bucket, (TOLD_WAYS - 1) * sizeof(*bucket));
+	bucket[0] = mark;
+}
+
+bool story_was_told(struct autopsy *a, const struct socket_event *event)
+{
+	const uint64_t mark = hash_of(a, event->sk.netns, event->sk.cookie) | 1;
+	uint64_t *bucket = told_bucket(a, mark);
+
+	for (uint32_t i = 0; i < TOLD_WAYS; i++) {
+		if (bucket[i] != mark)
+			continue;
+		memmove(bucket + i, bucket + i + 1, (TOLD_WAYS - 1 - i) * sizeof(*bucket));
+		bucket[TOLD_WAYS - 1] = 0;
+		return true;
+	}
+	return false;
+}
+
+/* The oldest makes room; what has ended is told as far as it is known. */
 static void make_room(struct autopsy *a)
 {
 	struct story *oldest = story_at(a, a->lists[STORY_LIST_OLD].first);
 
 	if (!oldest)
 		return;
-	if (oldest->links[STORY_LIST_READY].in)
+	if (oldest->end_ns)
 		story_tell(a, oldest);
 	a->cut += !oldest->told;
+	if (oldest->told && oldest->filed && !oldest->destroyed)
+		note_told(a, oldest);
 	story_drop(a, oldest);
 }
 
@@ -241,7 +279,9 @@ int autopsy_new(const struct autopsy_calls *calls, const struct autopsy_limits *
 	for (int i = 0; i < STORY_LIST_MAX; i++)
 		a->lists[i].first = a->lists[i].last = STORY_NONE;
 	a->stories = calloc(a->limits.open, sizeof(*a->stories));
-	if (!a->stories || story_slots(a->limits.open, &a->slots, &a->slot_mask) < 0 ||
+	a->told_mask = slots_for(a->limits.open) - 1;
+	a->told = calloc((size_t)a->told_mask + 1, TOLD_WAYS * sizeof(*a->told));
+	if (!a->stories || !a->told || story_slots(a->limits.open, &a->slots, &a->slot_mask) < 0 ||
 	    ends_table_init(&a->closed, a->limits.closed) < 0 ||
 	    ends_table_init(&a->flows, a->limits.closed) < 0) {
 		autopsy_free(a);
@@ -257,6 +297,7 @@ struct autopsy *autopsy_free(struct autopsy *a)
 		return NULL;
 	free(a->stories);
 	free(a->slots);
+	free(a->told);
 	ends_table_done(&a->closed);
 	ends_table_done(&a->flows);
 	free(a);

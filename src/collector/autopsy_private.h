@@ -105,6 +105,7 @@ struct ends_table {
 };
 
 #define STRAYS 1024U
+#define TOLD_WAYS 8U /* a bucket */
 #define LISTENERS 64U
 
 /* A listener that is being closed or shut, and what has come of its queue so far. */
@@ -130,6 +131,9 @@ struct autopsy {
 	uint32_t used; /* places that were ever used */
 	uint32_t open;
 	uint32_t *slots, slot_mask;
+	/* Hashes of sockets that were told of and made room before the kernel let go of them, 0: free. */
+	uint64_t *told;
+	uint32_t told_mask; /* of buckets */
 
 	struct ends_table closed; /* by us, within the last minute */
 	struct ends_table flows; /* of sockets that have or had a story */
@@ -167,6 +171,8 @@ struct story *story_of(struct autopsy *a, const struct socket_event *event);
 struct story *story_stray(struct autopsy *a, const struct socket_event *event);
 /* Who has it, where nobody knew when its story began: a poll may have seen it since. */
 void story_remember(struct autopsy *a, struct story *story);
+/* Whether it was told of before its story made room; it is asked once, at its end. */
+bool story_was_told(struct autopsy *a, const struct socket_event *event);
 /* Takes it out. */
 void story_drop(struct autopsy *a, struct story *story);
 

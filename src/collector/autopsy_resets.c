@@ -162,7 +162,8 @@ void resets_destroyed(struct autopsy *a, const struct socket_event *event)
 		return;
 	story = story_find(a, event);
 	listeners_destroyed(a, event, story);
-	if (!story && a->losses && event->sk.remote_port)
+	/* What led to its end may be lost; what has been told is not told again. */
+	if (!story && a->losses && event->sk.remote_port && !story_was_told(a, event))
 		story = story_of(a, event);
 	if (!story)
 		return;

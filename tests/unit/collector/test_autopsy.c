@@ -696,6 +696,42 @@ START_TEST(a_full_table_tells)
 }
 END_TEST
 
+/* Told, and its process still has it when its story makes room: its end is no second one, whatever was lost. */
+START_TEST(a_full_table_tells_once)
+{
+	static const struct piece ways[][2] = {
+		{ RECEIVED(ESTABLISHED), STATE(ESTABLISHED, CLOSE) },
+		/* FINs on both sides, and nobody has closed it: told of as it makes room. */
+		{ STATE(ESTABLISHED, FIN_WAIT1), STATE(FIN_WAIT2, CLOSE) },
+	};
+	struct piece piece;
+
+	open_with(16, false);
+	take(&(struct piece)STATE(ESTABLISHED, CLOSE_WAIT, .flags = LOST, .cookie = 999), false);
+	for (uint64_t i = 1; i <= 50; i++) {
+		for (int k = 0; k < 2; k++) {
+			piece = ways[_i][k];
+			piece.cookie = i;
+			take(&piece, false);
+		}
+		settle(_i ? 0 : (int64_t)i * 100);
+		told_count = operated_count = 0;
+	}
+	/* One that was there all the time made room, too, without an end. */
+	ck_assert_uint_eq(autopsy_cut(autopsy), 1);
+	for (uint64_t i = 1; i <= 34; i++)
+		take(&(struct piece)DESTROYED(.cookie = i, .at_ms = 6000), false);
+	settle(10000);
+	ck_assert_uint_eq(told_count, 0);
+	/* Nobody has told of this one; the next that has ended makes room for it. */
+	take(&(struct piece)DESTROYED(.cookie = 999, .at_ms = 6000), false);
+	settle(10000);
+	ck_assert_int_eq(told_count, 1 + _i);
+	ck_assert_uint_eq(told[_i].kind, EVENT_DESTROYED);
+	ck_assert_uint_eq(told[_i].socket.cookie, 999);
+}
+END_TEST
+
 /* A burst on the same ends is one story. */
 START_TEST(the_same_again)
 {
@@ -988,6 +1024,7 @@ Suite *suite(void)
 	tcase_add_test(tests, an_orphan_that_lives_on);
 	tcase_add_test(tests, a_full_table);
 	tcase_add_test(tests, a_full_table_tells);
+	tcase_add_loop_test(tests, a_full_table_tells_once, 0, 2);
 	tcase_add_test(tests, the_same_again);
 	tcase_add_loop_test(tests, closed_long_ago, 0, 2);
 	tcase_add_test(tests, memory);
