@@ -6,15 +6,16 @@
 #include <string.h>
 
 #include "collector/addresses.h"
+#include "model/keyed_hash.h"
 #include "model/macro.h"
 
 static uint32_t home(const uint8_t address[static 16])
 {
-	uint64_t words[2], h;
+	static const struct hash_key no_key; /* they are this machine's own */
+	uint64_t words[2];
 
 	memcpy(words, address, 16);
-	h = (words[0] ^ words[1] * 0xbf58476d1ce4e5b9ULL) * 0x9e3779b97f4a7c15ULL;
-	return (uint32_t)(h >> 40) & (ADDRESSES_SLOTS - 1);
+	return (uint32_t)keyed_hash(&no_key, words, ARRAY_SIZE(words)) & (ADDRESSES_SLOTS - 1);
 }
 
 /* Where it stands, or would. */

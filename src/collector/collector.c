@@ -190,7 +190,7 @@ static int open_parts(struct collector *c)
 	r = findings_new(c->settings.max_findings, &c->findings);
 	if (r < 0)
 		return r;
-	r = gone_new(&c->gone);
+	r = gone_new(&c->key, &c->gone);
 	if (r < 0)
 		return r;
 	r = history_new(c->settings.max_history, c->settings.max_ended, &c->history);
@@ -231,6 +231,7 @@ int collector_new(const struct collector_settings *settings, struct collector **
 	sources_init(&c->sources);
 	know_self(&c->self);
 	make_key(c, &c->key);
+	c->peers.key = c->key;
 	r = spaces_init(&c->spaces, c->self.netns);
 	lanes_configure(&c->lanes, settings->interval_ns, settings->sweep_interval_ns,
 			settings->cpu_share, c->self.started_ns, true);

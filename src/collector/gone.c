@@ -2,6 +2,9 @@
 /*
  * A ring of records with two chained indices, by cookie and by the four ends. Its memory is touched as far
  * as it is filled; nothing is allocated after gone_new().
+ *
+ * Who connects chooses his ends, and may use the same again and again: slots follow from a key that he does not know, and
+ * of a chain no more than its newest part is looked at.
  */
 #include <errno.h>
 #include <string.h>
@@ -10,25 +13,32 @@
 #include "model/macro.h"
 
 #define HEADS 8192U /* a power of two */
+#define CHAIN_MAX 64U
 
 enum { BY_COOKIE = 0, BY_ENDS, INDICES };
 
 struct entry {
 	struct record record;
 	int64_t when_ns; /* 0: free */
-	uint32_t next[INDICES]; /* position + 1 */
+	uint32_t next[INDICES], before[INDICES]; /* position + 1, 0: none */
 };
 
 struct gone {
+	struct hash_key key;
 	uint32_t head[INDICES][HEADS]; /* position + 1, 0: empty */
 	uint32_t newest; /* written next */
 	struct entry entries[GONE_MAX];
 };
 
-int gone_new(struct gone **ret)
+int gone_new(const struct hash_key *key, struct gone **ret)
 {
-	*ret = calloc(1, sizeof(**ret));
-	return *ret ? 0 : -ENOMEM;
+	struct gone *gone = calloc(1, sizeof(*gone));
+
+	if (!gone)
+		return -ENOMEM;
+	gone->key = *key;
+	*ret = gone;
+	return 0;
 }
 
 struct gone *gone_free(struct gone *gone)
@@ -37,22 +47,19 @@ struct gone *gone_free(struct gone *gone)
 	return NULL;
 }
 
-static uint64_t mix(uint64_t hash, uint64_t value)
+static uint32_t *head_of(struct gone *gone, const struct tcpdiag_socket *sk, int index)
 {
-	hash = (hash ^ value) * 0x9e3779b97f4a7c15ULL;
-	return hash ^ hash >> 29;
-}
+	uint64_t words[5] = { sk->cookie, sk->netns };
+	size_t count = 2;
 
-static uint32_t hash(const struct tcpdiag_socket *sk, int index)
-{
-	uint64_t words[4], h = sk->netns;
-
-	if (index == BY_COOKIE)
-		return (uint32_t)mix(h, sk->cookie) % HEADS;
-	memcpy(words, sk->local, 16);
-	memcpy(words + 2, sk->remote, 16);
-	h = mix(mix(mix(mix(h, words[0]), words[1]), words[2]), words[3]);
-	return (uint32_t)mix(h, (uint64_t)sk->local_port << 16 | sk->remote_port) % HEADS;
+	if (index == BY_ENDS) {
+		memcpy(words, sk->local, 16);
+		memcpy(words + 2, sk->remote, 16);
+		words[4] = (uint64_t)sk->netns << 32 | (uint64_t)sk->local_port << 16 |
+			   sk->remote_port;
+		count = 5;
+	}
+	return &gone->head[index][keyed_hash(&gone->key, words, count) % HEADS];
 }
 
 static bool same_ends(const struct tcpdiag_socket *a, const struct tcpdiag_socket *b)
@@ -71,12 +78,12 @@ static void unlink_entry(struct gone *gone, uint32_t position)
 	if (!entry->when_ns)
 		return;
 	for (i = 0; i < INDICES; i++) {
-		uint32_t *link = &gone->head[i][hash(&entry->record.sk, i)];
-
-		while (*link && *link != position + 1)
-			link = &gone->entries[*link - 1].next[i];
-		if (*link)
-			*link = entry->next[i];
+		if (entry->next[i])
+			gone->entries[entry->next[i] - 1].before[i] = entry->before[i];
+		if (entry->before[i])
+			gone->entries[entry->before[i] - 1].next[i] = entry->next[i];
+		else
+			*head_of(gone, &entry->record.sk, i) = entry->next[i];
 	}
 	entry->when_ns = 0;
 }
@@ -94,9 +101,12 @@ void gone_put(struct gone *gone, const struct record *record, int64_t now_ns)
 	entry->record = *record;
 	entry->when_ns = now_ns;
 	for (i = 0; i < INDICES; i++) {
-		uint32_t *head = &gone->head[i][hash(&record->sk, i)];
+		uint32_t *head = head_of(gone, &record->sk, i);
 
+		entry->before[i] = 0;
 		entry->next[i] = *head;
+		if (*head)
+			gone->entries[*head - 1].before[i] = position + 1;
 		*head = position + 1;
 	}
 }
@@ -115,9 +125,10 @@ struct record *gone_find(struct gone *gone, const struct tcpdiag_socket *sk, int
 	int indices = sk->kind == TCPDIAG_KIND_TIMEWAIT ? INDICES : 1, i;
 
 	for (i = 0; i < indices; i++) {
-		uint32_t at = gone->head[i][hash(sk, i)];
+		uint32_t at = *head_of(gone, sk, i), tries;
 
-		for (; at; at = gone->entries[at - 1].next[i]) {
+		for (tries = 0; at && tries < CHAIN_MAX;
+		     tries++, at = gone->entries[at - 1].next[i]) {
 			struct entry *entry = &gone->entries[at - 1];
 			const struct tcpdiag_socket *was = &entry->record.sk;
 

@@ -9,6 +9,7 @@
 
 #include <stdint.h>
 
+#include "model/keyed_hash.h"
 #include "model/record.h"
 
 /* States that the fast lane looks at. */
@@ -50,7 +51,7 @@ struct gone;
 #define GONE_MAX 8192U
 
 /* Return: 0 or -ENOMEM. */
-int gone_new(struct gone **ret);
+int gone_new(const struct hash_key *key, struct gone **ret);
 /* Accepts NULL; returns NULL. */
 struct gone *gone_free(struct gone *gone);
 

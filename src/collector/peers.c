@@ -48,7 +48,7 @@ int peers_want(struct peers *peers, const struct record *records, uint32_t posit
 	/* Found by whoever is at the other end, in whose words the ends are swapped. */
 	peers->wishes[peers->count++] = (struct peer_wish){
 		.position = position,
-		.tag = tag_of(ends_hash_swapped(sk)),
+		.tag = tag_of(ends_hash_swapped(&peers->key, sk)),
 		.filter_bit = peers_filter_bit(sk->remote_port, sk->local_port),
 		.rival_bit = peers_rival_bit(sk->local_port, sk->remote_port),
 		.found = RECORD_NONE,
@@ -144,7 +144,7 @@ static void add_rival(struct peers *peers, uint32_t position, uint32_t number)
 static void find_rivals(struct peers *peers, const struct record *records, uint32_t position)
 {
 	const struct tcpdiag_socket *sk = &records[position].sk;
-	uint32_t tag = tag_of(ends_hash_swapped(sk)), at;
+	uint32_t tag = tag_of(ends_hash_swapped(&peers->key, sk)), at;
 
 	for (at = peers->heads[tag & (peers->head_count - 1)]; at;
 	     at = peers->wishes[at - 1].next) {
@@ -162,7 +162,7 @@ void peers_meet(struct peers *peers, const struct record *records, uint32_t posi
 
 	if (!peers->count || !ends_known(sk))
 		return;
-	tag = tag_of(ends_hash(sk));
+	tag = tag_of(ends_hash(&peers->key, sk));
 	for (at = peers->heads[tag & (peers->head_count - 1)]; at;
 	     at = peers->wishes[at - 1].next) {
 		struct peer_wish *wish = &peers->wishes[at - 1];

@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "collector/addresses.h"
+#include "model/keyed_hash.h"
 #include "model/record.h"
 
 #define PEERS_FILTER 65536U /* bits at least; a power of two */
@@ -37,6 +38,7 @@ struct peer_rival {
 };
 
 struct peers {
+	struct hash_key key; /* random: who connects chooses his ends */
 	struct peer_wish *wishes;
 	uint32_t count, room;
 	uint32_t *heads; /* wish + 1 */

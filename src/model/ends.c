@@ -57,34 +57,25 @@ static uint32_t zone(const struct tcpdiag_socket *sk)
 	return ends_stay(sk) ? sk->netns : 0;
 }
 
-static uint64_t mix(uint64_t hash, uint64_t value)
+static uint64_t hash(const struct hash_key *key, uint32_t zone_, const uint8_t from[static 16],
+		     uint16_t from_port, const uint8_t to[static 16], uint16_t to_port)
 {
-	hash = (hash ^ value) * 0x9e3779b97f4a7c15ULL;
-	return hash ^ hash >> 29;
-}
-
-static uint64_t hash(uint32_t zone_, const uint8_t from[static 16], uint16_t from_port,
-		     const uint8_t to[static 16], uint16_t to_port)
-{
-	uint64_t words[4], h;
-	size_t i;
+	uint64_t words[5];
 
 	memcpy(words, from, 16);
 	memcpy(words + 2, to, 16);
-	h = mix(zone_, (uint64_t)from_port << 16 | to_port);
-	for (i = 0; i < ARRAY_SIZE(words); i++)
-		h = mix(h, words[i]);
-	return h;
+	words[4] = (uint64_t)zone_ << 32 | (uint64_t)from_port << 16 | to_port;
+	return keyed_hash(key, words, ARRAY_SIZE(words));
 }
 
-uint64_t ends_hash(const struct tcpdiag_socket *sk)
+uint64_t ends_hash(const struct hash_key *key, const struct tcpdiag_socket *sk)
 {
-	return hash(zone(sk), sk->local, sk->local_port, sk->remote, sk->remote_port);
+	return hash(key, zone(sk), sk->local, sk->local_port, sk->remote, sk->remote_port);
 }
 
-uint64_t ends_hash_swapped(const struct tcpdiag_socket *sk)
+uint64_t ends_hash_swapped(const struct hash_key *key, const struct tcpdiag_socket *sk)
 {
-	return hash(zone(sk), sk->remote, sk->remote_port, sk->local, sk->local_port);
+	return hash(key, zone(sk), sk->remote, sk->remote_port, sk->local, sk->local_port);
 }
 
 bool ends_same(const struct tcpdiag_socket *a, const struct tcpdiag_socket *b)

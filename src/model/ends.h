@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "model/keyed_hash.h"
 #include "model/record.h"
 
 /* An end of a TCP connection that both ends may know of; no MPTCP socket: that shows its first subflow's. */
@@ -21,9 +22,12 @@ bool ends_known(const struct tcpdiag_socket *sk);
 /* Its packets never leave the namespace: to 127/8, ::1, or the address they come from. */
 bool ends_stay(const struct tcpdiag_socket *sk);
 
-/* Of the connection as @sk calls its ends; ends_hash_swapped(): as its other end does. */
-uint64_t ends_hash(const struct tcpdiag_socket *sk);
-uint64_t ends_hash_swapped(const struct tcpdiag_socket *sk);
+/*
+ * Of the connection as @sk calls its ends; ends_hash_swapped(): as its other end does. @key: one that nobody outside
+ * knows, where many with the same hash would be dear.
+ */
+uint64_t ends_hash(const struct hash_key *key, const struct tcpdiag_socket *sk);
+uint64_t ends_hash_swapped(const struct hash_key *key, const struct tcpdiag_socket *sk);
 
 /* Same ends, from the same side; two such cannot both belong to one connection. */
 bool ends_same(const struct tcpdiag_socket *a, const struct tcpdiag_socket *b);

@@ -11,9 +11,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "model/keyed_hash.h"
 #include "rules/family.h"
 
 #define SLOTS (2 * OTHERS_ADDRESSES)
+#define TRIES_MAX 64U /* who has many addresses can choose them */
 
 static int grow(uint32_t **array, uint32_t *room, uint32_t wanted)
 {
@@ -145,14 +147,20 @@ static void add_remote(struct walk *walk, const uint8_t address[static 16])
 {
 	struct others *others = walk->others;
 	struct remote_count *slots = walk->index->slots;
-	uint64_t words[2], hash;
-	uint32_t slot;
+	static const struct hash_key no_key;
+	uint64_t words[2];
+	uint32_t slot, tries;
 
 	memcpy(words, address, 16);
-	hash = (words[0] ^ words[1] * 0xbf58476d1ce4e5b9ULL) * 0x9e3779b97f4a7c15ULL;
-	slot = (uint32_t)(hash >> 40) % SLOTS;
-	while (slots[slot].count && memcmp(slots[slot].address, address, 16) != 0)
+	slot = (uint32_t)keyed_hash(&no_key, words, ARRAY_SIZE(words)) % SLOTS;
+	for (tries = 0; slots[slot].count && memcmp(slots[slot].address, address, 16) != 0;
+	     tries++) {
+		if (tries == TRIES_MAX) {
+			others->more_addresses = true;
+			return;
+		}
 		slot = (slot + 1) % SLOTS;
+	}
 	if (!slots[slot].count) {
 		if (others->addresses == OTHERS_ADDRESSES) {
 			others->more_addresses = true;

@@ -22,6 +22,9 @@
 #define BITS_MAX (1U << 26)
 #define GROUP_MAX 64U /* of more sockets with the same ends nobody is the one */
 
+/* Groups are bounded: whoever makes ends meet in one hides no more than his own. */
+static const struct hash_key no_key;
+
 struct candidate {
 	uint64_t key; /* the same for both ends */
 	uint32_t record;
@@ -91,7 +94,8 @@ static void set_holder(const struct search *s, struct candidate *candidate)
 static int push(struct search *s, uint32_t index)
 {
 	const struct tcpdiag_socket *sk = &s->snapshot->records[index].sk;
-	struct candidate candidate = { .key = MIN(ends_hash(sk), ends_hash_swapped(sk)),
+	struct candidate candidate = { .key = MIN(ends_hash(&no_key, sk),
+						  ends_hash_swapped(&no_key, sk)),
 				       .record = index,
 				       .row = RECORD_NONE,
 				       .process = RECORD_NONE,
@@ -130,13 +134,13 @@ static int gather(struct search *s)
 		return -ENOMEM;
 	for (i = 0; i < snapshot->record_count; i++)
 		if (ends_known(&snapshot->records[i].sk)) {
-			uint64_t hash = ends_hash(&snapshot->records[i].sk);
+			uint64_t hash = ends_hash(&no_key, &snapshot->records[i].sk);
 
 			s->bits[(hash & s->mask) / 64] |= 1ULL << (hash % 64);
 		}
 	for (i = 0; i < snapshot->record_count && r == 0; i++)
 		if (ends_known(&snapshot->records[i].sk) &&
-		    test(s, ends_hash_swapped(&snapshot->records[i].sk)))
+		    test(s, ends_hash_swapped(&no_key, &snapshot->records[i].sk)))
 			r = push(s, i);
 	return r;
 }

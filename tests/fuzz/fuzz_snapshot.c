@@ -275,7 +275,8 @@ static void go_on(const struct snapshot *s)
 	struct arena next;
 
 	if (findings_new(4, &findings) < 0 || history_new(ENTRIES, 4, &history) < 0 ||
-	    attach_new(&attach) < 0 || gone_new(&gone) < 0 || attach_restore(attach, s) < 0)
+	    attach_new(&attach) < 0 || gone_new(&(struct hash_key){}, &gone) < 0 ||
+	    attach_restore(attach, s) < 0)
 		abort();
 	begin(&next);
 	attach_remember(attach, history);

@@ -93,7 +93,7 @@ static inline void setup(void)
 	now = 1000;
 	ck_assert_int_eq(owners_new(root, 100, 1000, NULL, &owners), 0);
 	ck_assert_int_eq(attach_new(&attach), 0);
-	ck_assert_int_eq(gone_new(&gone), 0);
+	ck_assert_int_eq(gone_new(&(struct hash_key){}, &gone), 0);
 }
 
 static inline void teardown(void)

@@ -455,7 +455,7 @@ START_TEST(test_gone)
 	struct gone *gone = NULL;
 	const struct record *old;
 
-	ck_assert_int_eq(gone_new(&gone), 0);
+	ck_assert_int_eq(gone_new(&(struct hash_key){}, &gone), 0);
 	gone_put(gone, &record, 100);
 
 	/* The same cookie, as a minisocket. */
@@ -499,7 +499,7 @@ START_TEST(test_gone_states)
 	size_t i;
 
 	mini.sk.kind = TCPDIAG_KIND_TIMEWAIT;
-	ck_assert_int_eq(gone_new(&gone), 0);
+	ck_assert_int_eq(gone_new(&(struct hash_key){}, &gone), 0);
 	for (i = 0; i < ARRAY_SIZE(no); i++) {
 		record = connection(10 + i, no[i], 5000);
 		gone_put(gone, &record, 1);
@@ -517,13 +517,49 @@ START_TEST(test_gone_states)
 }
 END_TEST
 
+/* One client from one port, again and again: what stands in front is looked at, and each still has its cookie. */
+START_TEST(test_gone_same_ends)
+{
+	struct record mini = connection(1, TCPDIAG_TIME_WAIT, 5000), record;
+	struct gone *gone = NULL;
+	uint32_t i, cursor = 0;
+
+	mini.sk.kind = TCPDIAG_KIND_TIMEWAIT;
+	ck_assert_int_eq(gone_new(&(struct hash_key){ { 7, 8 } }, &gone), 0);
+	record = connection(9, TCPDIAG_FIN_WAIT1, 5000);
+	gone_put(gone, &record, 1);
+	for (i = 0; i < GONE_MAX - 2; i++) {
+		record = connection(10 + i, TCPDIAG_CLOSE_WAIT, 5000);
+		gone_put(gone, &record, 1);
+	}
+	/* The one that it could be lies behind too many. */
+	ck_assert_ptr_null(gone_find(gone, &mini.sk, 0));
+	record = connection(8, TCPDIAG_FIN_WAIT1, 5000);
+	gone_put(gone, &record, 1);
+	ck_assert_ptr_nonnull(gone_find(gone, &mini.sk, 0));
+	/* Out of the middle of the chain, in any order. */
+	for (i = 0; i < GONE_MAX - 2; i += 3) {
+		record = connection(10 + i, TCPDIAG_CLOSE_WAIT, 5000);
+		ck_assert_ptr_nonnull(gone_find(gone, &record.sk, 0));
+		ck_assert_ptr_null(gone_find(gone, &record.sk, 0));
+	}
+	for (i = 0; i < GONE_MAX - 2; i++) {
+		record = connection(10 + i, TCPDIAG_CLOSE_WAIT, 5000);
+		ck_assert_int_eq(gone_find(gone, &record.sk, 0) != NULL, i % 3 != 0);
+	}
+	ck_assert_ptr_nonnull(gone_next(gone, &cursor));
+	ck_assert_ptr_null(gone_next(gone, &cursor));
+	gone_free(gone);
+}
+END_TEST
+
 START_TEST(test_gone_is_bounded)
 {
 	struct gone *gone = NULL;
 	struct record record;
 	uint32_t i, cursor = 0, count = 0, found = 0;
 
-	ck_assert_int_eq(gone_new(&gone), 0);
+	ck_assert_int_eq(gone_new(&(struct hash_key){}, &gone), 0);
 	for (i = 0; i < 3 * GONE_MAX; i++) {
 		record = connection(i + 1, TCPDIAG_FIN_WAIT1, (uint16_t)i);
 		gone_put(gone, &record, i + 1);
@@ -565,6 +601,7 @@ Suite *suite(void)
 	tcase_add_test(tc, test_gone);
 	tcase_add_test(tc, test_gone_states);
 	tcase_add_test(tc, test_gone_is_bounded);
+	tcase_add_test(tc, test_gone_same_ends);
 	suite_add_tcase(s, tc);
 	return s;
 }

@@ -49,6 +49,8 @@ static const struct {
 	{ TCPDIAG_FIN_WAIT1, TCPDIAG_TIME_WAIT, false },
 };
 
+static const struct hash_key key = { { 5, 6 } };
+
 START_TEST(test_states)
 {
 	struct record a = { .sk.state = states[_i].a, .state_since_ns = 100 * NSEC_PER_SEC };
@@ -84,9 +86,9 @@ START_TEST(test_ends)
 	ck_assert(!ends_same(&a, &b));
 	ck_assert(ends_same(&a, &c));
 	ck_assert(!ends_swapped(&a, &c));
-	ck_assert_uint_eq(ends_hash(&a), ends_hash_swapped(&b));
-	ck_assert_uint_eq(ends_hash_swapped(&a), ends_hash(&b));
-	ck_assert_uint_ne(ends_hash(&a), ends_hash(&b));
+	ck_assert_uint_eq(ends_hash(&key, &a), ends_hash_swapped(&key, &b));
+	ck_assert_uint_eq(ends_hash_swapped(&key, &a), ends_hash(&key, &b));
+	ck_assert_uint_ne(ends_hash(&key, &a), ends_hash(&key, &b));
 	/* Each of the four numbers counts. */
 	c = between(1, 1001, 2, 80);
 	ck_assert(!ends_swapped(&c, &b));
@@ -117,10 +119,10 @@ START_TEST(test_stay)
 		b = between(2, 80, 1, 1000);
 		memcpy(b.local, loopbacks[i], 16);
 		ck_assert(ends_swapped(&a, &b));
-		ck_assert_uint_eq(ends_hash(&a), ends_hash_swapped(&b));
+		ck_assert_uint_eq(ends_hash(&key, &a), ends_hash_swapped(&key, &b));
 		b.netns = 7;
 		ck_assert(!ends_swapped(&a, &b));
-		ck_assert_uint_ne(ends_hash(&a), ends_hash_swapped(&b));
+		ck_assert_uint_ne(ends_hash(&key, &a), ends_hash_swapped(&key, &b));
 	}
 	a = between(4, 1000, 4, 80);
 	ck_assert(ends_stay(&a));

@@ -3,6 +3,7 @@
  * fin-wait-1-stalled and last-ack-stalled, and what findings say of the other ends.
  */
 #include "../harness.h"
+#include "model/keyed_hash.h"
 #include "rules/others.h"
 #include "world.h"
 
@@ -222,6 +223,25 @@ START_TEST(fw2_many_addresses)
 }
 END_TEST
 
+/* Addresses that somebody has chosen so that they meet in one place of the table: not all are told apart. */
+START_TEST(fw2_chosen_addresses)
+{
+	uint32_t process = world_process(world, "proxy", "", 10, 0);
+	uint64_t words[2] = { 7, 0 };
+	uint32_t i;
+
+	for (i = 0; i < 200; words[1]++) {
+		if (keyed_hash(&(struct hash_key){}, words, 2) % (2 * OTHERS_ADDRESSES))
+			continue;
+		add_abroad(TCPDIAG_FIN_WAIT2, process, 1, (uint8_t)i, PEER_NOT_HERE);
+		memcpy(world->records[i++].sk.remote, words, sizeof(words));
+	}
+	world_run(world, 130, 10);
+	ck_assert_double_eq(number(FW2, EVIDENCE_PEERS_NOT_HERE), 200);
+	has(cause(FW2), "and 62 more or still more.");
+}
+END_TEST
+
 START_TEST(cw_names_the_other_end)
 {
 	uint32_t leaky = world_process(world, "leaky", "", 10, 0);
@@ -409,6 +429,7 @@ Suite *suite(void)
 	tcase_add_test(tc, fw2_many_other_ends);
 	tcase_add_test(tc, fw2_two_processes);
 	tcase_add_test(tc, fw2_many_addresses);
+	tcase_add_test(tc, fw2_chosen_addresses);
 	tcase_add_test(tc, cw_names_the_other_end);
 	tcase_add_loop_test(tc, stalled_information_after_a_minute, 0, kinds);
 	tcase_add_loop_test(tc, stalled_warning_for_many, 0, kinds);
