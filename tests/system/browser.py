@@ -9,6 +9,7 @@ import os
 import pathlib
 import queue
 import shutil
+import signal
 import subprocess
 import tempfile
 import threading
@@ -31,7 +32,7 @@ class Browser:
                    "--disable-dev-shm-usage", "--no-first-run", "--disable-background-networking",
                    "--disable-component-update", "--disable-extensions", "--no-proxy-server",
                    f"--user-data-dir={self.profile.name}/profile", "about:blank"]
-        self.process = subprocess.Popen(["sh", "-c", f'exec "$@" 3<&{theirs_in} 4>&{theirs_out}', "sh", *command],
+        self.process = subprocess.Popen(["bash", "-c", f'exec "$@" 3<&{theirs_in} 4>&{theirs_out}', "bash", *command],
                                         pass_fds=(theirs_in, theirs_out), stdin=subprocess.DEVNULL, stdout=self.log,
                                         stderr=self.log, env={**os.environ, "HOME": self.profile.name},
                                         start_new_session=True)
@@ -87,7 +88,8 @@ class Browser:
             self.call("Browser.close")
             self.process.wait(10)
         except (AssertionError, OSError, subprocess.TimeoutExpired):
-            self.process.kill()
+            # It leads a session of its own: its helpers go with it.
+            os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
         self.reader.join(5)
         os.close(self.out)

@@ -307,9 +307,15 @@ class Restart(unittest.TestCase):
                 lib.wait_for(lambda: "sockets" in page.text("#line"), "it shows something")
             lib.wait_for(lambda: "does not answer" in page.text("#down"), "it says that nothing comes", 20)
             self.assertIn("sockets", page.text("#line"))
-            with lib.Daemon(*OPTIONS):
+            # The next one knows less, and says so; none of it is a 0.
+            with lib.Daemon(*OPTIONS, "--no-collector.bpf", "--no-collector.processes", "--no-collector.events"):
                 lib.wait_for(lambda: not page.text("#down"), "it goes on by itself", 20)
                 lib.wait_for(lambda: "live" in page.text("#stream"), "so do the events", 30)
+                for selector, words in (("#unseen", "events (off): switched off by --no-collector.events"),
+                                        ("#stop-body", "Not known: it is not known which process"),
+                                        ("#resets-body", "Resets are not known.")):
+                    lib.wait_for(lambda: words in page.text(selector), words, 20)
+                self.assertNotIn("0 sent", page.text("#resets-body"))
         self.assertEqual(page.errors, [])
 
 

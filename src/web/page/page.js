@@ -598,11 +598,11 @@ const REASONS = {
 function drawResets(answer)
 {
 	const t = answer.total, shown = answer.resets.slice(0, view.more.resets);
-	const seen = answer.source.state === "ok" || answer.source.state === "degraded" || t.count;
+	const all = answer.source.state === "ok"; // else there may have been more, and none is no answer
 
 	show("resets-body",
-		answer.source.state !== "ok" && h("p", { class: "bad" }, `Events: ${answer.source.state}. `, answer.source.reason),
-		seen ? h("p", null, `${number(t.sent)} sent, ${number(t.received)} received`,
+		!all && h("p", { class: "bad" }, `Events: ${answer.source.state}. `, answer.source.reason),
+		all || t.count ? h("p", null, all ? "" : "At least: ", `${number(t.sent)} sent, ${number(t.received)} received`,
 			t.count ? `; the peer was still open in ${number(t.peer_open)}; ${bytes(t.unread_bytes)} unread were lost. ` : ". ",
 			h("span", { class: "dim" }, "Remembered since ", moment(answer.oldest), " UTC.")) :
 			h("p", null, "Resets are not known."),
@@ -838,7 +838,7 @@ function drawSearch(answer)
 		rows.map(s => ({ key: s.id, cells: [
 			[socketLink(s.id, s.flow), "flow"],
 			[[s.state, s.attachment === "held" ? "" : h("span", { class: "dim" }, ` ${s.attachment}`),
-				s.findings.length ? [" ", s.findings.map(rule => tag(rule, "warning"))] : ""]],
+				s.findings.length ? [" ", s.findings.map(rule => tag(rule, "info"))] : ""]],
 			[who(s.holders[0]) || (s.creator ? `left by ${who(s.creator)}` : h("span", { class: "dim" }, "nobody known"))],
 			[ending(s)],
 			[bytes(s.unread_bytes), "num"], [bytes(s.unsent_bytes), "num"],
@@ -913,11 +913,13 @@ function drawSocket(s)
 		facts([
 			["state", [h("strong", null, s.state), s.state_seconds === null ? "" :
 				` for ${s.state_exact ? "" : "at least "}${seconds(s.state_seconds)}`]],
-			["who has it", s.attachment], ["direction", s.direction], ["unread", bytes(s.unread_bytes)],
-			["FIN unread", s.fin_unread === null ? "?" : s.fin_unread ? "yes" : "no"],
-			["untouched for", s.unread_seconds === null ? null : seconds(s.unread_seconds)],
-			["unsent", bytes(s.unsent_bytes)], ["unacked", bytes(s.unacked_bytes)],
-			["idle", seconds(s.idle_seconds)], ["age", seconds(s.age_seconds)],
+			["who has it", s.attachment],
+			...(s.remote ? [
+				["direction", s.direction], ["unread", bytes(s.unread_bytes)],
+				["FIN unread", s.fin_unread === null ? "?" : s.fin_unread ? "yes" : "no"],
+				["untouched for", s.unread_seconds === null ? null : seconds(s.unread_seconds)],
+				["unsent", bytes(s.unsent_bytes)], ["unacked", bytes(s.unacked_bytes)],
+				["idle", seconds(s.idle_seconds)], ["age", seconds(s.age_seconds)]] : []),
 			["linger", linger ? linger.on ? seconds(linger.seconds) : "off" : unknown()],
 			["timer", s.timer && (s.timer.kind + (s.timer.expires_seconds === null ? "" : ` in ${seconds(s.timer.expires_seconds)}`))],
 			["queue / limit", s.state === "listening" ? `${number(s.receive_queue)} / ${number(s.send_queue)}` : null],
