@@ -37,8 +37,26 @@ $(CONFORMANCE_TOOLS): $(O)/tests/%: $(O)/obj/tests/%.o $(call floor_archives,col
 	$(call say,LD,$@)$(LINK) -o $@ $^ $(sort $(call floor_libs,collector) $(call pkg_libs,jansson))
 
 OTHER_TOOLS = $(call tools,tests/bench/*.c tests/system/*.c)
-TOOLS = $(CONFORMANCE_TOOLS) $(OTHER_TOOLS)
+TOOLS = $(CONFORMANCE_TOOLS) $(OTHER_TOOLS) $(BROKEN)
 $(OTHER_TOOLS): $(O)/tests/%: $(O)/obj/tests/%.o $(call floor_archives,daemon)
+	@mkdir -p $(@D)
+	$(call say,LD,$@)$(LINK) -o $@ $^ $(sort $(call floor_libs,daemon))
+
+# The daemon with one rule of the oracle broken on purpose: tests/system/broken/SOURCE.NAME.sed changes one line of
+# src/rules/SOURCE.c. The object stands before the archives, so that its member there is not taken; all else is the same.
+BROKEN = $(patsubst tests/system/broken/%.sed,$(O)/tests/broken/%,$(sort $(wildcard tests/system/broken/*.sed)))
+define broken_rule
+$(O)/obj/broken/$(1).c: src/rules/$(basename $(1)).c tests/system/broken/$(1).sed
+	@mkdir -p $$(@D)
+	@sed -f tests/system/broken/$(1).sed $$< >$$@
+	@[ "$$$$(diff $$< $$@ | grep -c '^>')" = 1 ] || { echo "$(1).sed does not change one line of $$<" >&2; exit 1; }
+endef
+$(foreach b,$(notdir $(BROKEN)),$(eval $(call broken_rule,$(b))))
+
+$(O)/obj/broken/%.o: $(O)/obj/broken/%.c $(STAMP)
+	$(call say,CC,$<)$(COMPILE) -c -o $@ $<
+
+$(BROKEN): $(O)/tests/broken/%: $(O)/obj/broken/%.o $(O)/obj/src/daemon/main.o $(call floor_archives,daemon)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)$(LINK) -o $@ $^ $(sort $(call floor_libs,daemon))
 

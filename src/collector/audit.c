@@ -13,7 +13,6 @@
  */
 #include "collector/audit.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "model/macro.h"
@@ -227,82 +226,6 @@ void audit_check(const struct autopsy_operation *operation, const struct tcpdiag
 		return;
 	ret->result = AUDIT_DISAGREED;
 	ret->kind = kind_of(operation, &outcome.result);
-}
-
-/* ---- in words ---- */
-
-static const char *or_none(const char *name)
-{
-	return name ? name : "none";
-}
-
-/* "N", or a question mark where it is not known. */
-struct number {
-	char text[24];
-};
-
-static struct number number(bool known, int64_t value)
-{
-	struct number ret = { "?" };
-
-	if (known && value == INT64_MAX)
-		return (struct number){ "forever" };
-	if (known)
-		snprintf(ret.text, sizeof(ret.text), "%lld", (long long)value);
-	return ret;
-}
-
-static int describe_socket(const struct tcpdiag_socket *sk, char *buffer, size_t size)
-{
-	const bool linger = sk->known & TCPDIAG_KNOWS_LINGER;
-
-	return snprintf(buffer, size,
-			"%s%s unread %u fin-unread %d unsent %s unacked %u shutdown %u linger %s "
-			"linger2-ms %s repair %s out-of-order %s",
-			or_none(tcpdiag_state_name(sk->state)), sk->mptcp ? " mptcp" : "",
-			tcpdiag_unread_bytes(sk), tcpdiag_fin_unread(sk),
-			number(sk->known & TCPDIAG_KNOWS_NOTSENT, tcpdiag_unsent_bytes(sk)).text,
-			tcpdiag_unacked_bytes(sk), sk->sk_shutdown,
-			linger && !sk->linger ? "off" : number(linger, sk->sk_lingertime_ms).text,
-			number(sk->known & TCPDIAG_KNOWS_LINGER2, sk->linger2_ms).text,
-			number(sk->known & TCPDIAG_KNOWS_REPAIR, sk->repair).text,
-			number(sk->known & TCPDIAG_KNOWS_OFO, sk->out_of_order).text);
-}
-
-static int describe_environment(const struct tcpdiag_environment *env, char *buffer, size_t size)
-{
-	const bool orphans = env->known & TCPDIAG_ENV_ORPHANS;
-	const bool timewaits = env->known & TCPDIAG_ENV_TIMEWAITS;
-
-	return snprintf(buffer, size,
-			"fin_timeout %s orphans %s of %s timewaits %s of %s migrate_req %s",
-			number(env->known & TCPDIAG_ENV_FIN_TIMEOUT, env->tcp_fin_timeout).text,
-			number(orphans, (int64_t)env->orphans).text,
-			number(orphans, (int64_t)env->tcp_max_orphans).text,
-			number(timewaits, (int64_t)env->timewaits).text,
-			number(timewaits, (int64_t)env->tcp_max_tw_buckets).text,
-			number(env->known & TCPDIAG_ENV_MIGRATE, env->tcp_migrate_req).text);
-}
-
-int audit_describe(const struct autopsy_operation *operation, const struct tcpdiag_environment *env,
-		   const struct audit_verdict *verdict, char *buffer, size_t size)
-{
-	char socket[384], around[256];
-
-	describe_socket(&operation->sk, socket, sizeof(socket));
-	describe_environment(env, around, sizeof(around));
-	return snprintf(buffer, size, "%s | %s | %s | oracle: %s %s %s%s | kernel: %s %s%s%s",
-			or_none(tcpdiag_operation_name(operation->operation)), socket, around,
-			verdict->predicted_known ? or_none(tcpdiag_rule_id(verdict->predicted.rule))
-						 : "no answer",
-			or_none(tcpdiag_segment_name(verdict->predicted.segment)),
-			or_none(tcpdiag_state_name(verdict->predicted.state)),
-			verdict->certain ? "" : " (not certain)",
-			or_none(tcpdiag_segment_name(operation->segment)),
-			or_none(tcpdiag_state_name(operation->state)),
-			reset_reason_name(operation->reason) ? " " : "",
-			reset_reason_name(operation->reason) ? reset_reason_name(operation->reason)
-							     : "");
 }
 
 /* ---- counting ---- */

@@ -4,8 +4,8 @@
  * instant, and its answer is compared with what the kernel did.
  *
  * Agreed, disagreed, or undecided: an input was not known that could change the answer, or an event may be missing.
- * Pure: the caller logs the first disagreement of a kind with what audit_describe() says, which is all inputs, in the
- * words of a row of the conformance table.
+ * Pure: the caller logs the first disagreement of a kind with what audit_describe() says: all inputs, and the words of a
+ * row of the conformance table that makes such a socket.
  */
 #pragma once
 
@@ -32,7 +32,7 @@ struct audit_verdict {
 void audit_check(const struct autopsy_operation *operation, const struct tcpdiag_environment *env,
 		 struct audit_verdict *ret);
 
-/* All inputs, the prediction and what happened, in one line. Return: as snprintf(). */
+/* Whose it was, all inputs, the prediction, what happened, and a row for the suite, in one line. Return: as snprintf(). */
 int audit_describe(const struct autopsy_operation *operation, const struct tcpdiag_environment *env,
 		   const struct audit_verdict *verdict, char *buffer, size_t size);
 

@@ -12,7 +12,7 @@
 #include "daemon/options.h"
 #include "model/macro.h"
 
-#define LOG_LINE 1024
+#define LOG_LINE 2048 /* a disagreement of the oracle and the kernel is one line, with a row to paste */
 
 enum log_output {
 	LOG_OUTPUT_PLAIN = 0, /* a terminal: the text alone */

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """What a row is, and the list of those that are to be run."""
 
+import ast
 from dataclasses import dataclass
 
 OPS = ("close", "exit", "shutdown_read", "shutdown_write", "shutdown_both")
@@ -44,3 +45,9 @@ class Rows(list):
             raise ValueError(f"two rows {name}")
         self.names.add(name)
         self.append(Row(name, steps, op, rule, **more))
+
+
+def pasted(line):
+    """The row of a line as it stands in rows.py: add("name", "steps", "op", key=value...)."""
+    call = ast.parse(line.strip(), mode="eval").body
+    return Row(*map(ast.literal_eval, call.args), **{more.arg: ast.literal_eval(more.value) for more in call.keywords})

@@ -86,9 +86,10 @@ def wait_for(condition, what, seconds=10, step=0.05):
 class Daemon:
     """tcpdiagd in this namespace, ready to answer; ended with the context."""
 
-    def __init__(self, *options, config=None, wait=True, env=None, prefix=(), address=ADDRESS):
-        """prefix: a command that becomes the daemon (unshare, nsenter); address: where it answers."""
+    def __init__(self, *options, config=None, wait=True, env=None, prefix=(), address=ADDRESS, program=TCPDIAGD):
+        """prefix: a command that becomes the daemon (unshare, nsenter); address: where it answers; program: a variant."""
         self.prefix = list(prefix)
+        self.program = program
         self.address = address
         self.options = list(options)
         # Other tests run in namespaces of their own at the same time: who wants to see those says so.
@@ -108,7 +109,7 @@ class Daemon:
         if self.config is not None:
             self.write_config(self.config)
             self.options += ["--config", self.config_path]
-        self.process = subprocess.Popen([*self.prefix, str(TCPDIAGD), *self.options], stdin=subprocess.DEVNULL,
+        self.process = subprocess.Popen([*self.prefix, str(self.program), *self.options], stdin=subprocess.DEVNULL,
                                         stdout=self.log, stderr=self.log, env=self.env)
         try:
             if self.wait:

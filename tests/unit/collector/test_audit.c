@@ -185,19 +185,26 @@ START_TEST(in_words)
 						   TCPDIAG_SEGMENT_RST, TCPDIAG_CLOSE,
 						   RESET_REASON_STATE);
 	struct audit_verdict verdict;
-	char line[1024], cut[16];
+	char line[2048], cut[16];
 	int length;
 
 	operation.sk.rqueue = 6;
+	operation.sk.netns = 5;
+	operation.sk.cookie = 0xabc;
+	memcpy(operation.sk.local, "\0\0\0\0\0\0\0\0\0\0\xff\xff\x0a\0\0\x01", 16);
+	memcpy(operation.sk.remote, "\0\0\0\0\0\0\0\0\0\0\xff\xff\x0a\0\0\x02", 16);
 	verdict = check(&operation, &env);
 	ck_assert_int_eq(verdict.result, AUDIT_DISAGREED);
+	verdict.kind = 0x1f;
 	length = audit_describe(&operation, &env, &verdict, line, sizeof(line));
 	ck_assert_int_eq(length, (int)strlen(line));
-	ck_assert_str_eq(line,
-			 "close | close-wait unread 5 fin-unread 1 unsent 0 unacked 0 shutdown 0 "
-			 "linger off linger2-ms 0 repair 0 out-of-order 0 | fin_timeout 60 orphans "
-			 "0 of 1000 timewaits 0 of 1000 migrate_req 0 | oracle: close-unread-data "
-			 "rst closed | kernel: rst closed tcp-state");
+	ck_assert_str_eq(
+		line, "close | [10.0.0.1]:443 [10.0.0.2]:50000 in network namespace 5, cookie abc "
+		      "| close-wait unread 5 fin-unread 1 unsent 0 unacked 0 shutdown 0 "
+		      "linger off linger2-ms 0 repair 0 out-of-order 0 | fin_timeout 60 orphans "
+		      "0 of 1000 timewaits 0 of 1000 migrate_req 0 | oracle: close-unread-data "
+		      "rst closed | kernel: rst closed tcp-state | row: "
+		      "add(\"found/close-wait/close/1f\", \"connect; data 5; fin\", \"close\")");
 	operation.sk.known = 0;
 	memset(&env, 0, sizeof(env));
 	verdict = check(&operation, &env);
@@ -208,6 +215,51 @@ START_TEST(in_words)
 	ck_assert_int_eq(audit_describe(&operation, &env, &verdict, cut, sizeof(cut)),
 			 (int)strlen(line));
 	ck_assert_uint_eq(strlen(cut), sizeof(cut) - 1);
+}
+END_TEST
+
+/* Words of the scenarios for each state; the suite itself tries such rows. */
+static const struct {
+	struct autopsy_operation operation;
+	const char *row;
+} as_rows[] = {
+#define SOCKET(at, ...) .sk = { .state = TCPDIAG_##at, .known = ~0U, __VA_ARGS__ }
+	{ { SOCKET(ESTABLISHED) }, "\"connect\", \"close\")" },
+	{ { SOCKET(ESTABLISHED, .rqueue = 70000, .linger = true, .sk_lingertime_ms = 2000) },
+	  "\"connect; linger 2; data 1000\", \"close\")" },
+	{ { SOCKET(ESTABLISHED, .wqueue = 7, .notsent_bytes = 4),
+	    .operation = TCPDIAG_OP_SHUTDOWN_BOTH },
+	  "\"window 3; connect; write 3; write 4\", \"shutdown_both\")" },
+	{ { SOCKET(FIN_WAIT1, .wqueue = 1, .out_of_order = true) },
+	  "\"connect; shut wr; ahead 4\", \"close\")" },
+	{ { SOCKET(FIN_WAIT2, .linger2_ms = -1), .operation = TCPDIAG_OP_EXIT },
+	  "\"connect; linger2 -1; shut wr; ack\", \"exit\")" },
+	{ { SOCKET(CLOSING, .wqueue = 1, .rqueue = 1) }, "\"connect; shut wr; fin\", \"close\")" },
+	{ { SOCKET(LAST_ACK, .wqueue = 1) }, "\"connect; fin; eof; shut wr\", \"close\")" },
+	{ { SOCKET(CLOSE_WAIT, .repair = true) }, "\"connect; fin; eof; repair\", \"close\")" },
+	{ { SOCKET(SYN_SENT, .wqueue = 1, .family = AF_INET6) },
+	  "\"connecting\", \"close\", family='6')" },
+	{ { SOCKET(SYN_RECV, .mapped = true, .linger = true,
+		   .sk_lingertime_ms = TCPDIAG_LINGER_FOREVER) },
+	  "\"crossed; linger forever\", \"close\", family='mapped')" },
+	{ { SOCKET(ESTABLISHED, .rqueue = 3), .operation = TCPDIAG_OP_LISTENER_CLOSE },
+	  "\"listen; arrive; data 3\", \"listener_close\")" },
+	{ { SOCKET(LISTEN, .rqueue = 3), .children = 2, .gone = 1 },
+	  "\"listen; arrive 2; arrive; rst\", \"close\", about='listener', dead=1)" },
+};
+
+START_TEST(as_row)
+{
+	const struct audit_verdict verdict = { .result = AUDIT_DISAGREED };
+	const struct tcpdiag_environment env = calm();
+	char line[2048], *found;
+
+	audit_describe(&as_rows[_i].operation, &env, &verdict, line, sizeof(line));
+	found = strstr(line, " | row: add(\"found/");
+	ck_assert_ptr_nonnull(found);
+	found = strstr(found, ", ");
+	ck_assert_ptr_nonnull(found);
+	ck_assert_str_eq(found + 2, as_rows[_i].row);
 }
 END_TEST
 
@@ -363,6 +415,7 @@ Suite *suite(void)
 	tcase_add_test(t, disconnect_with_data);
 	tcase_add_test(t, undecided);
 	tcase_add_test(t, in_words);
+	tcase_add_loop_test(t, as_row, 0, ARRAY_SIZE(as_rows));
 	tcase_add_test(t, kinds);
 	tcase_add_loop_test(t, listener_against_oracle, 0, ARRAY_SIZE(queues));
 	tcase_add_test(t, budget);
