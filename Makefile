@@ -10,7 +10,7 @@
 #   make uninstall      takes it away again, the configuration excepted
 #   make check-unit     unit tests           make check-fuzz    replay of the fuzzers' corpora
 #   make conformance    the oracle against the running kernel, watched by the daemon
-#   make check-system   the real daemon: namespaces, systemd, Prometheus
+#   make check-system   the real daemon: namespaces, systemd, Prometheus, a browser
 #   make zoo            nginx, haproxy, PostgreSQL and others at work together for MINUTES=10: not one warning
 #   make bench          what it costs, beside ss and a raw dump
 #   make fuzz T=NAME    run one fuzzer (query, netlink, ...) for SECONDS=60
