@@ -154,6 +154,9 @@ void journal_count(struct journal *journal, const struct event *event, uint64_t 
 /* What is missing in the sums of that minute: @kind is UNSEEN or LOST. */
 void journal_note(struct journal *journal, int64_t wall_ns, enum minute_kind kind, uint64_t n);
 
+/* Rows of minutes that made room for newer ones before they were a day old, since journal_new(). */
+uint64_t journal_minutes_cut(const struct journal *journal);
+
 /* ---- reading: of the writer's own block, or of a mapping for reading ---- */
 
 struct journal_view {

@@ -10,7 +10,7 @@
 
 #define PLACES_MIN 16U
 #define ROWS_MAX (1U << 20)
-#define EVENTS_DEFAULT_MINUTES 65536U
+#define EVENTS_DEFAULT_MINUTES 262144U /* a day of 182 in each */
 #define EVENTS_DEFAULT_ROWS 1024U
 #define FINDINGS 2048U
 

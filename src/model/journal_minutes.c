@@ -13,6 +13,7 @@
 
 #define OTHER "~other"
 #define NSEC_PER_MINUTE (60 * NSEC_PER_SEC)
+#define MINUTES_PER_DAY (24 * 60)
 
 enum fold { FOLD_NOTHING = 0, FOLD_PORTS, FOLD_UNITS };
 
@@ -146,8 +147,10 @@ static void begin_row(struct journal *journal, const struct minute_row *row)
 	struct minute_place *place = place_at(journal, number);
 	uint32_t at = (uint32_t)(number & (journal->view.minute_places - 1));
 
-	if (place->number)
+	if (place->number) {
 		place_index_remove(&journal->minutes, row_hash(&place->row), at);
+		journal->minutes_cut += row->minute - place->row.minute < MINUTES_PER_DAY;
+	}
 	journal_write_place(place, number + 1, row, sizeof(*row));
 	place_index_put(&journal->minutes, row_hash(row), at);
 	journal_store(&journal->header->minutes_next, number + 1);
@@ -235,6 +238,11 @@ void journal_note(struct journal *journal, int64_t wall_ns, enum minute_kind kin
 	/* Never folded: one row a minute, and what is missing is not a thing to be missed. */
 	if (n)
 		journal_put_row(journal, &row, "");
+}
+
+uint64_t journal_minutes_cut(const struct journal *journal)
+{
+	return journal->minutes_cut;
 }
 
 /* ---- of an event ---- */

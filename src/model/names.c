@@ -191,6 +191,8 @@ const char *limit_name(enum limit limit)
 		[LIMIT_ENDED] = "ended",
 		[LIMIT_NAMESPACES] = "namespaces",
 		[LIMIT_STORIES] = "stories",
+		[LIMIT_FOLDED] = "folded",
+		[LIMIT_MINUTES] = "minutes",
 	};
 
 	return NAME(names, limit);

@@ -24,7 +24,7 @@
 #include "model/reset_reason.h"
 
 #define SNAPSHOT_MAGIC 0x3144474944504354ULL /* "TCPDIGD1" */
-#define SNAPSHOT_LAYOUT 10U
+#define SNAPSHOT_LAYOUT 11U
 
 enum section_id {
 	SECTION_RECORDS = 0,
@@ -189,6 +189,8 @@ enum limit {
 	LIMIT_ENDED, /* sockets that have ended and found none */
 	LIMIT_NAMESPACES, /* namespaces above --limits.namespaces, once a search */
 	LIMIT_STORIES, /* connections whose end was told without what led to it: too many at once */
+	LIMIT_FOLDED, /* ends in minutes with too many rows: their ports and reasons are not kept */
+	LIMIT_MINUTES, /* rows of minutes that were overwritten before they were a day old */
 	LIMIT_MAX
 };
 

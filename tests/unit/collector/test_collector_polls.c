@@ -37,6 +37,40 @@ START_TEST(test_limit_of_sockets)
 }
 END_TEST
 
+/* What the sums by minute had to leave out. */
+START_TEST(test_limit_of_minutes)
+{
+	struct journal *journal = collector_journal(collector);
+	struct event event = { .kind = EVENT_RESET_SENT,
+			       .wall_ns = 1700000000LL * NSEC_PER_SEC,
+			       .socket = { .state = TCPDIAG_ESTABLISHED,
+					   .direction = DIRECTION_INBOUND,
+					   .flags = EVENT_HAS_SOCKET } };
+	uint64_t cut;
+	struct snapshot s = poll_now(LANE_SWEEP);
+	uint32_t i;
+
+	ck_assert_uint_eq(s.header->limits[LIMIT_FOLDED], 0);
+	ck_assert_uint_eq(s.header->limits[LIMIT_MINUTES], 0);
+	/* More ports in one minute than it has rows for, then more minutes than a day has room for. */
+	for (i = 1; i <= 2000; i++) {
+		event.socket.local_port = (uint16_t)i;
+		journal_count(journal, &event, 1);
+	}
+	s = poll_now(LANE_SWEEP);
+	ck_assert_uint_eq(s.header->limits[LIMIT_FOLDED], 2000 - 1024);
+	for (i = 0; i < 400 * 1000; i++) {
+		event.socket.local_port = (uint16_t)(i % 1000 + 1);
+		event.wall_ns += i % 1000 ? 0 : 60 * NSEC_PER_SEC;
+		journal_count(journal, &event, 1);
+	}
+	s = poll_now(LANE_SWEEP);
+	cut = journal_minutes_cut(journal);
+	ck_assert_uint_ge(cut, 400 * 1000 - 262144);
+	ck_assert_uint_eq(s.header->limits[LIMIT_MINUTES], cut);
+}
+END_TEST
+
 START_TEST(test_lent)
 {
 	struct channel_lend lends[CHANNEL_BUFFERS];
@@ -240,6 +274,7 @@ Suite *suite(void)
 	tcase_set_timeout(tc, 60);
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, test_limit_of_sockets);
+	tcase_add_test(tc, test_limit_of_minutes);
 	tcase_add_test(tc, test_lent);
 	tcase_add_test(tc, test_source_fails);
 	tcase_add_test(tc, test_event_loop);

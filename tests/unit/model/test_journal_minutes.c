@@ -210,6 +210,33 @@ START_TEST(test_oldest_go)
 	}
 	ck_assert_uint_eq(all().rows, 64);
 	ck_assert_uint_eq(sum_of(&block.view, MINUTE + 1440 - 64, INT64_MAX).count, 64);
+	ck_assert_uint_eq(journal_minutes_cut(block.journal), 1440 - 64);
+}
+END_TEST
+
+/* What makes room after its day is not cut. */
+START_TEST(test_old_ones_go)
+{
+	struct event event = reset_of(NULL, 80);
+	int i;
+
+	for (i = 0; i < 200; i++) {
+		event.wall_ns = (MINUTE + i * 23) * 60 * NSEC_PER_SEC;
+		journal_count(block.journal, &event, 1);
+	}
+	ck_assert_uint_eq(all().rows, 64);
+	ck_assert_uint_eq(journal_minutes_cut(block.journal), 0);
+}
+END_TEST
+
+/* By default a day of 182 rows in each minute is kept whole, and none of its places is touched before it is used. */
+START_TEST(test_default_room)
+{
+	struct journal_sizes sizes;
+
+	journal_sizes_of(16384, &sizes);
+	ck_assert_uint_ge(sizes.minutes, 24 * 60 * 182);
+	ck_assert_uint_le(journal_bytes(&sizes), 29000000);
 }
 END_TEST
 
@@ -370,6 +397,8 @@ Suite *suite(void)
 	tcase_add_loop_test(c, test_counted_as, 0, ARRAY_SIZE(counted));
 	tcase_add_test(c, test_minutes);
 	tcase_add_test(c, test_oldest_go);
+	tcase_add_test(c, test_old_ones_go);
+	tcase_add_test(c, test_default_room);
 	tcase_add_test(c, test_folding);
 	tcase_add_test(c, test_units_folded);
 	tcase_add_test(c, test_scan);
