@@ -129,12 +129,16 @@ static int take(const struct socket_event *event, void *context)
 	return 0;
 }
 
-static void look_at_clocks(struct events_lane *lane)
+static void begin_drain(struct collector *c)
 {
+	struct events_lane *lane = c->events;
+
 	lane->now_ns = clock_ns(CLOCK_MONOTONIC);
 	lane->wall_ns = clock_ns(CLOCK_REALTIME);
 	lane->boot_offset_ns = clock_ns(CLOCK_BOOTTIME) - lane->now_ns;
 	lane->reads = 0;
+	if (collector_snapshot(c, &lane->newest) < 0)
+		lane->newest = (struct snapshot){};
 	if (lane->now_ns - lane->second_ns < NSEC_PER_SEC)
 		return;
 	lane->second_ns = lane->now_ns;
@@ -290,7 +294,7 @@ void events_lane_drain(struct collector *c)
 
 	if (!lane)
 		return;
-	look_at_clocks(lane);
+	begin_drain(c);
 	if (lane->reader || lane->listens)
 		drain(c);
 	note_coverage(c);
@@ -381,7 +385,7 @@ static void begin_without(struct collector *c, int error)
 	struct events_lane *lane = c->events;
 	char why[sizeof(lane->why)] = "BPF is switched off by --no-collector.bpf";
 
-	look_at_clocks(lane);
+	begin_drain(c);
 	if (error)
 		snprintf(why, sizeof(why), "%s (%s)", strerror(-error), remedy(error));
 	if (lane_listen(c, why) < 0)
@@ -401,7 +405,7 @@ static int begin(struct collector *c)
 		begin_without(c, r);
 		return r;
 	}
-	look_at_clocks(lane);
+	begin_drain(c);
 	lane->totals.known = true;
 	lane->totals.origin = EVENT_ORIGIN_BPF;
 	lane->totals.reasons = events_have_reasons(lane->reader) && c->settings.reset_reasons;

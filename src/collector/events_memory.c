@@ -113,13 +113,13 @@ static const struct record *find(const struct record_index *index, const struct 
 	return NULL;
 }
 
-const struct record *lane_record(struct collector *c, struct snapshot *snapshot,
-				 const struct tcpdiag_socket *sk)
+/* The socket's record in the newest snapshot; NULL where it never stood in one. */
+static const struct record *find_record(struct events_lane *lane, const struct tcpdiag_socket *sk)
 {
-	struct events_lane *lane = c->events;
+	const struct snapshot *snapshot = &lane->newest;
 	struct record_index *index = &lane->index;
 
-	if (!sk->cookie || collector_snapshot(c, snapshot) < 0)
+	if (!sk->cookie || !snapshot->header)
 		return NULL;
 	if (index->snapshot != snapshot->header->id &&
 	    (!index->snapshot ||
@@ -144,8 +144,8 @@ static enum direction guess_direction(struct collector *c, const struct tcpdiag_
 bool lane_remember(void *context, const struct tcpdiag_socket *sk, struct autopsy_memory *ret)
 {
 	struct collector *c = context;
-	struct snapshot snapshot;
-	const struct record *record = lane_record(c, &snapshot, sk);
+	const struct snapshot *snapshot = &c->events->newest;
+	const struct record *record = find_record(c->events, sk);
 	const struct holder *holders;
 	uint32_t count;
 
@@ -154,10 +154,10 @@ bool lane_remember(void *context, const struct tcpdiag_socket *sk, struct autops
 		ret->direction = (uint8_t)guess_direction(c, sk);
 		return false;
 	}
-	holders = snapshot_holders(&snapshot, record, &count);
+	holders = snapshot_holders(snapshot, record, &count);
 	if (count)
-		ret->holder = lane_name_of(c, &snapshot, holders[0].process);
-	ret->creator = lane_name_of(c, &snapshot, record->creator);
+		ret->holder = lane_name_of(c, snapshot, holders[0].process);
+	ret->creator = lane_name_of(c, snapshot, record->creator);
 	ret->direction = record->direction;
 	ret->unaccepted = record->sk.attachment == TCPDIAG_UNACCEPTED;
 	ret->linger_known = record->sk.known & TCPDIAG_KNOWS_LINGER;
@@ -185,15 +185,16 @@ uint32_t lane_relate(void *context, const struct tcpdiag_socket *sk, struct auto
 {
 	struct collector *c = context;
 	struct events_lane *lane = c->events;
-	int64_t began = clock_ns(CLOCK_THREAD_CPUTIME_ID);
-	struct snapshot snapshot;
+	const struct snapshot *snapshot = &lane->newest;
 	uint32_t count = 0;
+	int64_t began;
 
-	if (lane->relate_ns > RELATE_BUDGET_NS || collector_snapshot(c, &snapshot) < 0 ||
-	    (snapshot.namespace_count < 2 && !ends_stay(sk)))
+	/* Asking the clock costs more than the rest of it. */
+	if (lane->relate_ns > RELATE_BUDGET_NS || (snapshot->namespace_count < 2 && !ends_stay(sk)))
 		return 0;
-	for (uint32_t i = 0; i < snapshot.record_count && count < 2; i++) {
-		const struct tcpdiag_socket *other = &snapshot.records[i].sk;
+	began = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+	for (uint32_t i = 0; i < snapshot->record_count && count < 2; i++) {
+		const struct tcpdiag_socket *other = &snapshot->records[i].sk;
 		const bool peer = is_peer(sk, other);
 
 		if (other->kind == TCPDIAG_KIND_REQUEST || other->mptcp ||

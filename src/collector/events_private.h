@@ -64,6 +64,7 @@ struct events_lane {
 	uint32_t refusals, strays, ordinary;
 	int64_t row_ns; /* of the newest event that was read */
 
+	struct snapshot newest; /* of this drain; no header: there is none */
 	struct record_index index;
 	int64_t relate_ns; /* CPU time of the searches of this second */
 	struct cgroup_ids *cgroups; /* NULL: none */
@@ -81,10 +82,6 @@ void lane_listen_no_more(struct collector *c);
 int lane_hear(struct collector *c, int (*take)(const struct socket_event *event, void *context));
 
 /* ---- events_memory.c ---- */
-
-/* The socket's record in the newest snapshot; NULL where it never stood in one. */
-const struct record *lane_record(struct collector *c, struct snapshot *snapshot,
-				 const struct tcpdiag_socket *sk);
 
 bool lane_remember(void *context, const struct tcpdiag_socket *sk, struct autopsy_memory *ret);
 uint32_t lane_relate(void *context, const struct tcpdiag_socket *sk, struct autopsy_relation *ret);

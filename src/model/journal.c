@@ -153,6 +153,12 @@ void journal_put_name(struct journal *journal, const struct event_name *name)
 	place_index_put(&journal->names, name_hash(name), place_of_name(journal, name->number));
 }
 
+/* Into zeroes. */
+static void copy_text(char *to, const char *from, size_t size)
+{
+	memcpy(to, from, strnlen(from, size - 1));
+}
+
 /* Copied up to the terminator, so that what lies behind it does not tell two equal names apart. */
 static void clean_name(const struct event_name *name, uint32_t number, struct event_name *ret)
 {
@@ -160,11 +166,10 @@ static void clean_name(const struct event_name *name, uint32_t number, struct ev
 	ret->number = number;
 	ret->pid = name->pid;
 	ret->start_time = name->start_time;
-	snprintf(ret->comm, sizeof(ret->comm), "%.*s", (int)sizeof(name->comm) - 1, name->comm);
-	snprintf(ret->unit, sizeof(ret->unit), "%.*s", (int)sizeof(name->unit) - 1, name->unit);
-	snprintf(ret->label, sizeof(ret->label), "%.*s", (int)sizeof(name->label) - 1, name->label);
-	snprintf(ret->container, sizeof(ret->container), "%.*s", (int)sizeof(name->container) - 1,
-		 name->container);
+	copy_text(ret->comm, name->comm, sizeof(ret->comm));
+	copy_text(ret->unit, name->unit, sizeof(ret->unit));
+	copy_text(ret->label, name->label, sizeof(ret->label));
+	copy_text(ret->container, name->container, sizeof(ret->container));
 }
 
 uint32_t journal_name(struct journal *journal, const struct event_name *name)
