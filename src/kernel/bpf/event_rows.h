@@ -33,7 +33,7 @@ struct event_row {
 	__u64 bytes_received;
 	__u64 bytes_acked;
 	__u64 bytes_sent;
-	__u64 cgroup; /* of the current process */
+	__u64 cgroup; /* of the current process; 0: it does not act here */
 	__u64 dropped; /* rows that had found no room when this one was begun */
 	__u8 local[16]; /* IPv4 as ::ffff:a.b.c.d */
 	__u8 remote[16];
@@ -54,7 +54,7 @@ struct event_row {
 	__u32 payload; /* of the segment that a RST answers */
 	__s32 pid; /* the current process: whose doing it is, the kind of event tells; 0: not to be had */
 	__u32 flags;
-	__u8 comm[16];
+	__u8 comm[16]; /* as cgroup */
 	__u16 family;
 	__u8 kind;
 	__u8 old_state;

@@ -9,7 +9,11 @@
  *
  * Who is running means something only where the kernel acts for a process: close(), shutdown(), exit. Segments and
  * timers are worked off in the context of whoever was interrupted. That is for the reader to tell apart: by the kind
- * of event, and by the flags.
+ * of event, and by the flags. Its number is in each row, since the end of a listener is followed by it; what it is
+ * called and where it belongs only in those that can be somebody's doing.
+ *
+ * What a row costs is mostly memory that another core has touched last: the ring, its two counters and its lock. So
+ * what gives no row goes first, and what is in the socket's own lines already is not asked a helper for.
  */
 #include "ends.h"
 #include "event_rows.h"
@@ -49,23 +53,28 @@ static __always_inline int current_process(void)
 static __always_inline struct event_row *begin(__u8 kind)
 {
 	struct event_row *row = bpf_ringbuf_reserve(&events, sizeof(*row), 0);
-	const struct task_struct *task;
 
 	if (!row) {
 		__sync_fetch_and_add(&dropped, 1);
 		return NULL;
 	}
 	__builtin_memset(row, 0, sizeof(*row));
-	task = (const void *)bpf_get_current_task();
 	row->kind = kind;
 	row->dropped = dropped;
 	row->when_ns = bpf_ktime_get_ns();
 	row->pid = current_process();
+	return row;
+}
+
+/* Of the current process, where it may be the one who acts. */
+static __always_inline void read_process(struct event_row *row)
+{
+	const struct task_struct *task = (const void *)bpf_get_current_task();
+
 	row->cgroup = bpf_get_current_cgroup_id();
 	bpf_get_current_comm(row->comm, sizeof(row->comm));
 	if (BPF_CORE_READ(task, flags) & PF_EXITING)
 		row->flags |= EVENT_ROW_EXITING;
-	return row;
 }
 
 static __always_inline void end(struct event_row *row)
@@ -92,9 +101,12 @@ static __always_inline bool is_mini(const struct sock *sk)
 
 static __always_inline __u64 cookie_of(const struct sock *sk)
 {
-	if (has_cookie_helper)
+	const __u64 cookie = (__u64)sk->__sk_common.skc_cookie.counter;
+
+	/* The helper is for those that have none yet. */
+	if (!cookie && has_cookie_helper)
 		return bpf_get_socket_cookie((void *)sk);
-	return (__u64)sk->__sk_common.skc_cookie.counter;
+	return cookie;
 }
 
 static __always_inline void read_common(const struct sock *sk, struct event_row *row)
@@ -210,12 +222,15 @@ int state_changes(__u64 *ctx)
 	const int old = (int)ctx[1], new = (int)ctx[2];
 	struct event_row *row;
 
-	if (!sk || !is_tcp(sk) || !is_towards_close(old, new))
+	if (!is_towards_close(old, new) || !sk || !is_tcp(sk))
 		return 0;
 	row = begin(EVENT_ROW_STATE);
 	if (!row)
 		return 0;
 	read_socket(sk, row);
+	/* Whatever our side does locks the socket; of those in a listener's queue nobody does. */
+	if (row->flags & (EVENT_ROW_OWNED | EVENT_ROW_UNACCEPTED))
+		read_process(row);
 	row->old_state = (__u8)old;
 	row->state = (__u8) new;
 	end(row);
@@ -327,6 +342,8 @@ int reset_sent(__u64 *ctx)
 		read_segment(skb, row);
 		if (is_segments_own(row))
 			read_packet_ends(skb, row);
+	} else {
+		read_process(row);
 	}
 	end(row);
 	return 0;
