@@ -14,7 +14,7 @@
 #include "model/macro.h"
 
 /* Measured with a connection storm on a machine of 2026; and what a row may cost at most and at least. */
-#define ROW_NS_ASSUMED 600.0
+#define ROW_NS_ASSUMED 250.0
 #define ROW_NS_MIN 100.0
 #define ROW_NS_MAX 10000.0
 
