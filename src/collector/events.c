@@ -382,8 +382,7 @@ static const char *remedy(int error)
 /* No programs: what is left to be had. */
 static void begin_without(struct collector *c, int error)
 {
-	struct events_lane *lane = c->events;
-	char why[sizeof(lane->why)] = "BPF is switched off by --no-collector.bpf";
+	char why[sizeof(c->events->why)] = "BPF is switched off by --no-collector.bpf";
 
 	begin_drain(c);
 	if (error)

@@ -136,6 +136,10 @@ class Journal(unittest.TestCase):
             test_systemd.systemctl("restart", SERVICE)
             lib.wait_for(test_systemd.answers, "an answer after the restart", 20)
             self.assertEqual(raised(), before)
+            # Nobody has watched in between.
+            if lib.get("/status")["events"]["from"] == "bpf":
+                unseen = lib.wait_for(lambda: lib.get("/resets?since=-5m")["unseen_seconds"], "time that is not covered", 10)
+                self.assertLess(unseen, 60)
             collector = test_systemd.main_pid()
             os.kill(collector, signal.SIGKILL)
             lib.wait_for(lambda: test_systemd.main_pid() not in (0, collector)

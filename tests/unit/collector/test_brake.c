@@ -162,7 +162,7 @@ END_TEST
 /* A deploy: thousands of connections within a tenth of a second or two. The ring holds them. */
 START_TEST(burst)
 {
-	brake.row_ns = 600; /* what is more than 170,000 rows a second is none by its number alone */
+	brake.row_ns = 600; /* ten times the share are 170,000 rows a second */
 	run(60, 100);
 	for (int i = 0; i < 100; i++) {
 		ck_assert_int_eq(changes_after(1, 350000), -1);
