@@ -228,11 +228,12 @@ struct story *story_of(struct autopsy *a, const struct socket_event *event)
 		story_drop(a, story);
 		story = NULL;
 	}
-	if (story)
-		return story;
-	story = story_new(a, event);
-	file(a, story, slot);
-	flow_keep(a, story);
+	if (!story) {
+		story = story_new(a, event);
+		file(a, story, slot);
+		flow_keep(a, story);
+	}
+	story->subflow |= event->sk.mptcp_subflow;
 	return story;
 }
 
@@ -283,7 +284,8 @@ int autopsy_new(const struct autopsy_calls *calls, const struct autopsy_limits *
 	a->told = calloc((size_t)a->told_mask + 1, TOLD_WAYS * sizeof(*a->told));
 	if (!a->stories || !a->told || story_slots(a->limits.open, &a->slots, &a->slot_mask) < 0 ||
 	    ends_table_init(&a->closed, a->limits.closed) < 0 ||
-	    ends_table_init(&a->flows, a->limits.closed) < 0) {
+	    ends_table_init(&a->flows, a->limits.closed) < 0 ||
+	    ends_table_init(&a->above, MAX(a->limits.closed / 8, LIMIT_MIN)) < 0) {
 		autopsy_free(a);
 		return -ENOMEM;
 	}
@@ -300,6 +302,7 @@ struct autopsy *autopsy_free(struct autopsy *a)
 	free(a->told);
 	ends_table_done(&a->closed);
 	ends_table_done(&a->flows);
+	ends_table_done(&a->above);
 	free(a);
 	return NULL;
 }

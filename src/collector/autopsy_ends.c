@@ -116,14 +116,15 @@ void closed_keep(struct autopsy *a, struct story *story)
 	keep(&a->closed, hash_ends(a, ends.netns, &ends), &ends);
 }
 
-const struct kept_ends *closed_find(const struct autopsy *a, const struct tcpdiag_socket *sk,
-				    int64_t now_ns)
+/* The newest of the last minute. */
+static const struct kept_ends *newest(const struct autopsy *a, const struct ends_table *table,
+				      const struct tcpdiag_socket *sk, int64_t now_ns)
 {
 	const struct kept_ends wanted = ends_of(sk), *found = NULL;
-	uint32_t i = a->closed.slots[hash_ends(a, sk->netns, &wanted) & a->closed.mask], tries;
+	uint32_t i = table->slots[hash_ends(a, sk->netns, &wanted) & table->mask], tries;
 
 	for (tries = 0; i != STORY_NONE && tries < CHAIN_MAX; tries++) {
-		const struct kept_ends *ends = &a->closed.ring[i];
+		const struct kept_ends *ends = &table->ring[i];
 
 		i = ends->next;
 		if (ends->netns != sk->netns || !same_ends(ends, &wanted))
@@ -133,6 +134,31 @@ const struct kept_ends *closed_find(const struct autopsy *a, const struct tcpdia
 			found = ends;
 	}
 	return found;
+}
+
+const struct kept_ends *closed_find(const struct autopsy *a, const struct tcpdiag_socket *sk,
+				    int64_t now_ns)
+{
+	return newest(a, &a->closed, sk, now_ns);
+}
+
+/* ---- MPTCP sockets that were closed ---- */
+
+void above_keep(struct autopsy *a, const struct socket_event *event, enum event_actor actor,
+		uint32_t process)
+{
+	struct kept_ends ends = ends_of(&event->sk);
+
+	ends.when_ns = event->when_ns;
+	ends.creator = process;
+	ends.actor = (uint8_t)actor;
+	keep(&a->above, hash_ends(a, ends.netns, &ends), &ends);
+}
+
+const struct kept_ends *above_find(const struct autopsy *a, const struct tcpdiag_socket *sk,
+				   int64_t now_ns)
+{
+	return newest(a, &a->above, sk, now_ns);
 }
 
 /* ---- who has a story ---- */

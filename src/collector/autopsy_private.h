@@ -67,6 +67,7 @@ struct story {
 	bool told, told_orphan;
 	bool kept; /* its ends are among the closed ones */
 	bool again; /* only counted */
+	bool subflow; /* of an MPTCP socket */
 	bool closed_before; /* closed_ns is of another socket with the same ends */
 
 	uint8_t segment_flags;
@@ -94,6 +95,7 @@ struct kept_ends {
 	uint32_t before, next, slot;
 	uint16_t local_port, remote_port;
 	uint8_t direction;
+	uint8_t actor; /* enum event_actor, of an MPTCP socket */
 	bool in;
 };
 
@@ -137,6 +139,7 @@ struct autopsy {
 
 	struct ends_table closed; /* by us, within the last minute */
 	struct ends_table flows; /* of sockets that have or had a story */
+	struct ends_table above; /* of MPTCP sockets that our side has closed or shut down */
 
 	/* When a RST without a full socket was told, by a hash of its ends. */
 	struct {
@@ -190,6 +193,12 @@ void closed_keep(struct autopsy *a, struct story *story);
 const struct kept_ends *closed_find(const struct autopsy *a, const struct tcpdiag_socket *sk,
 				    int64_t now_ns);
 
+/* What our side has done to an MPTCP socket with the ends of a connection within the last minute, or NULL. */
+void above_keep(struct autopsy *a, const struct socket_event *event, enum event_actor actor,
+		uint32_t process);
+const struct kept_ends *above_find(const struct autopsy *a, const struct tcpdiag_socket *sk,
+				   int64_t now_ns);
+
 /* It can be found by who is at its other end. */
 void flow_keep(struct autopsy *a, struct story *story);
 /* Something has happened to it. */
@@ -207,6 +216,10 @@ bool stray_again(struct autopsy *a, const struct tcpdiag_socket *sk, int64_t now
 /* ---- autopsy_steps.c: what an event means ---- */
 
 void steps_take(struct autopsy *a, const struct socket_event *event);
+/* Who runs, where that is the one who acts. */
+uint32_t steps_process(struct autopsy *a, const struct socket_event *event);
+/* The FIN goes out, or would have to wait: only a close() or a shutdown() gets there. */
+bool steps_sends_fin(const struct socket_event *event);
 /* Close() or exit, of one whose last reference has gone. */
 enum event_actor steps_releaser(const struct socket_event *event);
 /* Queues and settings as they are now; ends as they were first. */
@@ -216,6 +229,16 @@ void story_look(struct story *story, const struct tcpdiag_socket *sk,
 void story_end(struct autopsy *a, struct story *story, const struct socket_event *event);
 /* The operation that waits is over. */
 void steps_operated(struct autopsy *a, struct story *story);
+
+/* ---- autopsy_mptcp.c ---- */
+
+/* A change of an MPTCP socket itself. */
+void mptcp_above(struct autopsy *a, const struct socket_event *event);
+/* Who is behind a change of one of its connections. */
+enum event_actor mptcp_acts(struct autopsy *a, struct story *story,
+			    const struct socket_event *event);
+/* Who is behind a RST that answers nothing. */
+void mptcp_resets(struct autopsy *a, struct story *story, const struct socket_event *event);
 
 /* ---- autopsy_resets.c ---- */
 

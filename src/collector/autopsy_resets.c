@@ -110,7 +110,8 @@ void resets_sent(struct autopsy *a, const struct socket_event *event)
 		return;
 	}
 	story = story_of(a, event);
-	if (story->told)
+	/* Of a connection that was in an MPTCP listener's queue a second one is announced (tcp_disconnect()). */
+	if (story->told || (story->subflow && story->reset_sent))
 		return;
 	name_reason(a, story, event);
 	note_segment(story, event);
@@ -120,6 +121,10 @@ void resets_sent(struct autopsy *a, const struct socket_event *event)
 		story->ender = story->actor && !event->payload ? story->actor : ACTOR_KERNEL;
 		if (!story->end_ns)
 			story_look(story, &event->sk, event);
+	} else if (story->subflow) {
+		if (!story->end_ns)
+			story_look(story, &event->sk, event);
+		mptcp_resets(a, story, event);
 	} else if (event->sk.state != TCPDIAG_CLOSE) {
 		story_look(story, &event->sk, event);
 		story->ender = (uint8_t)resetter(story, event);

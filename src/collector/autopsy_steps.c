@@ -50,7 +50,7 @@ void story_look(struct story *story, const struct tcpdiag_socket *sk,
 
 /* ---- what our side does ---- */
 
-static uint32_t process_of(struct autopsy *a, const struct socket_event *event)
+uint32_t steps_process(struct autopsy *a, const struct socket_event *event)
 {
 	return a->calls.process ? a->calls.process(a->calls.context, event) : 0;
 }
@@ -66,7 +66,7 @@ enum event_actor steps_releaser(const struct socket_event *event)
 }
 
 /* The FIN goes out, or would have to wait: only a close() or a shutdown() gets there. */
-static bool sends_fin(const struct socket_event *event)
+bool steps_sends_fin(const struct socket_event *event)
 {
 	const uint8_t old = event->old_state, now = event->sk.state;
 
@@ -126,7 +126,7 @@ static enum event_actor acts(const struct story *story, const struct socket_even
 		return ACTOR_UNKNOWN;
 	if (event->old_state == event->sk.state)
 		return event->released ? steps_releaser(event) : ACTOR_UNKNOWN;
-	if (!sends_fin(event))
+	if (!steps_sends_fin(event))
 		return ACTOR_UNKNOWN;
 	return event->released ? steps_releaser(event) : ACTOR_SHUTDOWN;
 }
@@ -196,7 +196,7 @@ static void operate(struct autopsy *a, struct story *story, enum event_actor act
 		.when_ns = event->when_ns,
 		.losses = a->losses,
 		.operation = (uint8_t)operation_of(actor, &event->sk),
-		.segment = sends_fin(event) ? TCPDIAG_SEGMENT_FIN : TCPDIAG_SEGMENT_NONE,
+		.segment = steps_sends_fin(event) ? TCPDIAG_SEGMENT_FIN : TCPDIAG_SEGMENT_NONE,
 		.state = event->sk.state,
 	};
 	event_before(event, &story->operation.sk);
@@ -207,7 +207,7 @@ static void act(struct autopsy *a, struct story *story, enum event_actor actor,
 		const struct socket_event *event)
 {
 	const bool closes = actor == ACTOR_CLOSE || actor == ACTOR_EXIT;
-	uint32_t process = process_of(a, event);
+	uint32_t process = steps_process(a, event);
 
 	if (!story->actor) {
 		story->actor = (uint8_t)actor;
@@ -296,8 +296,12 @@ static void take_state(struct autopsy *a, const struct socket_event *event)
 	enum event_actor actor;
 	struct story *story;
 
-	if (event->sk.mptcp || event->sk.kind != TCPDIAG_KIND_FULL)
+	if (event->sk.kind != TCPDIAG_KIND_FULL)
 		return;
+	if (event->sk.mptcp) {
+		mptcp_above(a, event);
+		return;
+	}
 	if (event->old_state == TCPDIAG_LISTEN) {
 		listeners_take(a, event);
 		return;
@@ -306,10 +310,10 @@ static void take_state(struct autopsy *a, const struct socket_event *event)
 	if (story->told)
 		return;
 	event_before(event, &before);
-	actor = acts(story, event);
+	actor = story->subflow ? mptcp_acts(a, story, event) : acts(story, event);
 	story_look(story, &before, event);
 	story->seen_steps = true;
-	if (actor)
+	if (actor && !story->subflow)
 		act(a, story, actor, event);
 	note_step(story, event, actor);
 	if (event->sk.state != TCPDIAG_CLOSE)

@@ -76,6 +76,7 @@ static void tell_ends(const struct story *story, struct event_socket *ret)
 	ret->direction = story->memory.direction;
 	ret->flags = (uint16_t)((sk->state ? EVENT_HAS_SOCKET : 0) |
 				(sk->mapped ? EVENT_MAPPED : 0) |
+				(story->subflow ? EVENT_SUBFLOW : 0) |
 				(tcpdiag_peer_finished(sk) ? EVENT_PEER_FINISHED : 0));
 }
 

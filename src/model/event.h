@@ -79,6 +79,7 @@ enum event_flag {
 		1U << 5, /* the peer's FIN was there, and everything of ours acknowledged */
 	EVENT_RELATED_SEVERAL = 1U << 6, /* more than one socket has the same ends */
 	EVENT_MAPPED = 1U << 7, /* v4 in an IPv6 socket */
+	EVENT_SUBFLOW = 1U << 9, /* one of the TCP connections of an MPTCP socket */
 	EVENT_RELATED_PEER = 1U << 8, /* it is the other end of this connection */
 };
 

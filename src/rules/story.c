@@ -134,8 +134,34 @@ static bool closed_ago(const struct telling *t)
 
 /* ---- resets that were sent ---- */
 
+/* net/mptcp/protocol.c:mptcp_do_fastclose(): why, its connections do not tell. */
+static void fastclose(const struct telling *t)
+{
+	if (t->event->actor == ACTOR_LISTENER_CLOSE) {
+		say_holder(t, "Its process");
+		sentence_add(t->s, " closed the listener in whose queue this MPTCP connection "
+				   "waited: the kernel resets it.");
+		return;
+	}
+	if (t->event->actor == ACTOR_CLOSE || t->event->actor == ACTOR_EXIT) {
+		say_holder(t, "Its process");
+		sentence_add(t->s,
+			     " %s, an MPTCP one, with data unread or with SO_LINGER on and 0 "
+			     "seconds: the kernel then resets all of its TCP connections.",
+			     t->event->actor == ACTOR_EXIT ? "ended and left the connection"
+							   : verb(t));
+		return;
+	}
+	sentence_add(t->s, "The MPTCP connection was given up, and all of its TCP connections "
+			   "with it.");
+}
+
 static void unread_data(const struct telling *t)
 {
+	if (t->socket->flags & EVENT_SUBFLOW) {
+		fastclose(t);
+		return;
+	}
 	say_holder(t, "Its process");
 	sentence_add(t->s, " %s", verb(t));
 	if (knows(t, EVENT_KNOWS_UNREAD) && t->socket->unread_bytes) {

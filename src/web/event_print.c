@@ -96,6 +96,7 @@ static void emit_event_socket(struct emitter *j, const struct event_socket *s)
 		emit_null(j, "remote");
 	emit_u64_known(j, "netns", s->netns, s->netns);
 	emit_text(j, "direction", direction_name((enum direction)s->direction));
+	emit_text(j, "protocol", s->flags & EVENT_SUBFLOW ? "mptcp" : "tcp");
 	emit_end(j, '}');
 }
 

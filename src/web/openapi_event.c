@@ -19,6 +19,8 @@ const struct schema_member schema_event_socket[] = {
 	{ "remote", REF_OR_NULL("Endpoint"), "The other end; null: of a listener.", false },
 	{ "netns", INTEGER_OR_NULL, "Inode number of the network namespace.", false },
 	{ "direction", STRING, "Who began the connection: inbound, outbound, unknown.", false },
+	{ "protocol", "{\"type\":\"string\",\"enum\":[\"tcp\",\"mptcp\"]}",
+	  "`mptcp`: it is one of the TCP connections of an MPTCP socket.", false },
 	{ 0 },
 };
 

@@ -90,6 +90,7 @@ static struct socket_event event_of(const uint8_t *bytes, int64_t when_ns)
 		.notsent_bytes = bytes[4],
 		.sk_err = bytes[3] & 32 ? 110 : 0,
 		.mptcp = bytes[3] == 255,
+		.mptcp_subflow = bytes[3] % 8 == 6,
 		.linger = bytes[4] & 2,
 		.linger2_ms = bytes[4] & 4 ? -1 : 0,
 	};
