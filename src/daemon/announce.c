@@ -158,14 +158,14 @@ static void log_raised(const struct announce *announce, const struct snapshot *s
 		{ "TCPDIAGD_SEVERITY", severity },
 		{ "TCPDIAGD_FINDING", texts.finding },
 		{ "TCPDIAGD_SCOPE", scope_name((enum scope)finding->scope) },
-		{ "TCPDIAGD_COUNT", texts.count },
+		{ "TCPDIAGD_COUNT", texts.count, true },
 		{ "TCPDIAGD_UNIT", snapshot_text(snapshot, finding->unit) },
 		{ "TCPDIAGD_COMM", snapshot_text(snapshot, finding->comm) },
 		{ "TCPDIAGD_SOCKET", texts.socket },
-		{ "TCPDIAGD_NETNS", texts.netns },
+		{ "TCPDIAGD_NETNS", texts.netns, true },
 		{ "TCPDIAGD_CAUSE", snapshot_text(snapshot, finding->cause) },
 		{ "TCPDIAGD_REMEDY", *remedy || !info ? remedy : info->remedy },
-		{ "OBJECT_PID", texts.pid },
+		{ "OBJECT_PID", texts.pid, true },
 		{ "DOCUMENTATION", texts.documentation },
 	};
 
@@ -184,9 +184,9 @@ static void log_cleared(const struct announced *known, int64_t now_ns, struct lo
 		{ "TCPDIAGD_RULE", tcpdiag_rule_id((enum tcpdiag_rule)known->rule) },
 		{ "TCPDIAGD_SEVERITY", severity_name((enum severity)known->severity) },
 		{ "TCPDIAGD_FINDING", finding },
-		{ "TCPDIAGD_SECONDS", duration },
+		{ "TCPDIAGD_SECONDS", duration, true },
 		{ "TCPDIAGD_UNIT", known->unit },
-		{ "OBJECT_PID", pid },
+		{ "OBJECT_PID", pid, true },
 	};
 
 	snprintf(finding, sizeof(finding), FINDING_ID, known->id);

@@ -67,53 +67,137 @@ void log_open(struct log *log, const struct options *options, const char *proces
 	}
 }
 
-/* A JSON string's inside. Bytes that are no ASCII pass as they are: messages are UTF-8. */
-static size_t escape(const char *text, char *ret, size_t size)
+/* ---- a line ---- */
+
+struct line {
+	char *text;
+	size_t len, size;
+	bool full;
+};
+
+static void add(struct line *line, const char *text, size_t len)
 {
-	size_t len = 0;
-
-	for (; *text && len + 7 < size; text++) {
-		unsigned char c = (unsigned char)*text;
-
-		if (c == '"' || c == '\\')
-			len += (size_t)snprintf(ret + len, size - len, "\\%c", c);
-		else if (c < 0x20)
-			len += (size_t)snprintf(ret + len, size - len, "\\u%04x", c);
-		else
-			ret[len++] = (char)c;
+	if (line->full || line->len + len >= line->size) {
+		line->full = true;
+		return;
 	}
-	ret[len] = '\0';
-	return len;
+	memcpy(line->text + line->len, text, len);
+	line->len += len;
 }
 
-size_t log_format(enum log_output output, const char *process, int priority, const char *message,
-		  int64_t wall_ns, char *ret, size_t size)
+static void add_text(struct line *line, const char *text)
 {
-	char text[LOG_LINE * 2], when[32];
-	time_t seconds = (time_t)(wall_ns / NSEC_PER_SEC);
+	add(line, text, strlen(text));
+}
+
+/* A JSON string's inside. Bytes that are no ASCII pass as they are: messages are UTF-8. */
+static void add_escaped(struct line *line, const char *text)
+{
+	char code[8];
+
+	for (; *text; text++) {
+		const unsigned char c = (unsigned char)*text;
+
+		if (c >= 0x20 && c != '"' && c != '\\') {
+			add(line, text, 1);
+			continue;
+		}
+		snprintf(code, sizeof(code), c < 0x20 ? "\\u%04x" : "\\%c", c);
+		add_text(line, code);
+	}
+}
+
+/* "TCPDIAGD_RULE" is "rule". */
+static void add_name(struct line *line, const char *name)
+{
+	static const char *const fronts[] = { "TCPDIAGD_", "OBJECT_" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(fronts); i++)
+		if (!strncmp(name, fronts[i], strlen(fronts[i])))
+			name += strlen(fronts[i]);
+	for (; *name; name++) {
+		const char lower = (char)(*name >= 'A' && *name <= 'Z' ? *name + 'a' - 'A' : *name);
+
+		add(line, &lower, 1);
+	}
+}
+
+/* All of it or nothing, with room for what has to follow. */
+static void add_field(struct line *line, const struct log_field *field)
+{
+	const size_t before = line->len;
+
+	if (!field->value || !field->value[0])
+		return;
+	add_text(line, ",\"");
+	add_name(line, field->name);
+	add_text(line, field->number ? "\":" : "\":\"");
+	add_escaped(line, field->value);
+	add_text(line, field->number ? "" : "\"");
+	if (line->full)
+		line->len = before;
+	line->full = false;
+}
+
+static unsigned char last_byte(const struct line *line)
+{
+	return (unsigned char)line->text[line->len - 1];
+}
+
+static void add_object(struct line *line, const struct log_message *message)
+{
+	const time_t seconds = (time_t)(message->wall_ns / NSEC_PER_SEC);
+	const size_t end = strlen("\"}\n");
+	size_t count = MIN(message->count, (size_t)LOG_FIELDS_MAX);
+	char when[32], head[128];
 	struct tm tm;
+
+	gmtime_r(&seconds, &tm);
+	strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%S", &tm);
+	snprintf(head, sizeof(head),
+		 "{\"time\":\"%s.%03dZ\",\"level\":\"%s\",\"process\":\"%s\",\"message\":\"", when,
+		 (int)(message->wall_ns % NSEC_PER_SEC / NSEC_PER_MSEC),
+		 names[message->priority & 7], message->process);
+	add_text(line, head);
+	line->size -= MIN(end, line->size);
+	add_escaped(line, message->text);
+	/* It alone fills the line; no character is cut in half. */
+	if (line->full) {
+		count = 0;
+		while (line->len && (last_byte(line) & 0xc0) == 0x80)
+			line->len--;
+		line->len -= line->len && last_byte(line) >= 0xc0;
+	}
+	line->full = false;
+	line->size += 1;
+	add_text(line, "\"");
+	for (size_t i = 0; i < count; i++)
+		add_field(line, &message->fields[i]);
+	line->size += end - 1;
+	add_text(line, "}\n");
+}
+
+size_t log_format(enum log_output output, const struct log_message *message, char *ret, size_t size)
+{
+	const int priority = message->priority;
+	struct line line = { .text = ret, .size = size };
 	int len;
 
 	switch (output) {
 	case LOG_OUTPUT_PLAIN:
-		len = snprintf(ret, size, "%s: %s%s\n", process,
+		len = snprintf(ret, size, "%s: %s%s\n", message->process,
 			       priority <= LOG_ERR	 ? "error: "
 			       : priority == LOG_WARNING ? "warning: "
 							 : "",
-			       message);
+			       message->text);
 		break;
 	case LOG_OUTPUT_JSON:
-		escape(message, text, sizeof(text));
-		gmtime_r(&seconds, &tm);
-		strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%S", &tm);
-		len = snprintf(ret, size,
-			       "{\"time\":\"%s.%03dZ\",\"level\":\"%s\",\"process\":\"%s\","
-			       "\"message\":\"%s\"}\n",
-			       when, (int)(wall_ns % NSEC_PER_SEC / NSEC_PER_MSEC),
-			       names[priority & 7], process, text);
-		break;
+		add_object(&line, message);
+		ret[line.len] = '\0';
+		return line.len;
 	default:
-		len = snprintf(ret, size, "<%d>%s: %s\n", priority & 7, process, message);
+		len = snprintf(ret, size, "<%d>%s: %s\n", priority & 7, message->process,
+			       message->text);
 		break;
 	}
 	if (len < 0)
@@ -124,6 +208,8 @@ size_t log_format(enum log_output output, const char *process, int priority, con
 	}
 	return (size_t)len;
 }
+
+/* ---- an entry of the journal ---- */
 
 #define ENTRY_MAX 16384 /* bytes of a journal entry's fields */
 
@@ -170,7 +256,14 @@ static int send_entry(const struct log *log, int priority, const char *message,
 static void write_line(const struct log *log, int priority, const char *message,
 		       const struct log_field *fields, size_t count)
 {
-	char line[LOG_LINE * 2 + 256];
+	struct log_message whole = {
+		.process = log->process,
+		.priority = priority,
+		.text = message,
+		.fields = fields,
+		.count = count,
+	};
+	char line[LOG_LINE_MAX];
 	struct timespec now;
 	size_t len;
 
@@ -178,8 +271,8 @@ static void write_line(const struct log *log, int priority, const char *message,
 	    send_entry(log, priority, message, fields, count) == 0)
 		return;
 	clock_gettime(CLOCK_REALTIME, &now);
-	len = log_format(log->output, log->process, priority, message,
-			 now.tv_sec * NSEC_PER_SEC + now.tv_nsec, line, sizeof(line));
+	whole.wall_ns = now.tv_sec * NSEC_PER_SEC + now.tv_nsec;
+	len = log_format(log->output, &whole, line, sizeof(line));
 	/* Nobody to tell where this fails. */
 	if (write(log->fd, line, len) < 0)
 		return;

@@ -12,7 +12,8 @@
 #include "daemon/options.h"
 #include "model/macro.h"
 
-#define LOG_LINE 2048 /* a disagreement of the oracle and the kernel is one line, with a row to paste */
+#define LOG_LINE \
+	2048 /* a disagreement of the oracle and the kernel is one line, with a row to paste */
 
 enum log_output {
 	LOG_OUTPUT_PLAIN = 0, /* a terminal: the text alone */
@@ -45,15 +46,17 @@ int log_level(const struct options *options);
 /* One message. The same one again within ten seconds is counted, and the count said with the next. */
 void log_print(struct log *log, int priority, const char *format, ...) PRINTF(3, 4);
 
-/* More about a message, for systemd's journal. */
+/* More about a message, for systemd's journal and for JSON. */
 struct log_field {
-	const char *name; /* "TCPDIAGD_RULE", as systemd.journal-fields(7) wants it */
+	/* "TCPDIAGD_RULE", as systemd.journal-fields(7) wants it; "rule" in JSON, OBJECT_PID "pid" */
+	const char *name;
 	const char *value; /* NULL or empty: left out */
+	bool number; /* in JSON */
 };
 
 #define LOG_FIELDS_MAX 24
 
-/* One message with fields, at most LOG_FIELDS_MAX of them; where there is no journal it is a line as any other. */
+/* One message with fields, at most LOG_FIELDS_MAX of them; a line of text has none of them. */
 void log_fields(struct log *log, int priority, const struct log_field *fields, size_t count,
 		const char *format, ...) PRINTF(5, 6);
 
@@ -65,6 +68,22 @@ void log_change(struct log *log, struct log_topic *topic, int priority, const ch
 void log_clear(struct log *log, struct log_topic *topic, int priority, const char *format, ...)
 	PRINTF(4, 5);
 
-/* One line written out as @output has it, with its newline; pure. Return: its length. */
-size_t log_format(enum log_output output, const char *process, int priority, const char *message,
-		  int64_t wall_ns, char *ret, size_t size);
+/* What stands in one line. */
+struct log_message {
+	const char *process;
+	int priority;
+	const char *text;
+	int64_t wall_ns;
+	const struct log_field *fields;
+	size_t count;
+};
+
+/* Longer lines of two processes could mix, PIPE_BUF of pipe(7). */
+#define LOG_LINE_MAX 4096
+
+/*
+ * One line written out as @output has it, with its newline; pure. What finds no room is cut; of an object fields that
+ * find none are left out, so that it stays one. Return: its length.
+ */
+size_t log_format(enum log_output output, const struct log_message *message, char *ret,
+		  size_t size);

@@ -3,6 +3,7 @@
  * What the log and systemd are told of a snapshot.
  */
 #include <fcntl.h>
+#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -11,6 +12,7 @@
 #include "daemon/announce.h"
 #include "daemon/notify.h"
 #include "daemon/settings.h"
+#include "rules/message.h"
 
 struct made {
 	struct snapshot_writer w;
@@ -196,6 +198,60 @@ START_TEST(test_address)
 }
 END_TEST
 
+static json_t *said(struct announce *announce, struct log *log, int fd, const char *severities)
+{
+	struct made *made = make(SOURCE_OK, "", (const uint8_t *)severities);
+	char got[LOG_LINE_MAX];
+	json_t *root;
+	ssize_t len;
+
+	announce_snapshot(announce, &made->snapshot, log);
+	len = read(fd, got, sizeof(got));
+	ck_assert_int_gt(len, 0);
+	root = json_loadb(got, (size_t)len, 0, NULL);
+	ck_assert_ptr_nonnull(root);
+	unmake(made);
+	return root;
+}
+
+static void check_field(const json_t *root, const char *name, const char *wanted)
+{
+	const char *text = json_string_value(json_object_get(root, name));
+
+	ck_assert_msg(text && !strcmp(text, wanted), "%s: %s", name, text ? text : "none");
+}
+
+/* A line of JSON has the fields that the journal's entry has. */
+START_TEST(test_json)
+{
+	struct announce *a = calloc(1, sizeof(*a));
+	int fds[2];
+	struct log log = test_log(fds);
+	json_t *root;
+
+	ck_assert_ptr_nonnull(a);
+	log.output = LOG_OUTPUT_JSON;
+	root = said(a, &log, fds[0], "\3");
+	check_field(root, "level", "critical");
+	check_field(root, "message", "critical: finding 0 (rst-on-close)");
+	check_field(root, "message_id", rule_message_id(TCPDIAG_RULE_FINDING_FIRST));
+	check_field(root, "rule", "rst-on-close");
+	check_field(root, "severity", "critical");
+	check_field(root, "finding", "f-64");
+	ck_assert_ptr_nonnull(json_object_get(root, "scope"));
+	ck_assert(json_is_integer(json_object_get(root, "count")));
+	json_decref(root);
+	root = said(a, &log, fds[0], "");
+	check_field(root, "message_id", MESSAGE_ID_CLEARED);
+	check_field(root, "rule", "rst-on-close");
+	ck_assert_double_eq(json_number_value(json_object_get(root, "seconds")), 40);
+	json_decref(root);
+	close(fds[0]);
+	close(fds[1]);
+	free(a);
+}
+END_TEST
+
 /* What stood before a restart is known, also while nothing can be judged yet. */
 START_TEST(test_restart)
 {
@@ -280,6 +336,7 @@ Suite *suite(void)
 	TCase *t = tcase_create("announce");
 
 	tcase_add_test(t, test_changes_are_said);
+	tcase_add_test(t, test_json);
 	tcase_add_test(t, test_restart);
 	tcase_add_test(t, test_too_many);
 	tcase_add_test(t, test_address);

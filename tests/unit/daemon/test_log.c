@@ -10,51 +10,127 @@
 #include "../harness.h"
 #include "daemon/log.h"
 
+static char line[LOG_LINE_MAX];
+
+static size_t format(enum log_output output, int priority, const char *text)
+{
+	const struct log_message message = { "tcpdiagd", priority, text, 0, NULL, 0 };
+
+	return log_format(output, &message, line, sizeof(line));
+}
+
 START_TEST(test_lines)
 {
-	char line[LOG_LINE];
-	size_t len;
-
-	len = log_format(LOG_OUTPUT_PLAIN, "tcpdiagd", LOG_WARNING, "it rains", 0, line,
-			 sizeof(line));
+	ck_assert_uint_eq(format(LOG_OUTPUT_PLAIN, LOG_WARNING, "it rains"), strlen(line));
 	ck_assert_str_eq(line, "tcpdiagd: warning: it rains\n");
-	ck_assert_uint_eq(len, strlen(line));
-	log_format(LOG_OUTPUT_PLAIN, "tcpdiagd", LOG_INFO, "it rains", 0, line, sizeof(line));
+	format(LOG_OUTPUT_PLAIN, LOG_INFO, "it rains");
 	ck_assert_str_eq(line, "tcpdiagd: it rains\n");
-	log_format(LOG_OUTPUT_PREFIX, "tcpdiagd-web", LOG_ERR, "it rains", 0, line, sizeof(line));
-	ck_assert_str_eq(line, "<3>tcpdiagd-web: it rains\n");
+	format(LOG_OUTPUT_PREFIX, LOG_ERR, "it rains");
+	ck_assert_str_eq(line, "<3>tcpdiagd: it rains\n");
 }
 END_TEST
 
+static json_t *parse(const struct log_message *message, size_t size)
+{
+	size_t len = log_format(LOG_OUTPUT_JSON, message, line, size);
+	json_t *root = json_loadb(line, len, 0, NULL);
+
+	ck_assert_msg(root != NULL, "%s", line);
+	ck_assert_uint_lt(len, size);
+	ck_assert_int_eq(line[len - 1], '\n');
+	return root;
+}
+
+static const char *text_of(const json_t *root, const char *name)
+{
+	return json_string_value(json_object_get(root, name));
+}
+
 START_TEST(test_json_line)
 {
-	char line[LOG_LINE];
-	json_t *root;
-	size_t len;
+	const struct log_message message = {
+		"tcpdiagd", LOG_INFO, "a \"quoted\" \\ \t text", 1700000000123456789, NULL, 0
+	};
+	json_t *root = parse(&message, sizeof(line));
 
-	len = log_format(LOG_OUTPUT_JSON, "tcpdiagd", LOG_INFO, "a \"quoted\" \\ \t text",
-			 1700000000123456789, line, sizeof(line));
-	root = json_loadb(line, len, 0, NULL);
-	ck_assert_ptr_nonnull(root);
-	ck_assert_str_eq(json_string_value(json_object_get(root, "message")),
-			 "a \"quoted\" \\ \t text");
-	ck_assert_str_eq(json_string_value(json_object_get(root, "level")), "info");
-	ck_assert_str_eq(json_string_value(json_object_get(root, "time")),
-			 "2023-11-14T22:13:20.123Z");
+	ck_assert_str_eq(text_of(root, "message"), "a \"quoted\" \\ \t text");
+	ck_assert_str_eq(text_of(root, "level"), "info");
+	ck_assert_str_eq(text_of(root, "time"), "2023-11-14T22:13:20.123Z");
+	ck_assert_uint_eq(json_object_size(root), 4);
+	json_decref(root);
+}
+END_TEST
+
+/* As systemd's journal has them, by shorter names. */
+START_TEST(test_json_fields)
+{
+	static const struct log_field fields[] = {
+		{ "MESSAGE_ID", "0123", false },     { "TCPDIAGD_RULE", "linger-zero", false },
+		{ "TCPDIAGD_UNIT", NULL, false },    { "TCPDIAGD_COMM", "", false },
+		{ "TCPDIAGD_COUNT", "17", true },    { "OBJECT_PID", "4711", true },
+		{ "TCPDIAGD_CAUSE", "\"\1", false },
+	};
+	const struct log_message message = { "tcpdiagd", LOG_CRIT, "it pours",
+					     0,		 fields,   ARRAY_SIZE(fields) };
+	json_t *root = parse(&message, sizeof(line));
+
+	ck_assert_str_eq(text_of(root, "message"), "it pours");
+	ck_assert_str_eq(text_of(root, "message_id"), "0123");
+	ck_assert_str_eq(text_of(root, "rule"), "linger-zero");
+	ck_assert_str_eq(text_of(root, "cause"), "\"\1");
+	ck_assert_int_eq(json_integer_value(json_object_get(root, "count")), 17);
+	ck_assert_int_eq(json_integer_value(json_object_get(root, "pid")), 4711);
+	ck_assert_uint_eq(json_object_size(root), 9);
+	json_decref(root);
+}
+END_TEST
+
+/* Whatever finds room, it is an object; what comes behind a field that finds none is tried all the same. */
+START_TEST(test_json_line_that_is_too_long)
+{
+	char text[600];
+	const struct log_field fields[] = { { "TCPDIAGD_CAUSE", text, false },
+					    { "TCPDIAGD_RULE", "linger-zero", false } };
+	const struct log_message message = { "tcpdiagd", LOG_CRIT, "it pours",
+					     0,		 fields,   ARRAY_SIZE(fields) };
+	struct log_message longer = message;
+	json_t *root;
+	size_t i;
+
+	memset(text, '"', sizeof(text) - 1);
+	text[sizeof(text) - 1] = '\0';
+	root = parse(&message, 300);
+	ck_assert_ptr_null(json_object_get(root, "cause"));
+	ck_assert_str_eq(text_of(root, "rule"), "linger-zero");
+	json_decref(root);
+	longer.text = text;
+	for (i = 120; i < 1600; i++) {
+		root = parse(&longer, i);
+		ck_assert_uint_ge(json_object_size(root), 4);
+		json_decref(root);
+	}
+	for (i = 0; i + 3 < sizeof(text); i += 3)
+		memcpy(text + i, "\u20ac", 3);
+	for (i = 120; i < 400; i++)
+		json_decref(parse(&longer, i));
+	root = parse(&longer, sizeof(line));
+	ck_assert_str_eq(text_of(root, "message"), text);
+	ck_assert_str_eq(text_of(root, "cause"), text);
 	json_decref(root);
 }
 END_TEST
 
 START_TEST(test_line_that_is_too_long_ends_with_a_newline)
 {
-	char message[LOG_LINE * 2], line[64];
+	char text[LOG_LINE * 2], cut[64];
+	const struct log_message message = { "t", LOG_INFO, text, 0, NULL, 0 };
 	size_t len;
 
-	memset(message, 'x', sizeof(message) - 1);
-	message[sizeof(message) - 1] = '\0';
-	len = log_format(LOG_OUTPUT_PREFIX, "t", LOG_INFO, message, 0, line, sizeof(line));
-	ck_assert_uint_eq(len, sizeof(line) - 1);
-	ck_assert_int_eq(line[len - 1], '\n');
+	memset(text, 'x', sizeof(text) - 1);
+	text[sizeof(text) - 1] = '\0';
+	len = log_format(LOG_OUTPUT_PREFIX, &message, cut, sizeof(cut));
+	ck_assert_uint_eq(len, sizeof(cut) - 1);
+	ck_assert_int_eq(cut[len - 1], '\n');
 }
 END_TEST
 
@@ -150,6 +226,8 @@ Suite *suite(void)
 
 	tcase_add_test(t, test_lines);
 	tcase_add_test(t, test_json_line);
+	tcase_add_test(t, test_json_fields);
+	tcase_add_test(t, test_json_line_that_is_too_long);
 	tcase_add_test(t, test_line_that_is_too_long_ends_with_a_newline);
 	tcase_add_test(t, test_same_message_again);
 	tcase_add_test(t, test_topic);
