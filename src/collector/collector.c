@@ -22,6 +22,7 @@
 #define FOLLOW_MIN 4096
 /* Nothing in a teardown state is older, where a sweep would not be. */
 #define ROTA_NS (8 * NSEC_PER_SEC)
+#define ROTA_INTERVALS 3 /* of a lane that is stretched, where a sweep takes no less */
 /* Whoever could set an option has a descriptor, which the passes over these read in turn. */
 #define ROTA_SETTINGS_NS (30 * NSEC_PER_SEC)
 
@@ -385,6 +386,19 @@ static void *grow(void *context, size_t size)
 	return pool_grow(p->c->pool, p->buffer, size) < 0 ? NULL : p->buffer->data;
 }
 
+/* Where the lane is stretched it must not look at all of them in each pass, or it would stay so. */
+static void begin_rota(struct poll *p)
+{
+	const struct pass_state *fast = &p->c->lanes.passes[PASS_FAST];
+	const struct pass_state *sweep = &p->c->lanes.passes[PASS_SWEEP];
+	const int64_t stretched_ns = MIN(ROTA_INTERVALS * fast->interval_ns, sweep->interval_ns);
+
+	rota_begin(&p->rota, p->now_ns, fast->interval_ns,
+		   MAX(MIN(ROTA_NS, sweep->wanted_ns), stretched_ns));
+	rota_begin(&p->settings_rota, p->now_ns, fast->interval_ns,
+		   MAX(ROTA_SETTINGS_NS, ROTA_INTERVALS * fast->interval_ns));
+}
+
 static int begin(struct poll *p)
 {
 	struct collector *c = p->c;
@@ -417,10 +431,7 @@ static int begin(struct poll *p)
 		.sweep_reach_ns = 2 * c->lanes.passes[PASS_SWEEP].interval_ns,
 		.owner_pass = c->walk.begun,
 	};
-	rota_begin(&p->rota, p->now_ns, c->lanes.passes[PASS_FAST].wanted_ns,
-		   MIN(ROTA_NS, c->lanes.passes[PASS_SWEEP].wanted_ns));
-	rota_begin(&p->settings_rota, p->now_ns, c->lanes.passes[PASS_FAST].wanted_ns,
-		   ROTA_SETTINGS_NS);
+	begin_rota(p);
 	history_begin(c->history, p->now_ns, p->memory.sweep_reach_ns);
 	return r;
 }

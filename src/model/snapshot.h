@@ -286,8 +286,7 @@ struct follow_totals {
 	bool by_events; /* the own namespace: looked up, not dumped */
 	uint32_t namespaces, namespaces_by_events; /* of the last fast pass */
 	uint32_t looked_up; /* sockets, in the last fast pass */
-	uint32_t
-		left_alone; /* in teardown states, in that pass: nothing has told of them, and they were not due */
+	uint32_t left_alone; /* that it did not look at: nothing told of them, not due */
 	double look_up_ns; /* what one costs; 0: never measured */
 	double dump_ns; /* what the last masked dump of the own namespace cost; 0: never measured */
 	uint64_t entered; /* changes into a teardown state */

@@ -87,9 +87,10 @@ static void pass(struct bench *bench, struct collector *c)
 	for (uint32_t state = 0; state < TCPDIAG_STATE_MAX; state++)
 		if (TCPDIAG_STATES_TEARDOWN >> state & 1)
 			teardown += s.header->totals.state[state];
-	printf("\"by_events\":%s,\"looked_up\":%u,\"teardown\":%u,\"records\":%u}\n",
-	       c->spaces.own->follow.reads ? "true" : "false", c->follow_lane.looked_up, teardown,
-	       s.record_count);
+	printf("\"by_events\":%s,\"looked_up\":%u,\"left_alone\":%u,\"teardown\":%u,\"records\":%u}"
+	       "\n",
+	       c->spaces.own->follow.reads ? "true" : "false", c->follow_lane.looked_up,
+	       c->follow_lane.left_alone, teardown, s.record_count);
 }
 
 static void seed(struct bench *bench)
