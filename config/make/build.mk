@@ -89,7 +89,7 @@ embedded = $(patsubst %.S,$(O)/obj/%.o,$(sort $(wildcard src/$(1)/*/*.S)))
 $(O)/obj/%.o: %.S $(STAMP)
 	@mkdir -p $(@D)
 	$(call say,AS,$<)$(COMPILE) -c -o $@ $<
-$(O)/obj/src/web/page/assets.o: $(wildcard src/web/page/page.*)
+$(O)/obj/src/web/page/assets.o: $(wildcard $(addprefix src/web/page/*.,html css js))
 
 # BPF programs: compiled, linked (which drops what only a debugger needs), made into a header that holds the
 # bytes.

@@ -4,15 +4,35 @@
  * it says. It gets all it shows from the other routes.
  */
 #include <errno.h>
+#include <string.h>
 
 #include "model/macro.h"
 #include "web/assets.h"
+#include "web/page/list.h"
 #include "web/route.h"
 
 /* page/assets.S; the ends lie behind the last byte. */
-extern const char asset_html[], asset_html_end[];
-extern const char asset_css[], asset_css_end[];
-extern const char asset_js[], asset_js_end[];
+#define DECLARED(name, kind) \
+	extern const char asset_##name##_##kind[], asset_##name##_##kind##_end[];
+DECLARED(page, html)
+PAGE_ASSETS(DECLARED)
+
+#define TYPE_html "text/html; charset=utf-8"
+#define TYPE_css "text/css; charset=utf-8"
+#define TYPE_js "text/javascript; charset=utf-8"
+
+struct asset {
+	const char *file, *content_type, *start, *end;
+};
+
+/* clang-format off */
+#define ASSET(name, kind) \
+	{ #name "." #kind, TYPE_##kind, asset_##name##_##kind, asset_##name##_##kind##_end }
+/* clang-format on */
+#define ROW(name, kind) ASSET(name, kind),
+
+static const struct asset page = ASSET(page, html);
+static const struct asset table[] = { PAGE_ASSETS(ROW) };
 
 /* FNV-1a; never 0, which would say that there is none. */
 static uint64_t hash(const char *bytes, size_t len)
@@ -25,36 +45,43 @@ static uint64_t hash(const char *bytes, size_t len)
 	return h ? h : 1;
 }
 
-static int asset(const char *start, const char *end, const char *content_type,
-		 struct document **ret)
+static const struct asset *asset_find(const char *file)
 {
-	size_t len = (size_t)(end - start);
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(table); i++)
+		if (!strcmp(table[i].file, file))
+			return &table[i];
+	return NULL;
+}
+
+static int asset_document(const struct asset *asset, struct document **ret)
+{
+	size_t len = (size_t)(asset->end - asset->start);
 	struct buffer b = {};
 	int r;
 
-	buffer_add(&b, start, len);
-	r = document_from_buffer(&b, 200, content_type, ret);
+	buffer_add(&b, asset->start, len);
+	r = document_from_buffer(&b, 200, asset->content_type, ret);
 	if (r < 0)
 		return r;
 	(*ret)->cacheable = true;
-	(*ret)->content = hash(start, len);
+	(*ret)->content = hash(asset->start, len);
 	(*ret)->page = true;
 	return 0;
 }
 
 int assets_page(struct document **ret)
 {
-	return asset(asset_html, asset_html_end, "text/html; charset=utf-8", ret);
+	return asset_document(&page, ret);
 }
 
-int page_style_route(const struct request *request __attribute__((unused)), struct document **ret,
-		     struct problem *problem __attribute__((unused)))
+int page_asset_route(const struct request *request, struct document **ret, struct problem *problem)
 {
-	return asset(asset_css, asset_css_end, "text/css; charset=utf-8", ret);
-}
+	const struct asset *asset = asset_find(request->argument);
 
-int page_script_route(const struct request *request __attribute__((unused)), struct document **ret,
-		      struct problem *problem __attribute__((unused)))
-{
-	return asset(asset_js, asset_js_end, "text/javascript; charset=utf-8", ret);
+	if (!asset)
+		return problem_set(problem, 404, NULL, "the page has no file %.64s",
+				   request->argument);
+	return asset_document(asset, ret);
 }

@@ -102,14 +102,9 @@ static const struct {
 } other_types[] = {
 	{ root_route, "text/html" },
 	{ metrics_route, "application/openmetrics-text" },
-	{ page_style_route, "text/css" },
-	{ page_script_route, "text/javascript" },
+	{ page_asset_route, "text/css" },
+	{ page_asset_route, "text/javascript" },
 };
-
-static bool is_asset(const struct route *route)
-{
-	return route->handler == page_style_route || route->handler == page_script_route;
-}
 
 static void answer(struct emitter *j, const struct route *route)
 {
@@ -122,7 +117,7 @@ static void answer(struct emitter *j, const struct route *route)
 		content(j, "application/json", route->schema);
 	if (has_format(route, "\"ndjson\""))
 		content(j, "application/x-ndjson", NULL);
-	if ((!route->schema && !is_asset(route)) || has_format(route, "\"text\""))
+	if ((!route->schema && route->handler != page_asset_route) || has_format(route, "\"text\""))
 		content(j, "text/plain", NULL);
 	for (i = 0; i < ARRAY_SIZE(other_types); i++)
 		if (route->handler == other_types[i].handler)

@@ -156,14 +156,10 @@ static const struct route table[] = {
 		.schema = "OpenApi",
 	},
 	{
-		.path = "/page.css",
-		.summary = "How the page looks.",
-		.handler = page_style_route,
-	},
-	{
-		.path = "/page.js",
-		.summary = "What the page does: it asks the routes above.",
-		.handler = page_script_route,
+		.path = "/page/{file}",
+		.summary = "What the page takes in: page.css, and its script in modules, page.js "
+			   "first.",
+		.handler = page_asset_route,
 	},
 	{
 		.path = "/-/healthy",

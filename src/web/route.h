@@ -187,7 +187,7 @@ route_fn status_route; /* status.c */
 route_fn metrics_route; /* metrics.c */
 route_fn openapi_route; /* openapi.c */
 route_fn root_route; /* root.c: the page, or the report as text */
-route_fn page_style_route, page_script_route; /* assets.c */
+route_fn page_asset_route; /* assets.c */
 route_fn healthy_route, ready_route; /* health.c */
 
 extern const struct route_parameter sockets_parameters[], socket_parameters[];

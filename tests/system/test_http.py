@@ -151,13 +151,13 @@ class Negotiation(OneDaemon):
                     self.assertEqual(lib.request(path).status, 404)
                     continue
                 path = path.replace("{id}", rule if path.startswith("/rules") else socket_id)
-                path = path.replace("{pid}", str(process))
+                path = path.replace("{pid}", str(process)).replace("{file}", "page.js")
                 reply = lib.request(path)
                 self.assertEqual(reply.status, 200, reply.text)
                 if reply.headers["content-type"].startswith("application/json"):
                     self.assertIsInstance(reply.json(), dict)
                 else:
-                    kind = {"/page.css": "text/css", "/page.js": "text/javascript"}.get(path, "text/plain")
+                    kind = {"/page/page.js": "text/javascript"}.get(path, "text/plain")
                     self.assertTrue(reply.headers["content-type"].startswith(kind), reply.headers)
                     self.assertTrue(reply.text)
                 head = lib.request(path, method="HEAD")

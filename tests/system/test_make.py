@@ -115,6 +115,15 @@ class Make(unittest.TestCase):
         self.assertEqual(self.compiled(self.make("all")), using)
         self.assertEqual(self.try_make("-q").returncode, 0)
 
+    def test_page(self):
+        # What the assembler takes in stands in no .d file.
+        for name in ("page.html", "page.css", "ask.js", "list.h"):
+            os.utime(self.copy / "src/web/page" / name)
+            output = self.make("all")
+            self.assertEqual(re.findall(r"^  AS +(\S+)$", output, re.M), ["src/web/page/assets.S"], name)
+            self.assertEqual(self.compiled(output), {"src/web/assets.c"} if name == "list.h" else set(), name)
+        self.assertEqual(self.try_make("-q").returncode, 0)
+
     def test_flags(self):
         model = {f"src/model/{path.name}" for path in (self.copy / "src/model").glob("*.c")}
         output = self.make("CFLAGS=-O1 -DSOMETHING", "V=1", "build/libmodel.a")

@@ -18,7 +18,9 @@ from scenes import Actor
 URL = "http://127.0.0.1:19293/"
 HTML = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
 OUTSIDE = "10.99.0.2"
-OPTIONS = ("--interval=500ms", "--sweep-interval=500ms", "--cpu-share=50", "--collector.events-share=100")
+PAGE = lib.TOP / "src/web/page"
+OPTIONS = ("--interval=500ms", "--sweep-interval=500ms", "--cpu-share=50", "--collector.events-share=100",
+           "--rules.listener-queue-at-risk.critical-age=2s")
 # Fifteen characters, as many as a process may have; markup in a careless page.
 NAME = "<img onerror=1>"
 # A full accept queue, which is a finding within seconds; readers that are behind; and a close() of unread data.
@@ -72,9 +74,15 @@ class WithoutBrowser(unittest.TestCase):
                 self.assertEqual(reply.headers["content-type"], "text/plain; charset=utf-8", accept)
                 self.assertTrue(reply.text.startswith("tcpdiagd "), accept)
                 self.assertIn("Accept", reply.headers["vary"].split(", "))
-            for path, accept, kind in (("/", HTML, "text/html"), ("/page.css", "text/css,*/*;q=0.1", "text/css"),
-                                       ("/page.js", "*/*", "text/javascript")):
+            for path, accept, kind in (("/", HTML, "text/html"), ("/page/page.css", "text/css,*/*;q=0.1", "text/css"),
+                                       ("/page/page.js", "*/*", "text/javascript")):
                 self.one(path, {"Accept": accept}, f"{kind}; charset=utf-8")
+            # Each file is in the program as it is in the folder; the page itself has one address.
+            for file in PAGE.iterdir():
+                if file.suffix in (".js", ".css"):
+                    self.assertEqual(lib.request(f"/page/{file.name}").body, file.read_bytes(), file.name)
+            for name in ("none.js", "page.html", "list.h", "page", "page.js%00", "..%2Fpage%2Fpage.js"):
+                self.assertIn(lib.request(f"/page/{name}").status, (400, 404), name)
 
     def one(self, path, headers, kind):
         reply = lib.request(path, headers=headers)
@@ -179,7 +187,7 @@ class InBrowser(unittest.TestCase):
         self.shows("#drawer", "No process can do anything to it any more", "It ends with")
         self.page.press("Escape", windowsVirtualKeyCode=27)
         lib.wait_for(lambda: not self.page.eval("document.querySelector('#drawer').open"), "Escape closes it")
-        self.assertEqual(self.page.eval("location.hash"), "#search=port%3D1")
+        lib.wait_for(lambda: self.page.eval("location.hash") == "#search=port%3D1", "the search is back")
 
     def test_a_reset_appears(self):
         self.shows("#stream", "live")
@@ -259,7 +267,7 @@ class InBrowser(unittest.TestCase):
                 gap = {"id": 1, "time": HOSTILE, "kind": "gap", "lost": 7}
                 return "text/event-stream", (f"event: reset-sent\ndata: {json.dumps(hostile(event))}\n\n"
                                              f"event: gap\ndata: {json.dumps(gap)}\n\n")
-            if path == "/" or path.startswith("/page."):
+            if path == "/" or path.startswith("/page/"):
                 return None
             return "application/json", json.dumps(hostile(lib.get(path)))
 

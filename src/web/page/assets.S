@@ -3,21 +3,22 @@
  * The files of the page as bytes in the program: no tool but the assembler is needed. Paths are those of the top
  * folder, where make runs.
  */
+#include "web/page/list.h"
 #ifdef __CET__
 #include <cet.h>
 #endif
 
-	.macro asset name, file
-	.global asset_\name, asset_\name\()_end
-asset_\name:
-	.incbin "\file"
-asset_\name\()_end:
+	.macro asset name, kind
+	.global asset_\name\()_\kind, asset_\name\()_\kind\()_end
+asset_\name\()_\kind:
+	.incbin "src/web/page/\name\().\kind"
+asset_\name\()_\kind\()_end:
 	.byte 0
 	.endm
 
 	.section .rodata
-	asset html, src/web/page/page.html
-	asset css, src/web/page/page.css
-	asset js, src/web/page/page.js
+	asset page, html
+#define ASSET(name, kind) asset name, kind;
+	PAGE_ASSETS(ASSET)
 
 	.section .note.GNU-stack, "", %progbits

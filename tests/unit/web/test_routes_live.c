@@ -24,7 +24,7 @@ static void target_of(const struct route *route, bool exists, char *ret, size_t 
 	} things[] = {
 		{ "/sockets/", "4026531840-1002" }, { "/rules/", "close-wait-leak" },
 		{ "/processes/", "100" },	    { "/units/", "web.service" },
-		{ "/containers/", "3f9c0a11" },
+		{ "/containers/", "3f9c0a11" },	    { "/page/", "page.js" },
 	};
 	const char *hole = strchr(route->path, '{'), *thing = "no-such-thing";
 	size_t i;
