@@ -342,7 +342,6 @@ static void lanes_state(struct poll *p)
 static void put_limits(struct collector *c, uint64_t limits[LIMIT_MAX])
 {
 	struct owners_cut cut = {};
-	struct journal_view journal;
 	uint32_t i;
 
 	if (c->walk.owners)
@@ -351,8 +350,7 @@ static void put_limits(struct collector *c, uint64_t limits[LIMIT_MAX])
 	limits[LIMIT_PROCESSES] += cut.processes + attach_cut_processes(c->attach);
 	limits[LIMIT_CONTAINERS] += cut.containers;
 	limits[LIMIT_STORIES] += events_lane_cut(c);
-	journal_view(collector_journal(c), &journal);
-	limits[LIMIT_FOLDED] += journal_folded(&journal);
+	limits[LIMIT_FOLDED] += journal_minutes_folded(collector_journal(c));
 	limits[LIMIT_MINUTES] += journal_minutes_cut(collector_journal(c));
 	limits[LIMIT_HOLDERS] += cut.holders + attach_cut_holders(c->attach);
 	if (c->census.watch)

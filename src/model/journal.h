@@ -157,6 +157,12 @@ void journal_note(struct journal *journal, int64_t wall_ns, enum minute_kind kin
 /* Rows of minutes that made room for newer ones before they were a day old, since journal_new(). */
 uint64_t journal_minutes_cut(const struct journal *journal);
 
+/*
+ * Ends that were folded because their minute had too many rows, since journal_new(). Without those that belong to no
+ * socket: of these a minute never has room for many.
+ */
+uint64_t journal_minutes_folded(const struct journal *journal);
+
 /* ---- reading: of the writer's own block, or of a mapping for reading ---- */
 
 struct journal_view {

@@ -6,7 +6,7 @@
  * that counting never takes it away from a reader. A minute has a limited number of rows: above that ports, reasons and
  * namespaces are folded, and when these rows have reached a quarter of it, units, too. What is left are some tens of
  * rows, by kind and whether the peer was open. Segments that belong to no socket are folded sooner: a scan of all ports
- * shall not take the place of what happens to connections.
+ * shall not take the place of what happens to connections. These keep their reason, which says that there was none.
  */
 #include "model/journal_private.h"
 #include "model/record.h"
@@ -170,12 +170,25 @@ static bool count_row(struct journal *journal, const struct minute_row *row)
 	return true;
 }
 
+/* A segment that belongs to no socket: it is not a limit that folds its port, but what it is. */
+static bool is_stray(const struct minute_row *row)
+{
+	return row->state == TCPDIAG_STATE_NONE;
+}
+
+static bool keeps_reason(const struct minute_row *row)
+{
+	return is_stray(row) &&
+	       (row->reason == RESET_REASON_NO_SOCKET || row->reason == RESET_REASON_NO_SOCKET_SYN);
+}
+
 static void fold_row(struct minute_row *row, enum fold fold)
 {
 	if (fold == FOLD_NOTHING)
 		return;
 	row->port = 0;
-	row->reason = RESET_REASON_NONE;
+	if (!keeps_reason(row))
+		row->reason = RESET_REASON_NONE;
 	row->state = TCPDIAG_STATE_NONE;
 	row->netns = 0;
 	row->flags = (uint8_t)((row->flags & MINUTE_PEER_OPEN) | MINUTE_OTHER);
@@ -193,7 +206,7 @@ static uint32_t limit_of(const struct journal *journal, const struct minute_row 
 		return limit + limit / 4;
 	if (fold == FOLD_UNITS)
 		return UINT32_MAX;
-	return row->state == TCPDIAG_STATE_NONE ? MAX(limit / 16, 1) : limit;
+	return is_stray(row) ? MAX(limit / 16, 1) : limit;
 }
 
 static void add_row(struct journal *journal, const struct minute_row *wanted)
@@ -213,6 +226,8 @@ static void add_row(struct journal *journal, const struct minute_row *wanted)
 		if (fold)
 			journal_store(&journal->header->folded,
 				      journal->header->folded + wanted->count);
+		if (fold && !is_stray(wanted))
+			journal->minutes_folded += wanted->count;
 		return;
 	}
 }
@@ -243,6 +258,11 @@ void journal_note(struct journal *journal, int64_t wall_ns, enum minute_kind kin
 uint64_t journal_minutes_cut(const struct journal *journal)
 {
 	return journal->minutes_cut;
+}
+
+uint64_t journal_minutes_folded(const struct journal *journal)
+{
+	return journal->minutes_folded;
 }
 
 /* ---- of an event ---- */

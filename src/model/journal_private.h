@@ -92,6 +92,7 @@ struct journal {
 	struct minute_rows recent[JOURNAL_RECENT_MINUTES]; /* at minute % their number */
 	uint64_t label_used[JOURNAL_LABELS]; /* number of its newest row + 1; 0: none */
 	uint64_t minutes_cut; /* rows that were overwritten on their day */
+	uint64_t minutes_folded; /* ends that were folded into a row of a full minute */
 	uint16_t label_hint[JOURNAL_LABELS]; /* by hash of the text: where it was found last */
 };
 

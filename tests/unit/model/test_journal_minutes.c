@@ -264,6 +264,7 @@ START_TEST(test_folding)
 	ck_assert_uint_eq(sum.last.port, 0);
 	ck_assert_uint_eq(sum.last.flags, MINUTE_OTHER | MINUTE_PEER_OPEN);
 	ck_assert_uint_eq(journal_folded(&block.view), 500 - 16);
+	ck_assert_uint_eq(journal_minutes_folded(block.journal), 500 - 16);
 	/* What has a row of its own goes on with it. */
 	{
 		struct event event = reset_of("web.service", 1000);
@@ -315,6 +316,43 @@ START_TEST(test_scan)
 	ck_assert_uint_le(sum.rows, 4);
 	ck_assert_uint_eq(sum.last.port, 443);
 	ck_assert_uint_eq(sum.last.reason, RESET_REASON_ABORT_ON_CLOSE);
+}
+END_TEST
+
+struct reasons {
+	uint64_t count[RESET_REASON_MAX];
+};
+
+static int add_reason(const struct minute_row *row, void *context)
+{
+	struct reasons *reasons = context;
+
+	reasons->count[row->reason] += row->count;
+	return 0;
+}
+
+/* What a scan asks for stays known, and no limit was hit: its ports are folded in every minute. */
+START_TEST(test_scan_keeps_reasons)
+{
+	const enum reset_reason kept[] = { RESET_REASON_NO_SOCKET_SYN, RESET_REASON_NO_SOCKET };
+	struct event probe = { .kind = EVENT_RESET_SENT,
+			       .actor = ACTOR_KERNEL,
+			       .wall_ns = WALL_NS };
+	struct reasons reasons = {};
+	uint32_t i, port;
+
+	for (i = 0; i < ARRAY_SIZE(kept); i++)
+		for (port = 1; port <= 2000; port++) {
+			probe.socket.reason = kept[i];
+			probe.socket.local_port = (uint16_t)port;
+			journal_count(block.journal, &probe, 1);
+		}
+	(void)journal_minutes(&block.view, INT64_MIN, INT64_MAX, add_reason, &reasons);
+	ck_assert_uint_eq(reasons.count[RESET_REASON_NO_SOCKET_SYN], 2000);
+	ck_assert_uint_eq(reasons.count[RESET_REASON_NO_SOCKET], 2000);
+	ck_assert_uint_eq(reasons.count[RESET_REASON_NONE], 0);
+	ck_assert_uint_gt(journal_folded(&block.view), 3900);
+	ck_assert_uint_eq(journal_minutes_folded(block.journal), 0);
 }
 END_TEST
 
@@ -402,6 +440,7 @@ Suite *suite(void)
 	tcase_add_test(c, test_folding);
 	tcase_add_test(c, test_units_folded);
 	tcase_add_test(c, test_scan);
+	tcase_add_test(c, test_scan_keeps_reasons);
 	tcase_add_test(c, test_labels_reused);
 	tcase_add_test(c, test_labels_full);
 	tcase_add_test(c, test_stop);

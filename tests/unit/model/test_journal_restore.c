@@ -156,6 +156,24 @@ START_TEST(test_smaller)
 }
 END_TEST
 
+/* Rows that were folded before stay folded; this run has cut none. */
+START_TEST(test_folded)
+{
+	struct event event = { .kind = EVENT_TIMED_OUT,
+			       .wall_ns = WALL_NS,
+			       .socket = { .state = TCPDIAG_ESTABLISHED,
+					   .direction = DIRECTION_INBOUND,
+					   .flags = EVENT_HAS_SOCKET } };
+
+	for (event.socket.local_port = 1; event.socket.local_port <= 20; event.socket.local_port++)
+		journal_count(before.journal, &event, 1);
+	ck_assert_uint_eq(journal_minutes_folded(before.journal), 20 - 16);
+	ck_assert_int_eq(restore(), 0);
+	ck_assert_uint_eq(journal_folded(&after.view), 20 - 16);
+	ck_assert_uint_eq(journal_minutes_folded(after.journal), 0);
+}
+END_TEST
+
 START_TEST(test_another_boot)
 {
 	strcpy(header()->boot_id, "ffffffff");
@@ -270,6 +288,7 @@ Suite *suite(void)
 	tcase_add_test(c, test_losses_go_on);
 	tcase_add_test(c, test_since);
 	tcase_add_test(c, test_smaller);
+	tcase_add_test(c, test_folded);
 	tcase_add_test(c, test_another_boot);
 	tcase_add_test(c, test_another_version);
 	tcase_add_loop_test(c, test_damaged, 0, ARRAY_SIZE(damages));
