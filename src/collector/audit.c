@@ -8,8 +8,11 @@
  *
  * What surrounds a socket was read up to an interval ago, and other connections move it: how many orphans and TIME-WAITs
  * there are, which listener takes a queue over. Where the answer would be what the kernel did with only that changed,
- * nobody can say who is right: undecided. The same where an option could not be read, and of MPTCP, whose segments are
- * those of other sockets.
+ * nobody can say who is right: undecided. The same where an option could not be read.
+ *
+ * Programs have MPTCP sockets, whose segments are those of their subflows. Of the former the change of state is compared,
+ * the latter are not asked about, but for a listener, which is one of them: as long as nothing waits in it, it is like any
+ * other.
  */
 #include "collector/audit.h"
 
@@ -202,13 +205,23 @@ static void look_at_queue(struct tcpdiag_socket *sk, const struct autopsy_operat
 	sk->children = sk->rqueue - MIN(operation->gone, sk->rqueue);
 }
 
+/* A subflow's are its MPTCP socket's, which are another operation; but that has no queue. */
+static bool is_asked_about(const struct tcpdiag_socket *sk)
+{
+	return !sk->mptcp_subflow || sk->state == TCPDIAG_LISTEN;
+}
+
 void audit_check(const struct autopsy_operation *operation, const struct tcpdiag_environment *env,
 		 struct audit_verdict *ret)
 {
 	struct tcpdiag_socket sk = operation->sk;
 	struct tcpdiag_outcome outcome;
 
-	*ret = (struct audit_verdict){ .result = AUDIT_UNDECIDED };
+	*ret = (struct audit_verdict){
+		.result = is_asked_about(&sk) ? AUDIT_UNDECIDED : AUDIT_NOT_COUNTED,
+	};
+	if (sk.state == TCPDIAG_LISTEN && !sk.rqueue)
+		sk.mptcp_subflow = false;
 	attach(&sk, operation->operation);
 	look_at_queue(&sk, operation);
 	if (tcpdiag_outcome(&sk, operation->operation, env, &outcome) < 0)
@@ -216,7 +229,7 @@ void audit_check(const struct autopsy_operation *operation, const struct tcpdiag
 	ret->predicted_known = true;
 	ret->predicted = outcome.result;
 	ret->certain = outcome.certain;
-	if (!operation->complete || sk.mptcp || sk.mptcp_subflow || is_open(&outcome))
+	if (!operation->complete || sk.mptcp_subflow || is_open(&outcome))
 		return;
 	if (agrees(operation, &outcome.result)) {
 		ret->result = AUDIT_AGREED;
@@ -274,6 +287,8 @@ bool audit_admit(struct audit *audit, int64_t now_ns)
 
 bool audit_note(struct audit *audit, const struct audit_verdict *verdict)
 {
+	if (verdict->result >= AUDIT_RESULT_MAX)
+		return false;
 	audit->checks[verdict->result]++;
 	if (verdict->result != AUDIT_DISAGREED || audit->kind_count == AUDIT_KINDS)
 		return false;

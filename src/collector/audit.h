@@ -17,7 +17,14 @@
 
 #include "collector/autopsy.h"
 
-enum audit_result { AUDIT_AGREED = 0, AUDIT_DISAGREED, AUDIT_UNDECIDED, AUDIT_RESULT_MAX };
+enum audit_result {
+	AUDIT_AGREED = 0,
+	AUDIT_DISAGREED,
+	AUDIT_UNDECIDED,
+	AUDIT_RESULT_MAX,
+	AUDIT_NOT_COUNTED =
+		AUDIT_RESULT_MAX, /* no program has done it: what a subflow does for its MPTCP socket */
+};
 
 /* What one operation came to. */
 struct audit_verdict {

@@ -158,11 +158,26 @@ static void say_queue(struct words *words, const struct autopsy_operation *opera
 		say(words, "; arrive; rst");
 }
 
+/* Between two kernels, the other one acknowledges everything. */
+static void say_mptcp(struct words *words, const struct tcpdiag_socket *sk)
+{
+	say(words, "pair mptcp");
+	say_settings(words, sk);
+	if (sk->state == TCPDIAG_FIN_WAIT1)
+		say(words, "; shut wr");
+	if (sk->state == TCPDIAG_FIN_WAIT2)
+		say(words, "; shut-acked");
+	if (sk->state == TCPDIAG_CLOSE_WAIT)
+		say(words, "; fin; eof");
+}
+
 static void say_steps(struct words *words, const struct autopsy_operation *operation)
 {
 	const struct tcpdiag_socket *sk = &operation->sk;
 
-	if (sk->state == TCPDIAG_LISTEN) {
+	if (sk->mptcp) {
+		say_mptcp(words, sk);
+	} else if (sk->state == TCPDIAG_LISTEN) {
 		say_queue(words, operation);
 	} else if (operation->operation == TCPDIAG_OP_LISTENER_CLOSE) {
 		say(words, "listen; %s", sk->state == TCPDIAG_SYN_RECV ? "fastopen 5" : "arrive");
@@ -180,6 +195,8 @@ static void say_steps(struct words *words, const struct autopsy_operation *opera
 
 static const char *family_of(const struct tcpdiag_socket *sk)
 {
+	if (sk->mptcp)
+		return ", protocol='mptcp'";
 	if (sk->mapped)
 		return ", family='mapped'";
 	return sk->family == AF_INET6 ? ", family='6'" : "";

@@ -231,6 +231,34 @@ static void act(struct autopsy *a, struct story *story, enum event_actor actor,
 	operate(a, story, actor, event);
 }
 
+/*
+ * Of an MPTCP socket, whose segments are those of its subflows: nothing to wait for. What it sends itself stands in
+ * its state; where it is cut off, only they could tell.
+ */
+static void operate_mptcp(struct autopsy *a, const struct socket_event *event)
+{
+	const bool stays = event->old_state == event->sk.state;
+	struct autopsy_operation operation = {
+		.segment = steps_sends_fin(event) ? TCPDIAG_SEGMENT_FIN : TCPDIAG_SEGMENT_NONE,
+		.state = event->sk.state,
+		.complete = event->sk.state != TCPDIAG_CLOSE &&
+			    steps_complete(a, event->when_ns, a->losses),
+	};
+	struct event_socket none = {};
+	enum event_actor actor = event->released ? steps_releaser(event) : ACTOR_SHUTDOWN;
+
+	/* Its listener is a subflow, too. */
+	if (!event->owned || event->orphaned || event->old_state == TCPDIAG_LISTEN ||
+	    !a->calls.operated)
+		return;
+	if (!steps_sends_fin(event) &&
+	    !(event->released && (stays || event->sk.state == TCPDIAG_CLOSE)))
+		return;
+	operation.operation = (uint8_t)operation_of(actor, &event->sk);
+	event_before(event, &operation.sk);
+	a->calls.operated(a->calls.context, &operation, &none);
+}
+
 /* ---- changes of state ---- */
 
 static void note_step(struct story *story, const struct socket_event *event, enum event_actor actor)
@@ -300,6 +328,7 @@ static void take_state(struct autopsy *a, const struct socket_event *event)
 		return;
 	if (event->sk.mptcp) {
 		mptcp_above(a, event);
+		operate_mptcp(a, event);
 		return;
 	}
 	if (event->old_state == TCPDIAG_LISTEN) {

@@ -108,10 +108,10 @@ static void fill_socket(const struct event_row *row, uint32_t hz, struct tcpdiag
 	sk->sk_shutdown = row->shutdown & (TCPDIAG_RCV_SHUTDOWN | TCPDIAG_SEND_SHUTDOWN);
 	sk->uid = row->uid;
 	sk->mark = row->mark;
-	if (was_listening(row)) {
+	if (was_listening(row) || sk->mptcp) {
 		sk->rqueue = row->rqueue;
 		sk->wqueue = row->wqueue;
-	} else if (!sk->mptcp && row->state != TCPDIAG_LISTEN) {
+	} else if (row->state != TCPDIAG_LISTEN) {
 		fill_progress(row, sk);
 	}
 	if (!hz)

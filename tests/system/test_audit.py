@@ -22,6 +22,7 @@ BROKEN = lib.BUILD / "tests/broken"
 RUN = lib.TOP / "tests/conformance/run"
 OPTIONS = ("--no-collector.namespaces", "--no-collector.processes", "--collector.events-share=100",
            "--interval=200ms", "--sweep-interval=1s", "--cpu-share=20")
+IPPROTO_MPTCP = 262
 NOW = struct.pack("ii", 1, 0)
 SETTLED = 1.5
 
@@ -78,6 +79,21 @@ def crowd(waiting, gone, family=socket.AF_INET, by=socket.socket.close):
         client.close()
     server.close()
     return 1 + waiting  # each child's is one, too; of those that are gone it was their peer's close
+
+
+def mptcp():
+    """Both ends of one; its listener is one, too."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, IPPROTO_MPTCP) as server, \
+            socket.socket(socket.AF_INET, socket.SOCK_STREAM, IPPROTO_MPTCP) as client:
+        server.bind(("127.0.0.1", 0))
+        server.listen(1)
+        client.connect(server.getsockname())
+        with server.accept()[0] as other:
+            client.sendall(b"hello")
+            other.recv(5)
+            client.shutdown(socket.SHUT_WR)
+            other.recv(1)
+    return 4  # shutdown, two closes, and the listener's
 
 
 def shut(server):
@@ -147,6 +163,17 @@ class Agrees(unittest.TestCase):
             checks = watched.await_checks(made, 0)
             self.assertEqual(checks, {"agreed": made, "disagreed": 0, "undecided": 0, "skipped": 0})
             self.assertEqual(watched.disagreements(), [])
+
+
+    def test_mptcp(self):
+        try:
+            socket.socket(socket.AF_INET, socket.SOCK_STREAM, IPPROTO_MPTCP).close()
+        except OSError as error:
+            self.skipTest(f"no MPTCP: {error}")
+        with Watched() as watched:
+            made = mptcp() + mptcp()
+            self.assertEqual(watched.await_checks(made, 0),
+                             {"agreed": made, "disagreed": 0, "undecided": 0, "skipped": 0})
 
 
 class Broken(unittest.TestCase):

@@ -43,7 +43,7 @@ struct event_row {
 	__u32 ifindex;
 	__u32 uid;
 	__u32 mark;
-	__u32 rqueue; /* of a listener: connections that wait */
+	__u32 rqueue; /* of a listener: connections that wait; of an MPTCP socket: memory of what came */
 	__u32 wqueue; /* of a listener: as many may */
 	__u32 unsent;
 	__u32 received_ago; /* jiffies since the last payload */

@@ -183,6 +183,7 @@ static __always_inline void read_full(const struct sock *sk, struct event_row *r
 	read_sock(sk, &row->settings);
 	if (sk->sk_protocol != IPPROTO_TCP) {
 		row->settings.flags |= ROW_MPTCP;
+		row->rqueue = (__u32)sk->sk_backlog.rmem_alloc.counter;
 		return;
 	}
 	tp = bpf_skc_to_tcp_sock((void *)sk);

@@ -160,12 +160,6 @@ START_TEST(undecided)
 	changed.sk.known &= ~(uint32_t)TCPDIAG_KNOWS_USER_TIMEOUT;
 	ck_assert_int_eq(check(&changed, &env).result, AUDIT_AGREED);
 	changed = operation;
-	changed.sk.mptcp_subflow = true;
-	ck_assert_int_eq(check(&changed, &env).result, AUDIT_UNDECIDED);
-	changed = operation;
-	changed.sk.mptcp = true;
-	ck_assert_int_eq(check(&changed, &env).result, AUDIT_UNDECIDED);
-	changed = operation;
 	changed.sk.kind = TCPDIAG_KIND_TIMEWAIT;
 	ck_assert(!check(&changed, &env).predicted_known);
 	/* The limit was exceeded when it was read, and orphans have gone since. */
@@ -175,6 +169,56 @@ START_TEST(undecided)
 	/* Nothing is known around it: what it does by itself is still right or wrong. */
 	memset(&env, 0, sizeof(env));
 	ck_assert_int_eq(check(&operation, &env).result, AUDIT_AGREED);
+}
+END_TEST
+
+static struct audit_verdict check_mptcp(uint8_t operation, uint8_t before, uint8_t segment,
+					uint8_t after, uint32_t unread)
+{
+	const struct tcpdiag_environment env = calm();
+	struct autopsy_operation seen = quiet(operation, before, segment, after, 0);
+
+	seen.sk.mptcp = true;
+	seen.sk.rqueue = unread;
+	seen.sk.known &= ~(uint32_t)(TCPDIAG_KNOWS_BYTES | TCPDIAG_KNOWS_NOTSENT |
+				     TCPDIAG_KNOWS_LINGER2 | TCPDIAG_KNOWS_REPAIR |
+				     TCPDIAG_KNOWS_OFO | TCPDIAG_KNOWS_USER_TIMEOUT);
+	return check(&seen, &env);
+}
+
+/* The MPTCP socket is the program's, its subflows are not; what was changed in younger kernels is not decided. */
+START_TEST(mptcp)
+{
+	const struct tcpdiag_environment env = calm();
+	struct autopsy_operation subflow;
+	struct audit audit = {};
+
+	ck_assert_int_eq(check_mptcp(TCPDIAG_OP_CLOSE, S(ESTABLISHED), FIN, S(FIN_WAIT1), 0).result,
+			 AUDIT_AGREED);
+	ck_assert_int_eq(check_mptcp(TCPDIAG_OP_EXIT, S(CLOSE_WAIT), FIN, S(LAST_ACK), 0).result,
+			 AUDIT_AGREED);
+	ck_assert_int_eq(
+		check_mptcp(TCPDIAG_OP_SHUTDOWN_WRITE, S(ESTABLISHED), FIN, S(FIN_WAIT1), 7).result,
+		AUDIT_AGREED);
+	ck_assert_int_eq(check_mptcp(TCPDIAG_OP_CLOSE, S(ESTABLISHED), FIN, S(FIN_WAIT1), 7).result,
+			 AUDIT_UNDECIDED);
+	ck_assert_int_eq(check_mptcp(TCPDIAG_OP_CLOSE, S(ESTABLISHED), FIN, S(LAST_ACK), 0).result,
+			 AUDIT_DISAGREED);
+	subflow = quiet(TCPDIAG_OP_CLOSE, S(ESTABLISHED), FIN, S(FIN_WAIT1), 0);
+	subflow.sk.mptcp_subflow = true;
+	ck_assert_int_eq(check(&subflow, &env).result, AUDIT_NOT_COUNTED);
+	ck_assert(!audit_note(&audit, &(struct audit_verdict){ .result = AUDIT_NOT_COUNTED }));
+	ck_assert_uint_eq(audit.checks[AUDIT_AGREED] + audit.checks[AUDIT_UNDECIDED], 0);
+	subflow = quiet(TCPDIAG_OP_CLOSE, S(LISTEN), NONE, S(CLOSE), 0);
+	subflow.sk.mptcp_subflow = true;
+	ck_assert_int_eq(check(&subflow, &env).result, AUDIT_AGREED);
+	subflow.resets = 1;
+	ck_assert_int_eq(check(&subflow, &env).result, AUDIT_DISAGREED);
+	subflow.resets = subflow.sk.rqueue = 1;
+	ck_assert_int_eq(check(&subflow, &env).result, AUDIT_UNDECIDED);
+	subflow = quiet(TCPDIAG_OP_LISTENER_CLOSE, S(ESTABLISHED), RST, S(CLOSE), 0);
+	subflow.sk.mptcp_subflow = true;
+	ck_assert_int_eq(check(&subflow, &env).result, AUDIT_NOT_COUNTED);
 }
 END_TEST
 
@@ -244,6 +288,8 @@ static const struct {
 	  "\"crossed; linger forever\", \"close\", family='mapped')" },
 	{ { SOCKET(ESTABLISHED, .rqueue = 3), .operation = TCPDIAG_OP_LISTENER_CLOSE },
 	  "\"listen; arrive; data 3\", \"listener_close\")" },
+	{ { SOCKET(CLOSE_WAIT, .mptcp = true) },
+	  "\"pair mptcp; fin; eof\", \"close\", protocol='mptcp')" },
 	{ { SOCKET(LISTEN, .rqueue = 3), .children = 2, .gone = 1 },
 	  "\"listen; arrive 2; arrive; rst\", \"close\", about='listener', dead=1)" },
 };
@@ -414,6 +460,7 @@ Suite *suite(void)
 	tcase_add_loop_test(t, kernel_against_oracle, 0, ARRAY_SIZE(cases));
 	tcase_add_test(t, disconnect_with_data);
 	tcase_add_test(t, undecided);
+	tcase_add_test(t, mptcp);
 	tcase_add_test(t, in_words);
 	tcase_add_loop_test(t, as_row, 0, ARRAY_SIZE(as_rows));
 	tcase_add_test(t, kinds);

@@ -993,6 +993,68 @@ START_TEST(operations_of_ours)
 }
 END_TEST
 
+/* What a program does with an MPTCP socket is over at once, and no story. */
+START_TEST(of_mptcp)
+{
+	static const struct {
+		uint8_t old, state;
+		bool released, owned, orphaned;
+		int operation; /* -1: none */
+		uint8_t segment;
+		bool torn;
+	} cases[] = {
+		{ TCPDIAG_ESTABLISHED, TCPDIAG_FIN_WAIT1, true, true, false, TCPDIAG_OP_CLOSE,
+		  TCPDIAG_SEGMENT_FIN, false },
+		{ TCPDIAG_CLOSE_WAIT, TCPDIAG_LAST_ACK, false, true, false,
+		  TCPDIAG_OP_SHUTDOWN_WRITE, TCPDIAG_SEGMENT_FIN, false },
+		{ TCPDIAG_FIN_WAIT2, TCPDIAG_FIN_WAIT2, true, true, false, TCPDIAG_OP_CLOSE,
+		  TCPDIAG_SEGMENT_NONE, false },
+		/* What its subflows have sent stands in rows of theirs. */
+		{ TCPDIAG_ESTABLISHED, TCPDIAG_CLOSE, true, true, false, TCPDIAG_OP_CLOSE,
+		  TCPDIAG_SEGMENT_NONE, true },
+		/* The peer's doing, the kernel's, and the listener, which is a subflow. */
+		{ TCPDIAG_FIN_WAIT1, TCPDIAG_FIN_WAIT2, false, true, false, -1, 0, false },
+		{ TCPDIAG_ESTABLISHED, TCPDIAG_FIN_WAIT1, true, false, false, -1, 0, false },
+		{ TCPDIAG_FIN_WAIT2, TCPDIAG_CLOSE, true, true, true, -1, 0, false },
+		{ TCPDIAG_LISTEN, TCPDIAG_CLOSE, true, true, false, -1, 0, false },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		const struct socket_event event = {
+			.when_ns = BEGIN,
+			.kind = SOCKET_EVENT_STATE,
+			.old_state = cases[i].old,
+			.has_socket = true,
+			.released = cases[i].released,
+			.owned = cases[i].owned,
+			.orphaned = cases[i].orphaned,
+			.sk = { .cookie = 7,
+				.netns = 5,
+				.mptcp = true,
+				.state = cases[i].state,
+				.sk_shutdown = TCPDIAG_SEND_SHUTDOWN,
+				.known = TCPDIAG_KNOWS_SHUTDOWN,
+				.rqueue = 3 },
+		};
+
+		operated_count = incomplete_count = 0;
+		autopsy_take(autopsy, &event, false);
+		ck_assert_uint_eq(operated_count, cases[i].operation >= 0);
+		if (!operated_count)
+			continue;
+		ck_assert_int_eq(operations[0].operation, cases[i].operation);
+		ck_assert_int_eq(operations[0].sk.state, cases[i].old);
+		ck_assert_uint_eq(operations[0].sk.rqueue, 3);
+		ck_assert_int_eq(operations[0].state, cases[i].state);
+		ck_assert_int_eq(operations[0].segment, cases[i].segment);
+		ck_assert_uint_eq(incomplete_count, cases[i].torn);
+	}
+	settle(1000);
+	ck_assert_uint_eq(told_count, 0);
+	ck_assert_uint_eq(autopsy_open(autopsy), 0);
+}
+END_TEST
+
 /* Of what was dropped in between nobody can say what it was. */
 START_TEST(not_of_one_piece)
 {
@@ -1031,6 +1093,7 @@ Suite *suite(void)
 	tcase_add_loop_test(tests, the_other_end, 0, ARRAY_SIZE(pairs));
 	tcase_add_test(tests, ends_make_room);
 	tcase_add_loop_test(tests, operations_of_ours, 0, 6);
+	tcase_add_test(tests, of_mptcp);
 	tcase_add_test(tests, not_of_one_piece);
 	tcase_add_test(tests, from_the_future);
 	suite_add_tcase(s, tests);
