@@ -11,6 +11,7 @@
 #include "collector/events_private.h"
 #include "kernel/cgroup.h"
 #include "kernel/proc.h"
+#include "model/container_title.h"
 #include "model/unit_label.h"
 
 #define READS_MAX 200U /* of /proc, in one drain */
@@ -60,6 +61,8 @@ static void from_owner(const struct owner_process *owner, struct person *person)
 	copy(name->comm, sizeof(name->comm), owner->comm);
 	set_label(person, owner->cgroup, owner->unit, owner->container, owner->pod,
 		  owner->pod_namespace);
+	container_title(owner->pod_namespace, owner->pod, owner->container_name, name->title,
+			sizeof(name->title));
 }
 
 static const struct owner_process *find_owner(const struct collector *c, int32_t pid)
@@ -222,5 +225,6 @@ uint32_t lane_name_of(struct collector *c, const struct snapshot *snapshot, uint
 	copy(name.unit, sizeof(name.unit), snapshot_text(snapshot, process->unit));
 	copy(name.label, sizeof(name.label), snapshot_text(snapshot, process->unit_label));
 	copy(name.container, sizeof(name.container), snapshot_text(snapshot, process->container));
+	copy(name.title, sizeof(name.title), snapshot_text(snapshot, process->container_title));
 	return journal_name(collector_journal(c), &name);
 }

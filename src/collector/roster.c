@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "collector/roster.h"
+#include "model/container_title.h"
 #include "model/macro.h"
 #include "model/unit_label.h"
 
@@ -52,18 +53,6 @@ static void texts_of(const struct owner_process *process, const char *ret[static
 
 #define TITLE_MAX 640
 
-/* "NAMESPACE/POD/CONTAINER", or less where that is all there is. */
-static void title_of(const char *const texts[static TEXT_MAX], char ret[static TITLE_MAX])
-{
-	const char *name = texts[TEXT_CONTAINER_NAME], *pod = texts[TEXT_POD];
-
-	if (*pod)
-		snprintf(ret, TITLE_MAX, "%s/%s%s%s", texts[TEXT_POD_NAMESPACE], pod,
-			 *name ? "/" : "", name);
-	else
-		snprintf(ret, TITLE_MAX, "%s", name);
-}
-
 static char *texts_dup(const struct owner_process *process, uint32_t *ret_size)
 {
 	const char *parts[TEXT_MAX];
@@ -72,7 +61,8 @@ static char *texts_dup(const struct owner_process *process, uint32_t *ret_size)
 	char *texts, *end;
 
 	texts_of(process, parts);
-	title_of(parts, title);
+	container_title(parts[TEXT_POD_NAMESPACE], parts[TEXT_POD], parts[TEXT_CONTAINER_NAME],
+			title, sizeof(title));
 	unit_label(&(struct unit_label_input){ .cgroup = process->cgroup,
 					       .unit = process->unit,
 					       .container = process->container,

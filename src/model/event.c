@@ -110,5 +110,6 @@ bool event_name_is_sound(const struct event_name *name)
 	return name->number && memchr(name->comm, '\0', sizeof(name->comm)) &&
 	       memchr(name->unit, '\0', sizeof(name->unit)) &&
 	       memchr(name->label, '\0', sizeof(name->label)) &&
-	       memchr(name->container, '\0', sizeof(name->container));
+	       memchr(name->container, '\0', sizeof(name->container)) &&
+	       memchr(name->title, '\0', sizeof(name->title));
 }

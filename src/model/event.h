@@ -166,6 +166,7 @@ struct event_name {
 	char unit[64];
 	char label[64]; /* what the unit is counted under: model/unit_label.h */
 	char container[72];
+	char title[160]; /* model/container_title.h; "" where it is not known */
 };
 
 /* "reset-sent"; NULL out of range or NONE. */

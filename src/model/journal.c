@@ -122,6 +122,7 @@ static uint64_t name_hash(const struct event_name *name)
 
 	hash = journal_hash(hash ^ name->start_time, name->unit, strlen(name->unit));
 	hash = journal_hash(hash, name->container, strlen(name->container));
+	hash = journal_hash(hash, name->title, strlen(name->title));
 	return journal_hash(hash, name->label, strlen(name->label));
 }
 
@@ -139,7 +140,7 @@ static bool same_name(const struct event_name *a, const struct event_name *b)
 {
 	return a->pid == b->pid && a->start_time == b->start_time && !strcmp(a->comm, b->comm) &&
 	       !strcmp(a->unit, b->unit) && !strcmp(a->label, b->label) &&
-	       !strcmp(a->container, b->container);
+	       !strcmp(a->container, b->container) && !strcmp(a->title, b->title);
 }
 
 void journal_put_name(struct journal *journal, const struct event_name *name)
@@ -170,6 +171,7 @@ static void clean_name(const struct event_name *name, uint32_t number, struct ev
 	copy_text(ret->unit, name->unit, sizeof(ret->unit));
 	copy_text(ret->label, name->label, sizeof(ret->label));
 	copy_text(ret->container, name->container, sizeof(ret->container));
+	copy_text(ret->title, name->title, sizeof(ret->title));
 }
 
 uint32_t journal_name(struct journal *journal, const struct event_name *name)

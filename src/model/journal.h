@@ -36,7 +36,7 @@
 #include "model/event.h"
 
 #define JOURNAL_MAGIC 0x314a474944504354ULL /* "TCPDIGJ1" */
-#define JOURNAL_LAYOUT 1U /* raised by whoever changes what stands in the block */
+#define JOURNAL_LAYOUT 2U /* raised by whoever changes what stands in the block */
 
 #define JOURNAL_LABELS 1024U /* names that minutes are added up by; the first is "" = not known */
 #define JOURNAL_LABEL 64U

@@ -201,6 +201,7 @@ int journal_read_name(const struct journal_view *view, uint32_t number, struct e
 	name.unit[sizeof(name.unit) - 1] = '\0';
 	name.label[sizeof(name.label) - 1] = '\0';
 	name.container[sizeof(name.container) - 1] = '\0';
+	name.title[sizeof(name.title) - 1] = '\0';
 	*ret = name;
 	return 0;
 }

@@ -111,15 +111,11 @@ static bool match_unit(const struct event *event, const struct event_name *who,
 	       (!unit[value->len] || !strcmp(unit + value->len, ".service"));
 }
 
-/* Its id, twelve digits or more of it, or its name as far as that is kept. */
 static bool match_container(const struct event *event, const struct event_name *who,
 			    const struct event_value *value)
 {
-	const char *container = who->container;
-
-	if (event_is_finding(event) || strncmp(container, value->text, value->len) != 0)
-		return false;
-	return !container[value->len] || value->len >= 12;
+	return !event_is_finding(event) &&
+	       container_texts_match(who->container, who->title, value->text, value->len);
 }
 
 static bool match_finding(const struct event *event, const struct event_name *who,
@@ -160,7 +156,9 @@ const struct route_parameter event_filter_parameters[] = {
 	{ "comm", FILTER_TEXT, "Command of such a process.", true },
 	{ "unit", FILTER_TEXT, "systemd unit of such a process; nginx means nginx.service.", true },
 	{ "container", FILTER_TEXT,
-	  "Container of such a process: its id or at least 12 digits of it.", true },
+	  "Container of such a process: its id or at least 12 digits of it, its name, its pod, "
+	  "NAMESPACE/POD or NAMESPACE/POD/CONTAINER.",
+	  true },
 	{ "severity", "{\"$ref\":\"#/components/schemas/Severity\"}",
 	  "Severity of a finding that was raised or cleared.", true },
 	{ "rule", "{\"$ref\":\"#/components/schemas/FindingRule\"}", "Rule of such a finding.",

@@ -55,6 +55,7 @@ void emit_event_name(struct emitter *j, const char *name, const struct journal_v
 	emit_text(j, "comm", who.comm);
 	emit_text(j, "unit", who.unit);
 	emit_text(j, "container", who.container);
+	emit_text(j, "container_name", who.title);
 	emit_end(j, '}');
 }
 

@@ -20,7 +20,7 @@ void event_text(struct buffer *b, const struct journal_view *view, const struct 
 /* "<netns inode>-<cookie hex>"; null without a cookie. */
 void emit_socket_id(struct emitter *j, const char *name, uint32_t netns, uint64_t cookie);
 
-/* {"pid","comm","unit","container"}; null where it is not known any more. */
+/* {"pid","comm","unit","container", "container_name"}; null where it is not known any more. */
 void emit_event_name(struct emitter *j, const char *name, const struct journal_view *view,
 		     uint32_t number);
 

@@ -29,6 +29,8 @@ const struct schema_member schema_event_name[] = {
 	{ "comm", STRING_OR_NULL, "Its command.", false },
 	{ "unit", STRING_OR_NULL, "Its systemd unit.", false },
 	{ "container", STRING_OR_NULL, "Its container, by id.", false },
+	{ "container_name", STRING_OR_NULL,
+	  "As people call that: NAMESPACE/POD/CONTAINER of Kubernetes, else its name.", false },
 	{ 0 },
 };
 

@@ -122,29 +122,40 @@ bool unit_matches(const char *unit, const char *asked)
 	       (!unit[len] || (!strcmp(unit + len, ".service") && !memchr(asked, '.', len)));
 }
 
-static bool is_text(const struct snapshot *snapshot, uint32_t string, const char *text, size_t len)
+/* A part of a title. */
+static bool is_part(const char *part, size_t part_len, const char *text, size_t len)
 {
-	const char *known = snapshot_text(snapshot, string);
-
-	return len && !strncmp(known, text, len) && !known[len];
+	return len && part_len == len && !memcmp(part, text, len);
 }
 
-/* "NAMESPACE/POD" */
-static bool is_pod(const char *title, const char *text, size_t len)
+/* "NAMESPACE/POD/NAME", "NAMESPACE/POD", or "NAME": all of it, NAMESPACE/POD, POD, NAME. */
+static bool title_matches(const char *title, const char *text, size_t len)
 {
-	return memchr(text, '/', len) && !strncmp(title, text, len) && title[len] == '/';
+	const char *pod = strchr(title, '/'), *name = pod ? strchr(pod + 1, '/') : NULL;
+
+	if (is_part(title, strlen(title), text, len))
+		return true;
+	if (!pod)
+		return false;
+	pod++;
+	if (!name)
+		return is_part(pod, strlen(pod), text, len);
+	return is_part(title, (size_t)(name - title), text, len) ||
+	       is_part(pod, (size_t)(name - pod), text, len) ||
+	       is_part(name + 1, strlen(name + 1), text, len);
+}
+
+bool container_texts_match(const char *id, const char *title, const char *asked, size_t len)
+{
+	/* As engines print ids; a shorter beginning could be a name. */
+	if (len && !strncmp(id, asked, len) && (!id[len] || len >= CONTAINER_PREFIX_MIN))
+		return true;
+	return title_matches(title, asked, len);
 }
 
 bool container_matches(const struct snapshot *snapshot, const struct process *process,
 		       const char *asked, size_t len)
 {
-	const char *id = snapshot_text(snapshot, process->container);
-
-	/* As engines print ids; a shorter beginning could be a name. */
-	if (len && !strncmp(id, asked, len) && (!id[len] || len >= CONTAINER_PREFIX_MIN))
-		return true;
-	return is_text(snapshot, process->container_name, asked, len) ||
-	       is_text(snapshot, process->container_title, asked, len) ||
-	       is_text(snapshot, process->pod, asked, len) ||
-	       is_pod(snapshot_text(snapshot, process->container_title), asked, len);
+	return container_texts_match(snapshot_text(snapshot, process->container),
+				     snapshot_text(snapshot, process->container_title), asked, len);
 }

@@ -45,5 +45,8 @@ void plain_cell(struct buffer *b, const char *text, size_t width);
 bool container_matches(const struct snapshot *snapshot, const struct process *process,
 		       const char *asked, size_t len);
 
+/* The same by texts; @title as model/container_title.h has it. */
+bool container_texts_match(const char *id, const char *title, const char *asked, size_t len);
+
 /* Whether a unit is the one asked for: "nginx" is "nginx.service". */
 bool unit_matches(const char *unit, const char *asked);

@@ -236,7 +236,7 @@ START_TEST(test_default_room)
 
 	journal_sizes_of(16384, &sizes);
 	ck_assert_uint_ge(sizes.minutes, 24 * 60 * 182);
-	ck_assert_uint_le(journal_bytes(&sizes), 29000000);
+	ck_assert_uint_le(journal_bytes(&sizes), 32000000);
 }
 END_TEST
 

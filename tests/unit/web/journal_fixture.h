@@ -26,7 +26,11 @@ static inline void journal_begin(struct journal_fixture *jf, struct fixture *f, 
 					.unit = "web.service",
 					.label = "web.service" };
 	const struct event_name tool = {
-		.pid = 200, .start_time = 4202, .comm = "to\x1b[31mol", .container = "3f9c0a112233"
+		.pid = 200,
+		.start_time = 4202,
+		.comm = "to\x1b[31mol",
+		.container = "3f9c0a112233",
+		.title = "payments/api-7d9f-x2/envoy",
 	};
 	size_t size, i;
 

@@ -87,6 +87,7 @@ START_TEST(members)
 	ck_json_text(json, "events.0.related", "7-2a");
 	ck_json_int(json, "events.0.creator.pid", 200);
 	ck_json_text(json, "events.0.creator.container", "3f9c0a112233");
+	ck_json_text(json, "events.0.creator.container_name", "payments/api-7d9f-x2/envoy");
 	ck_json_text(json, "events.1.linger.seconds", "forever");
 	ck_assert(json_is_false(fixture_at(json, "events.1.linger_before")));
 	ck_json_int(json, "events.1.orphan_seconds", 12);
@@ -118,6 +119,13 @@ static const struct {
 	{ "comm=web", "1 5" },
 	{ "container=3f9c0a112233", "3" },
 	{ "container=3f9c", "" },
+	{ "container=envoy", "3" },
+	{ "container=envo", "" },
+	{ "container=api-7d9f-x2", "3" },
+	{ "container=payments/api-7d9f-x2", "3" },
+	{ "container=payments/api-7d9f-x2/envoy", "3" },
+	{ "container=payments", "" },
+	{ "container=other,envoy", "3" },
 	{ "severity=warning", "6" },
 	{ "severity=critical", "" },
 	{ "rule=close-wait-leak", "6" },
