@@ -36,7 +36,25 @@ void exit_merge(struct exit_sums *sums, const struct exit_sums *other, int sign)
 
 	for (i = 0; i < EXIT_COUNT_MAX; i++)
 		sums->count[i] += sign * other->count[i];
+	for (i = 0; i < EXIT_SPOILS_MAX; i++)
+		sums->unsure[i] += sign * other->unsure[i];
 	sums->orphan_ms = longer(sums->orphan_ms, other->orphan_ms);
+}
+
+void exit_unsure(struct exit_sums *sums)
+{
+	int i;
+
+	/* Less by something that is not sure is less all the same. */
+	for (i = 0; i < EXIT_SPOILS_MAX; i++)
+		sums->unsure[i] = sums->count[i] > 0 ? sums->count[i] : 0;
+}
+
+int64_t exit_sure(const struct exit_sums *sums, enum exit_count count)
+{
+	int64_t unsure = count < EXIT_SPOILS_MAX ? sums->unsure[count] : 0;
+
+	return sums->count[count] > unsure ? sums->count[count] - unsure : 0;
 }
 
 /* ---- one socket ---- */
@@ -103,6 +121,24 @@ static void count_orphan(struct exit_sums *sums, const struct tcpdiag_socket *sk
 				 then->unknown ? TCPDIAG_NOT_KNOWN : then->at_most_ms);
 }
 
+static void count_result(struct exit_sums *sums, const struct tcpdiag_socket *sk,
+			 const struct tcpdiag_result *result)
+{
+	sums->count[EXIT_LISTENER_RESETS] += result->resets;
+	if (result->segment == TCPDIAG_SEGMENT_RST)
+		sums->count[tcpdiag_peer_finished(sk) ? EXIT_RST_PEER_FINISHED
+						      : EXIT_RST_PEER_OPEN]++;
+	else if (result->segment == TCPDIAG_SEGMENT_FIN)
+		sums->count[EXIT_FIN]++;
+	else
+		sums->count[EXIT_NONE]++;
+	/* The queue of an MPTCP socket counts memory: how many bytes those are is not known. */
+	if (!sk->mptcp)
+		sums->count[EXIT_UNREAD_BYTES] += result->discards_receive;
+	sums->count[EXIT_UNSENT_BYTES] += result->discards_unsent;
+	count_orphan(sums, sk, &result->then);
+}
+
 void exit_add(struct exit_sums *sums, const struct tcpdiag_socket *sk, uint8_t direction,
 	      const struct tcpdiag_environment *env)
 {
@@ -111,20 +147,16 @@ void exit_add(struct exit_sums *sums, const struct tcpdiag_socket *sk, uint8_t d
 
 	if (ask(sk, env, &result, &doubtful) < 0)
 		return;
-	sums->count[EXIT_DOUBT_INPUT] += doubtful;
-	sums->count[EXIT_LISTENER_RESETS] += result.resets;
-	if (result.segment == TCPDIAG_SEGMENT_RST)
-		sums->count[tcpdiag_peer_finished(sk) ? EXIT_RST_PEER_FINISHED
-						      : EXIT_RST_PEER_OPEN]++;
-	else if (result.segment == TCPDIAG_SEGMENT_FIN)
-		sums->count[EXIT_FIN]++;
-	else
-		sums->count[EXIT_NONE]++;
-	/* The queue of an MPTCP socket counts memory: how many bytes those are is not known. */
-	if (!sk->mptcp)
-		sums->count[EXIT_UNREAD_BYTES] += result.discards_receive;
-	sums->count[EXIT_UNSENT_BYTES] += result.discards_unsent;
-	count_orphan(sums, sk, &result.then);
+	if (doubtful) {
+		struct exit_sums one = { .count[EXIT_DOUBT_INPUT] = 1 };
+
+		count_result(&one, sk, &result);
+		exit_unsure(&one);
+		exit_merge(sums, &one, 1);
+	} else {
+		count_result(sums, sk, &result);
+	}
+	/* That a request is open does not hang on an option. */
 	count_answer(sums, sk, direction);
 }
 
@@ -260,26 +292,41 @@ struct exit_verdict exit_judge(const struct exit_sums *sums)
 	return verdict;
 }
 
-enum exit_answer exit_expected(const struct exit_sums *sums, enum exit_expect expect)
+/* The same, of what is sure alone. */
+static struct exit_verdict judge_sure(const struct exit_sums *sums)
 {
-	const struct exit_verdict verdict = exit_judge(sums);
-	bool known = verdict.certain, holds = true;
+	struct exit_sums sure = {};
+	int i;
 
+	for (i = 0; i < EXIT_SPOILS_MAX; i++)
+		sure.count[i] = exit_sure(sums, (enum exit_count)i);
+	return exit_judge(&sure);
+}
+
+static bool holds(const struct exit_verdict *verdict, enum exit_expect expect)
+{
 	switch (expect) {
 	case EXPECT_CLEAN:
-		holds = verdict.clean;
-		break;
+		return verdict->clean;
 	case EXPECT_HARMLESS:
-		holds = verdict.harmless;
-		break;
+		return verdict->harmless;
 	case EXPECT_IDLE:
-		known = verdict.idle_known;
-		holds = verdict.idle;
-		break;
+		return verdict->idle;
 	default:
-		return EXIT_ANSWER_YES;
+		return true;
 	}
+}
+
+enum exit_answer exit_expected(const struct exit_sums *sums, enum exit_expect expect)
+{
+	const struct exit_verdict verdict = exit_judge(sums), sure = judge_sure(sums);
+	bool known = expect == EXPECT_IDLE ? verdict.idle_known : verdict.certain;
+
+	if (expect == EXPECT_NOTHING || expect >= EXPECT_MAX)
+		return EXIT_ANSWER_YES;
+	if (!holds(&sure, expect))
+		return EXIT_ANSWER_NO;
 	if (!known)
 		return EXIT_ANSWER_UNKNOWN;
-	return holds ? EXIT_ANSWER_YES : EXIT_ANSWER_NO;
+	return holds(&verdict, expect) ? EXIT_ANSWER_YES : EXIT_ANSWER_NO;
 }

@@ -38,8 +38,13 @@ enum exit_count {
 	EXIT_COUNT_MAX
 };
 
+/* Those of what breaks an expectation stand before. */
+#define EXIT_SPOILS_MAX (EXIT_UNANSWERED + 1)
+
 struct exit_sums {
 	int64_t count[EXIT_COUNT_MAX];
+	/* How much of it hangs on what is not known: an option, a holder, an order. */
+	int64_t unsure[EXIT_SPOILS_MAX];
 	/* The longest that an orphan lives while its peer is silent; TCPDIAG_FOREVER; NOT_KNOWN. */
 	int64_t orphan_ms;
 };
@@ -55,7 +60,7 @@ struct exit_verdict {
 
 enum exit_expect { EXPECT_NOTHING = 0, EXPECT_CLEAN, EXPECT_HARMLESS, EXPECT_IDLE, EXPECT_MAX };
 
-/* NO: it would do what is not wanted. UNKNOWN: it cannot be told. */
+/* NO: it would do what is not wanted, for sure. UNKNOWN: it cannot be told. */
 enum exit_answer { EXIT_ANSWER_YES = 0, EXIT_ANSWER_NO, EXIT_ANSWER_UNKNOWN };
 
 /* "clean", "harmless", "idle"; NULL out of range. */
@@ -70,6 +75,12 @@ static inline bool exit_counts(const struct tcpdiag_socket *sk)
 /* Adds what the end of all holders of @sk does. @direction: of its record. */
 void exit_add(struct exit_sums *sums, const struct tcpdiag_socket *sk, uint8_t direction,
 	      const struct tcpdiag_environment *env);
+
+/* What was counted hangs on something that is not known. */
+void exit_unsure(struct exit_sums *sums);
+
+/* What is sure of a count, whatever else there may be. */
+int64_t exit_sure(const struct exit_sums *sums, enum exit_count count);
 
 /* Adds (@sign 1) or takes away (-1); the longest life of an orphan is kept. */
 void exit_merge(struct exit_sums *sums, const struct exit_sums *other, int sign);
@@ -96,5 +107,8 @@ void exit_pair(const struct exit_end *first, const struct exit_end *second,
 
 struct exit_verdict exit_judge(const struct exit_sums *sums);
 
-/* Whether what is expected holds. EXPECT_NOTHING: YES. */
+/*
+ * Whether what is expected holds. EXPECT_NOTHING: YES. What surely spoils it is a NO, whatever is not known
+ * besides: a socket that turns out to be its own, too, takes nothing away from that.
+ */
 enum exit_answer exit_expected(const struct exit_sums *sums, enum exit_expect expect);

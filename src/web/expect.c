@@ -113,21 +113,33 @@ static const struct {
 	  "connections do not tell when data last came and went" },
 };
 
-void expectation_reasons(const struct exit_sums *sums, enum exit_expect expect,
-			 void (*say)(void *context, const char *text), void *context)
+static void say_all(const struct exit_sums *sums, enum exit_expect expect, bool doubt,
+		    void (*say)(void *context, const char *text), void *context)
 {
-	bool unknown = exit_expected(sums, expect) == EXIT_ANSWER_UNKNOWN;
+	bool certain = exit_judge(sums).certain;
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(spoilers); i++) {
-		int64_t count = sums->count[spoilers[i].count];
+		int64_t count = certain ? sums->count[spoilers[i].count]
+					: exit_sure(sums, spoilers[i].count);
 		char text[160];
 
-		/* Where it is not known, what is known not to hold would mislead. */
-		if (!count || !(spoilers[i].spoils & 1U << expect) || spoilers[i].doubt != unknown)
+		if (!count || !(spoilers[i].spoils & 1U << expect) || spoilers[i].doubt != doubt)
 			continue;
 		snprintf(text, sizeof(text), "%" PRId64 " %s", count,
 			 count == 1 ? spoilers[i].one : spoilers[i].many);
 		say(context, text);
 	}
+}
+
+void expectation_reasons(const struct exit_sums *sums, enum exit_expect expect,
+			 void (*say)(void *context, const char *text), void *context)
+{
+	say_all(sums, expect, exit_expected(sums, expect) == EXIT_ANSWER_UNKNOWN, say, context);
+}
+
+void expectation_doubts(const struct exit_sums *sums, enum exit_expect expect,
+			void (*say)(void *context, const char *text), void *context)
+{
+	say_all(sums, expect, true, say, context);
 }

@@ -28,6 +28,10 @@ bool expectation_waits(const struct expectation *expectation, enum exit_answer a
 /* 200, 409 where it would do what is not wanted, 503 where it is not known. */
 unsigned int expectation_status(enum exit_answer answer);
 
-/* Calls @say with one sentence for each reason why @expect does not hold, or is not known. */
+/* Calls @say with one sentence for each reason why @expect surely does not hold, or else is not known. */
 void expectation_reasons(const struct exit_sums *sums, enum exit_expect expect,
 			 void (*say)(void *context, const char *text), void *context);
+
+/* The same for each reason why something is not known of it. */
+void expectation_doubts(const struct exit_sums *sums, enum exit_expect expect,
+			void (*say)(void *context, const char *text), void *context);

@@ -107,9 +107,11 @@ static void emit_duration(struct emitter *j, const char *name, int64_t ms)
 static void emit_answer(struct emitter *j, const char *name, const struct exit_sums *sums,
 			enum exit_expect expect)
 {
+	const struct exit_verdict verdict = exit_judge(sums);
 	enum exit_answer answer = exit_expected(sums, expect);
 
-	if (answer == EXIT_ANSWER_UNKNOWN)
+	/* A promise of the document: all three are null unless everything is known. */
+	if (!verdict.certain || answer == EXIT_ANSWER_UNKNOWN)
 		emit_null(j, name);
 	else
 		emit_bool(j, name, answer == EXIT_ANSWER_YES);
@@ -155,7 +157,7 @@ static void emit_exit(struct emitter *j, const struct exit_sums *sums)
 	emit_bool(j, "certain", exit_judge(sums).certain);
 	emit_array(j, "uncertain_because");
 	if (!exit_judge(sums).certain)
-		expectation_reasons(sums, EXPECT_CLEAN, say_reason, j);
+		expectation_doubts(sums, EXPECT_CLEAN, say_reason, j);
 	emit_end(j, ']');
 	emit_end(j, '}');
 }
@@ -287,6 +289,8 @@ void owner_text(struct buffer *b, const struct owner_table *table, uint32_t row,
 		    answer_text(&sums, EXPECT_HARMLESS), answer_text(&sums, EXPECT_IDLE));
 	page_end(&page);
 	expectation_reasons(&sums, EXPECT_CLEAN, say_sentence, &page);
+	if (exit_expected(&sums, EXPECT_CLEAN) != EXIT_ANSWER_UNKNOWN)
+		expectation_doubts(&sums, EXPECT_CLEAN, say_sentence, &page);
 }
 
 const char owner_row_heading[] =

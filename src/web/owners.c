@@ -5,8 +5,9 @@
  * Processes are mapped to their owner first: those of one unit share a row. Strings are stored once in
  * a snapshot, so that equal units have equal offsets.
  *
- * A socket that no holder is seen of may be anybody's, and a new one has none until descriptors are looked at
- * again. One that came in through a listener belongs to who holds that, and leaves the others' sums alone.
+ * A socket that no holder is seen of may be anybody's in its network namespace, and a new one has none until
+ * descriptors are looked at again (owners_strangers.c). One that came in through a listener belongs to who holds
+ * that, and leaves the others' sums alone.
  */
 #include <errno.h>
 #include <string.h>
@@ -20,6 +21,7 @@ struct walk {
 	const struct snapshot *snapshot;
 	struct owners owners;
 	uint32_t stamp;
+	bool homeless; /* there are strangers that no listener's holders answer for */
 };
 
 struct key {
@@ -144,13 +146,24 @@ static bool listener_resets(const struct snapshot *snapshot, const struct record
 	       !listener->sk_lingertime_ms;
 }
 
+void owners_add_record(struct exit_sums *sums, const struct snapshot *snapshot,
+		       const struct record *record)
+{
+	struct exit_sums one = {};
+
+	exit_add(&one, &record->sk, record->direction, snapshot_environment(snapshot, record));
+	if (!(record->flags & RECORD_OWNERS_KNOWN))
+		exit_unsure(&one);
+	exit_merge(sums, &one, 1);
+}
+
 static void count_alone(const struct snapshot *snapshot, struct owner *owner,
 			const struct record *record)
 {
 	const struct tcpdiag_environment *env = snapshot_environment(snapshot, record);
 	const struct tcpdiag_socket *sk = &record->sk;
 
-	exit_add(&owner->exit, sk, record->direction, env);
+	owners_add_record(&owner->exit, snapshot, record);
 	/* One without a connection ends without a word, whoever has it. */
 	if (!(record->flags & RECORD_OWNERS_KNOWN) && sk->state != TCPDIAG_CLOSE &&
 	    sk->state != TCPDIAG_BOUND_INACTIVE)
@@ -201,7 +214,7 @@ static void count_stranger(struct walk *walk, const struct record *record)
 	if (record->direction == DIRECTION_INBOUND && record->listener < snapshot->record_count)
 		holders = snapshot_holders(snapshot, &snapshot->records[record->listener], &count);
 	if (!count) {
-		exit_add_unseen(&owners->anyone, &record->sk, env);
+		walk->homeless = true;
 		return;
 	}
 	walk->stamp++;
@@ -272,6 +285,8 @@ int owners_count(const struct snapshot *snapshot, const struct owner_query *quer
 		doubt_sources(&walk);
 		r = owners_pairs(&walk.owners, snapshot);
 	}
+	if (r >= 0 && walk.homeless)
+		r = owners_strangers(&walk.owners, snapshot);
 	if (r < 0) {
 		owners_done(&walk.owners);
 		return r;

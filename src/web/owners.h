@@ -36,7 +36,7 @@ struct owners {
 	struct owner *rows; /* owned */
 	uint32_t *row_of; /* by process, RECORD_NONE: left out; owned */
 	uint32_t count;
-	/* Doubts that concern whoever holds something: sockets that could be anybody's. */
+	/* Doubts that concern whoever holds something: sockets that are in no record. */
 	struct exit_sums anyone;
 	uint32_t strangers; /* sockets whose holders could not be seen */
 	uint32_t strangers_rst; /* of these, close() resets */
@@ -66,6 +66,19 @@ struct exit_sums owner_exit(const struct owners *owners, const struct owner *own
 /* The row that all holders of a record belong to, or RECORD_NONE. */
 uint32_t owners_sole(const struct owners *owners, const struct snapshot *snapshot,
 		     const struct record *record);
+
+/* Adds what the end of all who are seen to hold a record does; sure only where all are seen. */
+void owners_add_record(struct exit_sums *sums, const struct snapshot *snapshot,
+		       const struct record *record);
+
+/**
+ * owners_strangers() - hands sockets that no holder is seen of to those that they may belong to
+ *
+ * Those are the owners that have a process in its network namespace, or hold another socket of it.
+ *
+ * Return: 0, -ENOMEM.
+ */
+int owners_strangers(struct owners *owners, const struct snapshot *snapshot);
 
 /* Counts connections whose ends belong to one row again, as pairs. Return: 0, -ENOMEM. */
 int owners_pairs(struct owners *owners, const struct snapshot *snapshot);

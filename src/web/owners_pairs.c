@@ -172,9 +172,9 @@ static void count_pair(struct search *s, const struct candidate *a, const struct
 	if (one.queued && two.queued)
 		return;
 	if (!one.queued)
-		exit_add(&alone, &one.record->sk, one.record->direction, env);
+		owners_add_record(&alone, s->snapshot, one.record);
 	if (!two.queued)
-		exit_add(&alone, &two.record->sk, two.record->direction, env);
+		owners_add_record(&alone, s->snapshot, two.record);
 	if (a->process != RECORD_NONE && a->process == b->process) {
 		exit_pair(a->fd > b->fd ? &one : &two, a->fd > b->fd ? &two : &one, env, &pair);
 	} else {
@@ -183,6 +183,9 @@ static void count_pair(struct search *s, const struct candidate *a, const struct
 		if (memcmp(pair.count, reverse.count, sizeof(pair.count)) != 0)
 			pair.count[EXIT_DOUBT_ORDER]++;
 	}
+	if (pair.count[EXIT_DOUBT_ORDER] || pair.count[EXIT_DOUBT_INPUT] ||
+	    !(one.record->flags & two.record->flags & RECORD_OWNERS_KNOWN))
+		exit_unsure(&pair);
 	exit_merge(&owner->exit, &alone, -1);
 	exit_merge(&owner->exit, &pair, 1);
 }

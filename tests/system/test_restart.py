@@ -17,6 +17,7 @@ import unittest
 
 import lib
 import scenes
+import test_namespaces
 
 OPTIONS = ["--interval=250ms", "--sweep-interval=500ms", "--cpu-share=50"]
 EACH = 15
@@ -351,6 +352,63 @@ else:
 '''
 
 
+# Its connections come and go, each with a byte that nobody reads: there is always one that no holder is seen of. Its
+# child holds one that a kill resets.
+BUSY = '''
+listener = listen()
+child = os.fork()
+if not child:
+    held = connect(listener.getsockname())
+    time.sleep(1000)
+open_end = listener.accept()[0]
+open_end.sendall(b"never read")
+say(child)
+churn = []
+while True:
+    client = socket.create_connection(listener.getsockname())
+    server = listener.accept()[0]
+    server.sendall(b"x")
+    churn.append((client, server))
+    time.sleep(0.02)
+    for sock in churn.pop(0) if len(churn) > 20 else ():
+        sock.close()
+'''
+IDLE = '''
+pair(listen())
+say("ready")
+step()
+'''
+
+
+class Strangers(unittest.TestCase):
+    def test_busy_neighbour(self):
+        """A service is asked for while another one's sockets are too new to be anybody's."""
+        with contextlib.ExitStack() as stack:
+            busy = stack.enter_context(test_namespaces.Inside("busy", BUSY, test_namespaces.UNNAMED))
+            victim = int(busy.read()[0])
+            stack.callback(os.kill, victim, signal.SIGKILL)
+            idle = stack.enter_context(test_namespaces.Inside("idle", IDLE, test_namespaces.UNNAMED))
+            idle.read()
+            stack.enter_context(lib.Daemon(*OPTIONS, "--collector.namespaces"))
+            scenes.needs_bpf()
+            quiet, reset = f"/processes/{idle.pid}?expect=clean", f"/processes/{victim}?expect=harmless"
+            lib.wait_for(lambda: lib.request(quiet).status == 200, "an idle service", 40)
+            lib.wait_for(lambda: lib.request(reset).status == 409, "a connection that is reset", 40)
+            doubts = 0
+            for _ in range(40):
+                reply = lib.request(quiet)
+                self.assertEqual(reply.status, 200, reply.text)
+                reply = lib.request(reset)
+                self.assertEqual(reply.status, 409, reply.text)
+                end = reply.json()["exit"]
+                self.assertEqual(reply.json()["reasons"], ["1 connection is reset while its peer is open"])
+                self.assertEqual((end["clean"], end["harmless"], end["idle"]),
+                                 (False, False, False) if end["certain"] else (None, None, None))
+                doubts += not end["certain"]
+                time.sleep(0.1)
+            self.assertGreater(doubts, 0, "no stranger was seen")
+
+
 class Unit(unittest.TestCase):
     def setUp(self):
         folder = "/sys/fs/cgroup/systemd" if os.path.isdir("/sys/fs/cgroup/systemd") else "/sys/fs/cgroup"
@@ -417,7 +475,10 @@ class Unit(unittest.TestCase):
             self.assertEqual((end["certain"], end["clean"], end["harmless"]), (False, None, None), end)
             self.assertEqual(end["uncertain_because"],
                              ["10 connections inside end by which of their two processes ends first"])
-            self.assertEqual(lib.request("/units/tcpdiag-drain?expect=harmless").status, 503)
+            # Those that wait are reset whoever ends first, and so is the one that was accepted.
+            reply = lib.request("/units/tcpdiag-drain?expect=harmless")
+            self.assertEqual(reply.status, 409)
+            self.assertEqual(reply.json()["reasons"], ["5 connections that wait to be accepted are reset"])
 
 
 # Says who it is; drains when it is told to.

@@ -277,6 +277,70 @@ START_TEST(doubts)
 }
 END_TEST
 
+/* Sockets that no holder is seen of are doubts where they may belong, and take no certainty from a no. */
+START_TEST(strangers)
+{
+	struct process *processes;
+	struct record *records;
+	uint32_t count;
+	json_t *json;
+
+	/* One in the namespace: web has a reset of its own, the tool might. */
+	begin_known();
+	records = snapshot_writer_records(&f.w, &count);
+	records[R_SHARED].holders = 0;
+	records[R_SHARED].sk.rqueue = 10;
+	fixture_seal(&f);
+	json = get("/processes/100?expect=harmless", 409);
+	ck_json_text(json, "detail",
+		     "ending it now would not be harmless: 1 connection is reset while its peer "
+		     "is open");
+	ck_assert_uint_eq(json_array_size(fixture_at(json, "reasons")), 1);
+	ck_json_false(json, "exit.certain");
+	ck_json_null(json, "exit.harmless");
+	ck_json_null(json, "exit.clean");
+	ck_json_null(json, "exit.idle");
+	ck_assert_uint_eq(json_array_size(fixture_at(json, "exit.uncertain_because")), 1);
+	json_decref(json);
+	json_decref(get("/processes/200?expect=harmless", 503));
+	json_decref(get("/processes/200?expect=clean", 409));
+	fixture_done(&f);
+
+	/* One in another. */
+	begin_known();
+	records = snapshot_writer_records(&f.w, &count);
+	records[R_SHARED].holders = 0;
+	records[R_SHARED].sk.rqueue = 10;
+	records[R_SHARED].sk.netns = FIXTURE_NETNS + 1;
+	fixture_seal(&f);
+	json = get("/processes/200?expect=harmless", 200);
+	ck_json_true(json, "exit.certain");
+	ck_json_int(json, "exit.unseen", 0);
+	json_decref(json);
+	/* Who holds something there may hold this, too. */
+	records[R_DONE].sk.netns = FIXTURE_NETNS + 1;
+	json_decref(get("/processes/200?expect=harmless", 503));
+	json_decref(get("/containers/3f9c0a11?expect=harmless", 503));
+	records[R_DONE].sk.netns = FIXTURE_NETNS;
+	/* Who lives there, too; and one of whom nobody knows where. */
+	processes = (struct process *)((char *)f.w.header +
+				       f.w.header->sections[SECTION_PROCESSES].offset);
+	processes[P_TOOL].netns = FIXTURE_NETNS + 1;
+	json_decref(get("/processes/200?expect=harmless", 503));
+	processes[P_TOOL].netns = 0;
+	json_decref(get("/processes/200?expect=harmless", 503));
+	fixture_done(&f);
+
+	/* A holder that is not seen may keep it. */
+	begin_known();
+	records = snapshot_writer_records(&f.w, &count);
+	records[R_LIVE].flags &= (uint8_t)~RECORD_OWNERS_KNOWN;
+	fixture_seal(&f);
+	json_decref(get("/processes/100?expect=harmless", 503));
+	fixture_done(&f);
+}
+END_TEST
+
 /* Two ends of one connection, held by the given rows of holders. */
 static void add_pair(uint32_t one, uint32_t two, uint32_t unread)
 {
@@ -418,6 +482,7 @@ Suite *suite(void)
 	tcase_add_test(hosts, unit_without_the_dead);
 	tcase_add_test(hosts, lists);
 	tcase_add_test(hosts, doubts);
+	tcase_add_test(hosts, strangers);
 	tcase_add_test(hosts, pairs_inside);
 	tcase_add_test(hosts, waits);
 	tcase_add_test(hosts, text);

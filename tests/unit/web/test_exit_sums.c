@@ -141,7 +141,39 @@ START_TEST(verdict)
 	ck_assert_int_eq(exit_expected(&sums, EXPECT_IDLE), verdicts[_i].idle);
 	/* That it is not idle is known, whatever else is not. */
 	sums.count[EXIT_UNANSWERED] = 1;
-	ck_assert_int_eq(exit_expected(&sums, EXPECT_IDLE), verdicts[_i].clean == 2 ? 2 : 1);
+	ck_assert_int_eq(exit_expected(&sums, EXPECT_IDLE), 1);
+}
+END_TEST
+
+/* What is sure is a no, whatever is doubtful besides; what hangs on a doubt is none. */
+START_TEST(sure)
+{
+	struct tcpdiag_socket sk = socket_of((struct end){ EST, 10 });
+	struct exit_sums sums = {};
+
+	exit_add(&sums, &sk, DIRECTION_OUTBOUND, &environment);
+	sums.count[EXIT_DOUBT_HOLDERS] = 2;
+	ck_assert_int_eq(exit_sure(&sums, EXIT_RST_PEER_OPEN), 1);
+	ck_assert_int_eq(exit_expected(&sums, EXPECT_CLEAN), EXIT_ANSWER_NO);
+	ck_assert_int_eq(exit_expected(&sums, EXPECT_HARMLESS), EXIT_ANSWER_NO);
+	ck_assert_int_eq(exit_expected(&sums, EXPECT_IDLE), EXIT_ANSWER_NO);
+	exit_unsure(&sums);
+	ck_assert_int_eq(exit_sure(&sums, EXIT_RST_PEER_OPEN), 0);
+	ck_assert_int_eq(exit_expected(&sums, EXPECT_HARMLESS), EXIT_ANSWER_UNKNOWN);
+	/* In repair mode nothing is sent. */
+	sums = (struct exit_sums){};
+	sk.known &= ~(uint32_t)TCPDIAG_KNOWS_REPAIR;
+	exit_add(&sums, &sk, DIRECTION_OUTBOUND, &environment);
+	ck_assert_int_eq(sums.count[EXIT_RST_PEER_OPEN], 1);
+	ck_assert_int_eq(exit_expected(&sums, EXPECT_CLEAN), EXIT_ANSWER_UNKNOWN);
+	/* Another one of which all is known. */
+	sk.known = FIXTURE_ALL_KNOWN;
+	exit_add(&sums, &sk, DIRECTION_OUTBOUND, &environment);
+	ck_assert_int_eq(exit_sure(&sums, EXIT_RST_PEER_OPEN), 1);
+	ck_assert_int_eq(exit_expected(&sums, EXPECT_CLEAN), EXIT_ANSWER_NO);
+	/* Taken back is as if it had never been there. */
+	exit_merge(&sums, &sums, -1);
+	ck_assert_int_eq(exit_expected(&sums, EXPECT_CLEAN), EXIT_ANSWER_YES);
 }
 END_TEST
 
@@ -192,6 +224,7 @@ Suite *suite(void)
 	tcase_add_loop_test(sums, pair, 0, ARRAY_SIZE(pairs));
 	tcase_add_test(sums, queued);
 	tcase_add_loop_test(sums, verdict, 0, ARRAY_SIZE(verdicts));
+	tcase_add_test(sums, sure);
 	tcase_add_test(sums, unanswered);
 	suite_add_tcase(s, sums);
 	return s;
