@@ -17,7 +17,7 @@
 #include "kernel/settings_rows.h"
 #include "model/macro.h"
 
-_Static_assert(sizeof(struct event_row) == 200, "a hole would carry what is not written");
+_Static_assert(sizeof(struct event_row) == 184, "a hole would carry what is not written");
 _Static_assert((int)EVENT_ROW_STATE == SOCKET_EVENT_STATE &&
 		       (int)EVENT_ROW_RESET_SENT == SOCKET_EVENT_RESET_SENT &&
 		       (int)EVENT_ROW_RESET_RECEIVED == SOCKET_EVENT_RESET_RECEIVED &&
@@ -65,8 +65,7 @@ static void fill_progress(const struct event_row *row, struct tcpdiag_socket *sk
  */
 static int64_t idle_ms(const struct event_row *row, uint32_t hz)
 {
-	const bool answers = row->kind == EVENT_ROW_RESET_RECEIVED && row->wqueue;
-	const uint32_t jiffies = MIN(row->received_ago, answers ? row->acked_ago : row->sent_ago);
+	const uint32_t jiffies = MIN(row->received_ago, row->sent_ago);
 
 	if (!hz || !(row->flags & EVENT_ROW_FULL) || row->settings.flags & ROW_MPTCP ||
 	    row->state == TCPDIAG_LISTEN)

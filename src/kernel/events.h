@@ -68,8 +68,8 @@ struct socket_event {
 	 */
 	int64_t idle_ms;
 	/*
-	 * Events that had found no room when this one came, since the start: where it grows, some are missing between
-	 * the two. What is missing behind the last one, events_dropped() tells.
+	 * Events that had found no room when this one came, since the start (modulo 2^32): where it changes, some are
+	 * missing between the two. What is missing behind the last one, events_dropped() tells.
 	 */
 	uint64_t dropped;
 	/*

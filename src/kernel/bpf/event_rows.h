@@ -27,6 +27,7 @@ enum event_row_kind {
 #define EVENT_ROW_UNACCEPTED (1U << 8) /* it waits in a listener's queue */
 #define EVENT_ROW_OWNED (1U << 9) /* a process holds its lock: no segment or timer does this */
 
+/* With the ring's own eight bytes three cache lines, each row at the begin of one. */
 struct event_row {
 	struct settings_row settings; /* cookie 0: no socket */
 	__u64 when_ns; /* CLOCK_MONOTONIC */
@@ -34,7 +35,6 @@ struct event_row {
 	__u64 bytes_acked;
 	__u64 bytes_sent;
 	__u64 cgroup; /* of the current process; 0: it does not act here */
-	__u64 dropped; /* rows that had found no room when this one was begun */
 	__u8 local[16]; /* IPv4 as ::ffff:a.b.c.d */
 	__u8 remote[16];
 	__u16 local_port; /* host order */
@@ -47,19 +47,17 @@ struct event_row {
 	__u32 wqueue; /* of a listener: as many may */
 	__u32 unsent;
 	__u32 received_ago; /* jiffies since the last payload */
-	__u32 sent_ago;
-	__u32 acked_ago; /* since the last ACK came */
-	__u32 zero;
+	__u32 sent_ago; /* of a RST that meets unacknowledged data: since the last ACK came */
+	__u32 dropped; /* rows that had found no room when this one was begun, modulo 2^32 */
 	__u32 reason; /* enum sk_rst_reason of this kernel */
 	__u32 payload; /* of the segment that a RST answers */
 	__s32 pid; /* the current process: whose doing it is, the kind of event tells; 0: not to be had */
-	__u32 flags;
-	__u8 comm[16]; /* as cgroup */
-	__u16 family;
+	__u16 flags;
 	__u8 kind;
 	__u8 old_state;
+	__u8 comm[16]; /* as cgroup */
 	__u8 state; /* the new one; of a reset the one it met */
 	__u8 shutdown;
 	__u8 segment_flags;
-	__u8 reserved;
+	__u8 family;
 };

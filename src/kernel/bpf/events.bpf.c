@@ -60,7 +60,7 @@ static __always_inline struct event_row *begin(__u8 kind)
 	}
 	__builtin_memset(row, 0, sizeof(*row));
 	row->kind = kind;
-	row->dropped = dropped;
+	row->dropped = (__u32)dropped;
 	row->when_ns = bpf_ktime_get_ns();
 	row->pid = current_process();
 	return row;
@@ -119,7 +119,7 @@ static __always_inline void read_common(const struct sock *sk, struct event_row 
 	row->remote_port = bpf_ntohs(common->skc_dport);
 	row->netns = common->skc_net.net->ns.inum;
 	row->ifindex = (__u32)common->skc_bound_dev_if;
-	row->family = common->skc_family;
+	row->family = (__u8)common->skc_family;
 	row->state = common->skc_state;
 }
 
@@ -139,8 +139,11 @@ static __always_inline void read_progress(const struct tcp_sock *tp, struct even
 	row->wqueue = tp->write_seq - tp->snd_una;
 	row->unsent = tp->write_seq - tp->snd_nxt;
 	row->received_ago = now - icsk->icsk_ack.lrcvtime;
-	row->sent_ago = now - tp->lsndtime;
-	row->acked_ago = now - tp->rcv_tstamp;
+	/* Most likely it answers them. */
+	if (row->kind == EVENT_ROW_RESET_RECEIVED && row->wqueue)
+		row->sent_ago = now - tp->rcv_tstamp;
+	else
+		row->sent_ago = now - tp->lsndtime;
 }
 
 /* Connections that wait for accept(), the ones that their peer has reset among them. */
