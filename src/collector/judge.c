@@ -253,6 +253,17 @@ static void judge_close(const struct poll *p, const struct space *space, struct 
 	record->flags &= (uint8_t) ~(RECORD_JUDGED | RECORD_UNJUDGED);
 }
 
+/* The other end, where it was found in the poll before: in a fast pass few records have moved. */
+static void fetch_peer(const struct record *records, uint32_t position, uint32_t count)
+{
+	const uint32_t peer = records[position].peer;
+
+	if (peer >= count)
+		return;
+	__builtin_prefetch(&records[peer]);
+	__builtin_prefetch(&records[peer].sk.state);
+}
+
 static int judge(struct poll *p, struct record *records, uint32_t position, uint32_t count)
 {
 	struct collector *c = p->c;
@@ -262,6 +273,8 @@ static int judge(struct poll *p, struct record *records, uint32_t position, uint
 
 	if (position + AHEAD < count)
 		record_prefetch(&records[position + AHEAD]);
+	if (position + AHEAD / 2 < count)
+		fetch_peer(records, position + AHEAD / 2, count);
 	meet(p, records, position);
 	direct(p, records, record);
 	count_child(p, records, record);

@@ -14,6 +14,7 @@
 #include "model/macro.h"
 
 #define HEADS_MIN 64U
+#define AHEAD 8U
 #define AMBIGUOUS (RECORD_NONE - 1)
 
 /* Of the connection, as its other end names the ends. */
@@ -194,6 +195,13 @@ static void ask_rivals(struct peers *peers, const struct record *records)
 	}
 }
 
+/* Wishes stand in the order of their records; whom they have found lies anywhere. */
+static void fetch(const struct peers *peers, const struct record *records, uint32_t number)
+{
+	if (number < peers->count && peers->wishes[number].found != RECORD_NONE)
+		__builtin_prefetch(&records[peers->wishes[number].found].peer);
+}
+
 /* Who is found says by whom, in the place of its peer; two of them leave it ambiguous. */
 static void claim(const struct peers *peers, struct record *records)
 {
@@ -206,6 +214,7 @@ static void claim(const struct peers *peers, struct record *records)
 		const struct peer_wish *wish = &peers->wishes[i];
 		struct record *found;
 
+		fetch(peers, records, i + AHEAD);
 		if (wish->many || wish->found == RECORD_NONE)
 			continue;
 		found = &records[wish->found];
@@ -233,6 +242,7 @@ void peers_settle(struct peers *peers, struct record *records)
 		struct peer_wish *wish = &peers->wishes[i];
 		uint32_t own = records[wish->position].peer;
 
+		fetch(peers, records, i + AHEAD);
 		wish->mutual = !wish->many && wish->found != RECORD_NONE &&
 			       records[wish->found].peer == wish->position &&
 			       (own == RECORD_NONE || own == wish->found);
@@ -240,6 +250,7 @@ void peers_settle(struct peers *peers, struct record *records)
 	for (i = 0; i < peers->count; i++) {
 		const struct peer_wish *wish = &peers->wishes[i];
 
+		fetch(peers, records, i + AHEAD);
 		records[wish->position].peer = RECORD_NONE;
 		if (wish->found != RECORD_NONE)
 			records[wish->found].peer = RECORD_NONE;
@@ -248,6 +259,7 @@ void peers_settle(struct peers *peers, struct record *records)
 		const struct peer_wish *wish = &peers->wishes[i];
 		struct record *record = &records[wish->position];
 
+		fetch(peers, records, i + AHEAD);
 		if (!wish->mutual) {
 			record->peer_unknown = (uint8_t)why_not(peers, wish, &record->sk);
 			continue;

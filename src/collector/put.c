@@ -62,6 +62,7 @@ static int put_over(struct poll *p, struct record *row, const struct socket_sett
 	follow_saw(p, &row->sk, poll_tears_down(&old->sk));
 	poll_carry(p, row, old);
 	keep_children(&row->sk, &old->sk);
+	row->peer = old->peer; /* where it is likely to be found again */
 	if (of_pass)
 		closed_seen(row);
 	if (settings)
