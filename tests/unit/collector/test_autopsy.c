@@ -664,6 +664,89 @@ START_TEST(an_orphan_that_lives_on)
 }
 END_TEST
 
+/* Of an orphan whose end may be among what was lost nobody says that it lives. */
+START_TEST(an_orphan_and_a_loss)
+{
+	static const struct {
+		int lost_at_ms; /* -1: never */
+		unsigned int told;
+	} losses[] = { { -1, 1 }, { 500, 1 }, { 1500, 0 }, { 10500, 0 }, { 11500, 1 } };
+	const int at_ms = losses[_i].lost_at_ms;
+	struct piece piece = a_close[0];
+
+	piece.at_ms = 1000;
+	if (at_ms >= 0 && at_ms < 1000)
+		autopsy_lose(autopsy, BEGIN + at_ms * MS);
+	take(&piece, false);
+	settle(1100);
+	if (at_ms > 1000 && at_ms < 11000)
+		autopsy_lose(autopsy, BEGIN + at_ms * MS);
+	settle(11200);
+	ck_assert_uint_eq(told_count, losses[_i].told);
+	if (at_ms > 11000)
+		autopsy_lose(autopsy, BEGIN + at_ms * MS);
+	settle(20000);
+	ck_assert_uint_eq(told_count, losses[_i].told);
+	/* Its end is told in any case. */
+	piece = a_close[1];
+	take(&piece, false);
+	piece = a_close[2];
+	take(&piece, false);
+	settle(70000);
+	ck_assert_uint_eq(told_count, losses[_i].told + 1);
+	ck_assert_int_eq(told[told_count - 1].kind, EVENT_TIMED_OUT);
+}
+END_TEST
+
+/* One that has ended in time was none; nor one that is told of already. */
+START_TEST(an_orphan_that_has_ended)
+{
+	struct piece end = STATE(FIN_WAIT1, CLOSE, .flags = O, .err = ETIMEDOUT, .at_ms = 9000);
+
+	take(&a_close[0], false);
+	take(&end, false);
+	settle(9990);
+	ck_assert_uint_eq(told_count, 1);
+	settle(30000);
+	ck_assert_uint_eq(told_count, 1);
+	ck_assert_int_eq(told[0].kind, EVENT_TIMED_OUT);
+	/* Two that are orphans at once: each is told of at its time. */
+	open_with(64, false);
+	for (int i = 0; i < 2; i++) {
+		struct piece piece = a_close[0];
+
+		piece.cookie = 100 + (uint64_t)i;
+		piece.at_ms = i * 5000;
+		take(&piece, false);
+	}
+	settle(10500);
+	ck_assert_uint_eq(told_count, 1);
+	ck_assert_uint_eq(told[0].socket.cookie, 100);
+	settle(15500);
+	ck_assert_uint_eq(told_count, 2);
+	ck_assert_uint_eq(told[1].socket.cookie, 101);
+}
+END_TEST
+
+/* An end without a story is told where something was lost at any time; and each only once. */
+START_TEST(an_end_alone)
+{
+	take(&(struct piece)DESTROYED(.cookie = 1), false);
+	settle(100);
+	ck_assert_uint_eq(told_count, 0);
+	autopsy_lose(autopsy, BEGIN + 200 * MS);
+	take(&(struct piece)DESTROYED(.cookie = 2, .at_ms = 5000), false);
+	/* A listener, or one that never was connected. */
+	take(&(struct piece)DESTROYED(.cookie = 3, .at_ms = 5000, .no_remote = true), false);
+	settle(6000);
+	ck_assert_uint_eq(told_count, 1);
+	ck_assert_uint_eq(told[0].socket.cookie, 2);
+	ck_assert_int_eq(told[0].kind, EVENT_DESTROYED);
+	ck_assert_int_eq(told[0].actor, ACTOR_UNKNOWN);
+	ck_assert_uint_eq(autopsy_open(autopsy), 0);
+}
+END_TEST
+
 /* The one that has been quiet longest makes room, and is counted. */
 START_TEST(a_full_table)
 {
@@ -1084,6 +1167,9 @@ Suite *suite(void)
 	tcase_add_loop_test(tests, one_story, 0, ARRAY_SIZE(rows));
 	tcase_add_loop_test(tests, drained_in_between, 0, ARRAY_SIZE(rows));
 	tcase_add_test(tests, an_orphan_that_lives_on);
+	tcase_add_loop_test(tests, an_orphan_and_a_loss, 0, 5);
+	tcase_add_test(tests, an_orphan_that_has_ended);
+	tcase_add_test(tests, an_end_alone);
 	tcase_add_test(tests, a_full_table);
 	tcase_add_test(tests, a_full_table_tells);
 	tcase_add_loop_test(tests, a_full_table_tells_once, 0, 2);
