@@ -166,6 +166,7 @@ void collector_tick(struct collector *c, int64_t now_ns)
 			       "counters and limits cannot be read from /proc/net", "");
 		return;
 	}
+	spaces_fill_limits(&c->spaces, &c->environment);
 	if (r)
 		sources_set(&c->sources, SOURCE_COUNTERS, SOURCE_DEGRADED,
 			    "some counters or limits that every kernel has cannot be read: what "

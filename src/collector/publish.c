@@ -63,8 +63,13 @@ static void missing_sources(struct lines *lines, const struct sources *sources, 
 	}
 }
 
-/* Rules that nothing was judged by: that they are silent says nothing. */
-static void missing_rules(struct lines *lines, uint32_t blind)
+#define MACHINE_LIMITS \
+	"tcp_max_orphans and tcp_mem are not known, which only the machine's first network " \
+	"namespace " \
+	"shows; judged in part without them"
+
+/* Rules that nothing was judged by, or not all: that they are silent says nothing. */
+static void missing_rules(struct lines *lines, const char *what, uint32_t rules)
 {
 	const char *separator = "";
 	char text[512] = "";
@@ -74,7 +79,7 @@ static void missing_rules(struct lines *lines, uint32_t blind)
 	for (rule = TCPDIAG_RULE_FINDING_FIRST; rule < TCPDIAG_RULE_MAX; rule++) {
 		int n;
 
-		if (!(blind & finding_bit((enum tcpdiag_rule)rule)))
+		if (!(rules & finding_bit((enum tcpdiag_rule)rule)))
 			continue;
 		n = snprintf(text + used, sizeof(text) - used, "%s%s", separator,
 			     tcpdiag_rule_id((enum tcpdiag_rule)rule));
@@ -84,7 +89,7 @@ static void missing_rules(struct lines *lines, uint32_t blind)
 		separator = ", ";
 	}
 	if (used)
-		line(lines, "not judged without what is missing: %s", text);
+		line(lines, "%s: %s", what, text);
 }
 
 static uint32_t missing(struct poll *p)
@@ -103,7 +108,8 @@ static uint32_t missing(struct poll *p)
 		     c->settings.max_sockets);
 	if (!own->sweep_ns && !own->cut && !p->stale)
 		line(&lines, "no full sweep is complete yet");
-	missing_rules(&lines, p->w.header->findings_blind);
+	missing_rules(&lines, "not judged without what is missing", p->w.header->findings_blind);
+	missing_rules(&lines, MACHINE_LIMITS, p->w.header->findings_partly);
 	if (stats && c->replay && stats->truncated)
 		line(&lines, "%llu messages of the dump are cut short or malformed",
 		     (unsigned long long)stats->truncated);

@@ -190,6 +190,7 @@ void space_failed(struct spaces *spaces, struct space *space, int error, const c
 	space->what = what;
 	space->failures++;
 	space->retry_ns = retry_ns;
+	space->limits = (struct space_limits){};
 	space_close(spaces, space);
 }
 
@@ -244,6 +245,34 @@ void space_rates(const struct space *space, struct counters *ret)
 	for (i = 0; i < COUNTER_MAX; i++)
 		if (ret->known & 1U << i && space->counters.value[i] > then->counters.value[i])
 			ret->value[i] = space->counters.value[i] - then->counters.value[i];
+}
+
+void space_limits(struct space *space, const struct tcpdiag_environment *its)
+{
+	space->limits = (struct space_limits){
+		.known = its->known & (TCPDIAG_ENV_ORPHANS | TCPDIAG_ENV_MEMORY),
+		.tcp_max_orphans = its->tcp_max_orphans,
+	};
+	memcpy(space->limits.tcp_mem, its->tcp_mem, sizeof(space->limits.tcp_mem));
+}
+
+void spaces_fill_limits(const struct spaces *spaces, struct tcpdiag_environment *machine)
+{
+	uint32_t i;
+
+	/* The line of sockstat that tells the pages tells the orphans, too. */
+	if (!(machine->known & TCPDIAG_ENV_MEMORY_PAGES))
+		return;
+	for (i = 0; i < spaces->count; i++) {
+		const struct space_limits *limits = &spaces->rows[i]->limits;
+		uint32_t more = limits->known & ~machine->known;
+
+		if (more & TCPDIAG_ENV_ORPHANS)
+			machine->tcp_max_orphans = limits->tcp_max_orphans;
+		if (more & TCPDIAG_ENV_MEMORY)
+			memcpy(machine->tcp_mem, limits->tcp_mem, sizeof(machine->tcp_mem));
+		machine->known |= more;
+	}
 }
 
 void space_surround(struct space *space, const struct tcpdiag_environment *its,

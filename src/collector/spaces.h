@@ -26,6 +26,13 @@ struct space_sample {
 
 struct destroy_watch;
 
+/* tcp_max_orphans and tcp_mem are the machine's, and only its first namespace shows them. */
+struct space_limits {
+	uint32_t known; /* TCPDIAG_ENV_ORPHANS, TCPDIAG_ENV_MEMORY */
+	uint64_t tcp_max_orphans;
+	uint64_t tcp_mem[3];
+};
+
 struct space {
 	uint32_t inode;
 	int32_t pid; /* of a process in it, 0: none */
@@ -46,6 +53,7 @@ struct space {
 	int64_t retry_ns; /* not before */
 
 	struct tcpdiag_environment environment; /* with what is the machine's */
+	struct space_limits limits; /* of the machine, as it shows them */
 	uint32_t environment_class;
 	bool turned; /* in this poll: every verdict in it is asked for anew */
 	uint16_t port_range[2];
@@ -127,6 +135,15 @@ void spaces_count(struct spaces *spaces, struct space *space, const struct count
 
 /* What came in the last 60 s; nothing is known while it has not been counted for so long. */
 void space_rates(const struct space *space, struct counters *ret);
+
+/* What it shows of the machine's limits. */
+void space_limits(struct space *space, const struct tcpdiag_environment *its);
+
+/*
+ * Limits that @machine, which is the own one's, does not know: from another namespace that shows them. What is compared with
+ * them is the same in each.
+ */
+void spaces_fill_limits(const struct spaces *spaces, struct tcpdiag_environment *machine);
 
 /* Its own settings, and what is the machine's from the own one. @ret_port_range may be the space's. */
 void space_surround(struct space *space, const struct tcpdiag_environment *its,

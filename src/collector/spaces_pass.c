@@ -191,8 +191,10 @@ static void count(struct collector *c, struct space *space, int64_t now_ns)
 	if (counters_read_here(&counters, &environment, space->port_range, &space->reserved_ports) <
 	    0) {
 		space->environment = (struct tcpdiag_environment){};
+		space->limits = (struct space_limits){};
 		return;
 	}
+	space_limits(space, &environment);
 	space_surround(space, &environment, &c->environment);
 	spaces_count(&c->spaces, space, &counters, now_ns);
 	space->counted_ns = now_ns;
@@ -310,6 +312,8 @@ void spaces_turn(struct collector *c)
 {
 	uint32_t i;
 
+	/* What this pass has only just read counts, too. */
+	spaces_fill_limits(&c->spaces, &c->environment);
 	for (i = 0; i < c->spaces.count; i++) {
 		struct space *space = c->spaces.rows[i];
 		uint32_t class;

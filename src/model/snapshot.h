@@ -334,6 +334,7 @@ struct snapshot_header {
 	uint32_t unit_count; /* rows of units; 0: not known */
 	struct unit_totals units[UNIT_PLACES + 1]; /* the first without a name */
 	uint32_t findings_blind; /* finding_bit() of each that nothing was judged by */
+	uint32_t findings_partly; /* of each that was judged by without a limit that is not known */
 	/* When it has history enough to be judged in full; 0: it needs none. Findings only. */
 	int64_t findings_warm_ns[TCPDIAG_RULE_MAX];
 	/* How often each was raised since the start; findings only. */

@@ -224,6 +224,11 @@ struct family {
 	 * May be NULL.
 	 */
 	bool (*blind)(const struct round *round);
+	/*
+	 * A limit that it judges by is not read: what it finds by the rest is told and cleared, yet that it finds nothing
+	 * says nothing. May be NULL.
+	 */
+	bool (*partly)(const struct round *round);
 	/* When it has history enough to judge by, where that is not its trend's (rules/warming.c); may be NULL. */
 	int64_t (*warms)(const struct round *round);
 	/* Before and after the walk; may be NULL. */

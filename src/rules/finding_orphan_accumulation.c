@@ -52,6 +52,13 @@ static bool blind(const struct round *round)
 	return !state_read(round->input, &s);
 }
 
+static bool partly(const struct round *round)
+{
+	struct state s;
+
+	return state_read(round->input, &s) && s.limit <= 0;
+}
+
 static void begin(struct round *round)
 {
 	const struct tally_key key = { .rule = TCPDIAG_RULE_ORPHAN_ACCUMULATION,
@@ -175,6 +182,7 @@ const struct family finding_orphan_accumulation = {
 		  TCPDIAG_STATE_BIT(TCPDIAG_CLOSING) | TCPDIAG_STATE_BIT(TCPDIAG_LAST_ACK),
 	.parts = 1,
 	.blind = blind,
+	.partly = partly,
 	.begin = begin,
 	.end = end,
 	.concerns = concerns,

@@ -52,6 +52,11 @@ static bool blind(const struct round *round)
 	return !state_read(round).known;
 }
 
+static bool partly(const struct round *round)
+{
+	return !state_read(round).memory_known;
+}
+
 static bool uneasy(const struct state *s, double scale)
 {
 	return s->pressures || (s->memory_known && s->pages >= scale * s->limit[0]);
@@ -231,6 +236,7 @@ const struct family finding_tcp_memory = {
 	.key = FAMILY_BY_HOST,
 	.parts = 1,
 	.blind = blind,
+	.partly = partly,
 	.begin = begin,
 	.judge = judge,
 	.describe = describe,

@@ -535,10 +535,12 @@ static int begin(struct round *round)
 	forget_round(round);
 	findings->mark_count = 0;
 	memset(&findings->refused, 0, sizeof(findings->refused));
-	round->w->header->findings_blind = 0;
+	round->w->header->findings_blind = round->w->header->findings_partly = 0;
 	for (i = 0; i < FAMILIES; i++) {
 		if (blind(round, families[i]))
 			round->w->header->findings_blind |= finding_bit(families[i]->rule);
+		else if (families[i]->partly && families[i]->partly(round))
+			round->w->header->findings_partly |= finding_bit(families[i]->rule);
 		if (families[i]->begin)
 			families[i]->begin(round);
 	}

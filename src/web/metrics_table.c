@@ -275,12 +275,14 @@ static void memory_limit(struct scrape *s)
 /* Not judged is no 0, except for the moment until the first answer: a series that is awaited is there. */
 static bool judged(const struct snapshot *snapshot, enum tcpdiag_rule rule)
 {
-	uint32_t i;
+	bool partly = snapshot->header->findings_partly & finding_bit(rule);
+	/* Limits that are not known may be those of a namespace that is read later. */
+	uint32_t awaited = partly ? SOURCE_NAMESPACES : SOURCE_BPF, i;
 
-	if (!(snapshot->header->findings_blind & finding_bit(rule)))
+	if (!partly && !(snapshot->header->findings_blind & finding_bit(rule)))
 		return true;
 	for (i = 0; i < snapshot->source_count; i++)
-		if (snapshot->sources[i].id == SOURCE_BPF)
+		if (snapshot->sources[i].id == awaited)
 			return snapshot->sources[i].state == SOURCE_STARTING;
 	return false;
 }

@@ -136,7 +136,10 @@ static const struct schema_member creator[] = {
 
 static const struct schema_member orphans[] = {
 	{ "count", INTEGER_OR_NULL, "As the kernel counts them, the whole machine.", false },
-	{ "limit", INTEGER_OR_NULL, "tcp_max_orphans.", false },
+	{ "limit", INTEGER_OR_NULL,
+	  "tcp_max_orphans; null where the machine's first network namespace is not read, which "
+	  "alone shows it.",
+	  false },
 	{ "peak", INTEGER_OR_NULL, "Most of the last 120 seconds.", false },
 	{ "growth_per_second", NUMBER_OR_NULL, "Robust; null while history is too short.", false },
 	{ "seconds_to_limit", NUMBER_OR_NULL, "Null where they do not grow.", false },

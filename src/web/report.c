@@ -245,7 +245,7 @@ static void print_findings(struct report *report)
 	page_end(&report->page);
 }
 
-/* The rules that were judged by; of the others a line of what is missing speaks. */
+/* The rules that were judged by in full; of the others a line of what is missing speaks. */
 static void print_checked(struct page *page, uint32_t blind)
 {
 	const char *before = NULL;
@@ -311,7 +311,7 @@ static void print_calm(struct report *report)
 		page_printf(page, 1, "Checked since %s (%s):",
 			    time_text(snapshot_wall(report->snapshot, since_ns), text),
 			    seconds_text((double)(h->now_ns - since_ns) / 1e9, age));
-	print_checked(page, h->findings_blind);
+	print_checked(page, h->findings_blind | h->findings_partly);
 	if (once)
 		page_text(page, "What ages or grows shows only to a daemon that goes on watching.",
 			  1);
@@ -332,6 +332,8 @@ static void print_orphans(struct page *page, const struct snapshot_header *h)
 	page_printf(page, 0, "orphans %s", number_text(o->count, count));
 	if (h->environment.known & TCPDIAG_ENV_ORPHANS)
 		page_printf(page, 1, "of %s", number_text(h->environment.tcp_max_orphans, limit));
+	else
+		page_text(page, "(limit not known)", 1);
 	if (o->peak > o->count)
 		page_printf(page, 1, "(peak %s)", number_text(o->peak, peak));
 	if (o->growth_known && o->growth_per_second > 0)

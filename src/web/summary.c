@@ -169,6 +169,8 @@ static void counters(struct emitter *j, const char *name, const struct counters 
 static void findings(struct emitter *j, const struct snapshot *snapshot)
 {
 	uint32_t severities[SEVERITY_MAX] = { 0 }, rules[TCPDIAG_RULE_MAX] = { 0 }, i;
+	/* That these have found nothing says nothing. */
+	uint32_t silent = snapshot->header->findings_blind | snapshot->header->findings_partly;
 	int severity, rule;
 
 	for (i = 0; i < snapshot->finding_count; i++) {
@@ -183,8 +185,7 @@ static void findings(struct emitter *j, const struct snapshot *snapshot)
 	emit_object(j, "by_rule");
 	for (rule = TCPDIAG_RULE_FINDING_FIRST; rule < TCPDIAG_RULE_MAX; rule++)
 		emit_u64_known(j, tcpdiag_rule_id(rule),
-			       rules[rule] || !(snapshot->header->findings_blind &
-						finding_bit((enum tcpdiag_rule)rule)),
+			       rules[rule] || !(silent & finding_bit((enum tcpdiag_rule)rule)),
 			       rules[rule]);
 	emit_end(j, '}');
 	emit_end(j, '}');

@@ -28,11 +28,11 @@ STATES = ["established", "syn-sent", "syn-recv", "fin-wait-1", "fin-wait-2", "ti
 UNIT_STATES = ["established", "close-wait", "fin-wait-1", "fin-wait-2", "last-ack"]
 TEARDOWN = ["fin-wait-1", "fin-wait-2", "close-wait", "last-ack", "closing"]
 ATTACHMENTS = ["held", "unaccepted", "orphan", "timewait", "request", "unheld", "unknown"]
-# What sock_diag alone lets be judged, the counters of the machine, and BPF.
+# What sock_diag alone lets be judged, the limits of the machine, and BPF.
 RULES_OF_SOCKETS = ["rst-on-close", "fin-wait-2-stuck", "close-wait-leak", "listener-queue-at-risk", "late-data-reset"]
-RULES_OF_COUNTERS = ["orphan-accumulation"]
+RULES_OF_THE_MACHINE = ["orphan-accumulation", "tcp-memory-pressure"]
 RULES_OF_BPF = ["linger-zero", "linger-blocks", "fin-timeout-cliff", "dead-descriptor"]
-RULES = RULES_OF_SOCKETS + RULES_OF_COUNTERS + RULES_OF_BPF
+RULES = RULES_OF_SOCKETS + RULES_OF_THE_MACHINE + RULES_OF_BPF
 SOURCES = ["sock_diag", "mptcp_diag", "counters", "processes", "bpf"]
 
 # What only the walk over the processes tells.
@@ -58,7 +58,7 @@ FAMILIES = {
     "oldest_seconds": {"state": STATES},
     "listener_queue_connections": {},
     "listener_queue_ratio_max": {},
-    "findings": {"rule": RULES, "severity": ["info", "warning", "critical"]},
+    "findings": {"rule": RULES_OF_SOCKETS + RULES_OF_BPF, "severity": ["info", "warning", "critical"]},
     "findings_raised_total": {"rule": RULES},
     "snapshots_skipped_total": {},
     "web_restarts_total": {},
@@ -73,6 +73,7 @@ COUNTED = {
     "listener_drops_total": {},
     "aborts_total": {"cause": ["close", "data", "failed", "linger", "memory", "timeout"]},
 }
+LIMIT = "/proc/sys/net/ipv4/tcp_max_orphans"
 # These the kernel shows in the first network namespace only.
 OF_THE_MACHINE = {
     "orphans_limit": {},
@@ -253,7 +254,7 @@ class Sources(Families):
         self.check_absent(samples, OF_THE_MACHINE)
         self.check_absent(samples, WALKED)
         self.check(samples, FAMILIES | self.findings_of(RULES_OF_SOCKETS))
-        self.check_not_judged(samples, RULES_OF_COUNTERS)
+        self.check_not_judged(samples, RULES_OF_THE_MACHINE)
         for source, works in (("counters", 0), ("processes", 0), ("sock_diag", 1)):
             self.assertEqual(samples["tcpdiag_collector_success", frozenset({("collector", source)})], works, source)
         self.assertFalse(document["snapshot"]["complete"])
@@ -278,8 +279,8 @@ class Sources(Families):
             self.check_absent(samples, RESETS)
             missing = lib.get("/findings")["snapshot"]["missing"]
             report = " ".join(lib.get("/").split())
-        self.check(samples, FAMILIES | self.findings_of(RULES_OF_SOCKETS + RULES_OF_COUNTERS))
-        self.check_not_judged(samples, RULES_OF_BPF)
+        self.check(samples, FAMILIES | self.findings_of(RULES_OF_SOCKETS))
+        self.check_not_judged(samples, RULES_OF_BPF + RULES_OF_THE_MACHINE)
         said = [line for line in missing if line.startswith("not judged")]
         self.assertEqual(len(said), 1, missing)
         for rule in RULES:
@@ -287,26 +288,52 @@ class Sources(Families):
         self.assertIn(said[0], report)
         checked = report.partition("Checked")[2].partition("Limits")[0]
         for rule in RULES:
-            self.assertEqual(rule in checked, rule not in RULES_OF_BPF, rule)
+            self.assertEqual(rule in checked, rule in RULES_OF_SOCKETS, rule)
+        said = [line for line in missing if line.startswith("tcp_max_orphans and tcp_mem are not known")]
+        self.assertEqual(len(said), 1, missing)
+        for rule in RULES:
+            self.assertEqual(rule in said[0], rule in RULES_OF_THE_MACHINE, rule)
 
     def counters_failed(self):
         samples = parse(lib.get("/metrics"))
         return samples if samples.get(("tcpdiag_collector_success", frozenset({("collector", "counters")}))) == 0 \
             else None
 
+    @staticmethod
+    def first_namespace():
+        """How to run there, and whether it is the first one of the machine."""
+        # Where tests/system/run was started; elsewhere than in a container that is the first one.
+        enter = ["nsenter", f"--net=/proc/{os.getppid()}/ns/net"]
+        return enter, subprocess.run([*enter, "test", "-e", LIMIT], check=False).returncode == 0
+
+    def test_limits_of_the_first_namespace(self):
+        """A daemon that runs elsewhere takes them from there."""
+        enter, shown = self.first_namespace()
+        if not shown:
+            self.skipTest("the machine's first network namespace is out of sight")
+        limit = int(subprocess.run([*enter, "cat", LIMIT], check=True, stdout=subprocess.PIPE).stdout)
+        with lib.Daemon("--collector.namespaces"):
+            lib.wait_for(lambda: lib.get("/summary")["orphans"]["limit"] == limit, "the limit of orphans", 60)
+            samples = parse(lib.get("/metrics"))
+            missing = lib.get("/status").get("missing") or []
+        self.check(samples, OF_THE_MACHINE)
+        self.check(samples, self.findings_of(RULES))
+        self.assertEqual([line for line in missing if "tcp_max_orphans" in line], [])
+
     def test_first_namespace(self):
         """In the machine's first network namespace the kernel shows its global limits, too."""
+        enter, shown = self.first_namespace()
         with tempfile.TemporaryDirectory() as folder:
             os.chmod(folder, 0o755)
             address = folder + "/socket"
-            # Where tests/system/run was started; elsewhere than in a container that is the first one.
-            enter = ["nsenter", f"--net=/proc/{os.getppid()}/ns/net"]
-            shown = subprocess.run([*enter, "test", "-e", "/proc/sys/net/ipv4/tcp_max_orphans"],
-                                   check=False).returncode == 0
             with lib.Daemon("--web.listen-address", "unix:" + address, prefix=enter, address=address):
                 samples = parse(lib.get("/metrics", address=address))
             self.check(samples, COUNTED)
             (self.check if shown else self.check_absent)(samples, OF_THE_MACHINE)
+            if shown:
+                self.check(samples, self.findings_of(RULES))
+            else:
+                self.check_not_judged(samples, RULES_OF_THE_MACHINE)
 
 
 class Server(unittest.TestCase):

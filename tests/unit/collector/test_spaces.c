@@ -320,6 +320,54 @@ START_TEST(test_counters)
 }
 END_TEST
 
+/* The daemon runs elsewhere than in the first namespace, which alone shows the limits, and reads that one, too. */
+START_TEST(test_limits_of_another)
+{
+	const struct tcpdiag_environment first = {
+		.known = TCPDIAG_ENV_FIN_TIMEOUT | TCPDIAG_ENV_ORPHANS | TCPDIAG_ENV_MEMORY,
+		.tcp_fin_timeout = 30,
+		.tcp_max_orphans = 4096,
+		.tcp_mem = { 1, 2, 3 },
+	};
+	const struct tcpdiag_environment child = {
+		.known = TCPDIAG_ENV_TIMEWAITS | TCPDIAG_ENV_MEMORY_PAGES,
+		.orphans = 7,
+		.memory_pages = 2,
+	};
+	struct tcpdiag_environment env = child;
+	struct space *space;
+
+	sync_with((uint32_t[]){ 5, 20 }, 2, 1);
+	space = spaces_find(&spaces, 20);
+	space_limits(spaces_find(&spaces, 5), &child);
+	spaces_fill_limits(&spaces, &env);
+	ck_assert_uint_eq(env.known, child.known);
+	space_limits(space, &first);
+	spaces_fill_limits(&spaces, &env);
+	ck_assert_uint_eq(env.known, child.known | TCPDIAG_ENV_ORPHANS | TCPDIAG_ENV_MEMORY);
+	ck_assert_uint_eq(env.tcp_max_orphans, 4096);
+	ck_assert_uint_eq(env.orphans, 7);
+	ck_assert_uint_eq(env.tcp_mem[2], 3);
+
+	/* What the own one shows stands. */
+	env = child;
+	env.known |= TCPDIAG_ENV_ORPHANS;
+	env.tcp_max_orphans = 5;
+	spaces_fill_limits(&spaces, &env);
+	ck_assert_uint_eq(env.tcp_max_orphans, 5);
+	ck_assert_uint_eq(env.tcp_mem[0], 1);
+
+	/* Nothing to compare with them; and nobody to read them any more. */
+	env = (struct tcpdiag_environment){};
+	spaces_fill_limits(&spaces, &env);
+	ck_assert_uint_eq(env.known, 0);
+	space_failed(&spaces, space, EPERM, "it cannot be entered", 0);
+	env = child;
+	spaces_fill_limits(&spaces, &env);
+	ck_assert_uint_eq(env.known, child.known);
+}
+END_TEST
+
 START_TEST(test_surroundings)
 {
 	const struct tcpdiag_environment its = {
@@ -398,6 +446,7 @@ Suite *suite(void)
 	tcase_add_checked_fixture(table, open_table, close_table);
 	tcase_add_test(table, test_table);
 	tcase_add_test(table, test_counters);
+	tcase_add_test(table, test_limits_of_another);
 	tcase_add_test(table, test_surroundings);
 	tcase_add_test(table, test_own_table);
 	tcase_add_test(table, test_failure);

@@ -145,6 +145,18 @@ START_TEST(orphan_limit_of_a_child_namespace_is_not_known)
 	set_orphans(1000000, 10000);
 	world_run(world, 600, 1);
 	ck_assert_int_eq(world->count, 0);
+	ck_assert(world->snapshot.header->findings_partly & finding_bit(ORPHANS));
+	ck_assert(!(world->snapshot.header->findings_blind & finding_bit(ORPHANS)));
+	/* What does not need it is found, and goes. */
+	world->rates.value[COUNTER_ABORT_ON_MEMORY] = 1;
+	world_run(world, 1, 1);
+	ck_assert_int_eq(world_severity(world, ORPHANS), SEVERITY_CRITICAL);
+	world->rates.value[COUNTER_ABORT_ON_MEMORY] = 0;
+	world_run(world, 62, 1);
+	ck_assert_int_eq(world_severity(world, ORPHANS), SEVERITY_NONE);
+	world->environment.known = TCPDIAG_ENV_ORPHANS;
+	world_run(world, 1, 1);
+	ck_assert(!(world->snapshot.header->findings_partly & finding_bit(ORPHANS)));
 }
 END_TEST
 

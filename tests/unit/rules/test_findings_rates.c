@@ -252,8 +252,10 @@ START_TEST(memory_partly_known)
 	world_run(world, 1, 1);
 	ck_assert_int_eq(world_severity(world, MEMORY), SEVERITY_INFO);
 	ck_has(SUMMARY(MEMORY), "cannot be read");
+	ck_assert(world->snapshot.header->findings_partly & finding_bit(MEMORY));
 	world->rates.known = 0;
 	world_run(world, 300, 1);
+	ck_assert(!(world->snapshot.header->findings_partly & finding_bit(MEMORY)));
 	ck_assert(world->snapshot.header->findings_blind & finding_bit(MEMORY));
 	ck_assert_int_eq(world_severity(world, MEMORY), SEVERITY_INFO);
 }

@@ -103,8 +103,10 @@ START_TEST(summary_not_judged)
 	fixture_finding(&f, TCPDIAG_RULE_LINGER_BLOCKS, SEVERITY_WARNING, 1);
 	f.w.header->findings_blind = finding_bit(TCPDIAG_RULE_LINGER_ZERO) |
 				     finding_bit(TCPDIAG_RULE_LINGER_BLOCKS);
+	f.w.header->findings_partly = finding_bit(TCPDIAG_RULE_TCP_MEMORY_PRESSURE);
 	fixture_seal(&f);
 	json = fixture_get_json(&f, summary_route, "");
+	ck_json_null(json, "findings.by_rule.tcp-memory-pressure");
 	ck_json_null(json, "findings.by_rule.linger-zero");
 	ck_json_int(json, "findings.by_rule.linger-blocks", 1);
 	ck_json_int(json, "findings.by_rule.late-data-reset", 0);

@@ -443,6 +443,25 @@ START_TEST(rules_not_judged)
 }
 END_TEST
 
+/* The same where a limit is not known, unless a namespace that has it is still to be read. */
+START_TEST(rules_judged_in_part)
+{
+	static const uint8_t states[] = { SOURCE_OFF, SOURCE_STARTING };
+	double value;
+
+	fixture_begin(&f);
+	f.w.header->findings_partly = finding_bit(TCPDIAG_RULE_ORPHAN_ACCUMULATION);
+	fixture_source(&f, SOURCE_NAMESPACES)->state = states[_i];
+	fixture_seal(&f);
+	scrape(false);
+	value = series("tcpdiag_findings{rule=\"orphan-accumulation\",severity=\"critical\"}");
+	ck_assert(states[_i] == SOURCE_STARTING ? value == 0 : isnan(value));
+	value = series("tcpdiag_findings{rule=\"tcp-memory-pressure\",severity=\"critical\"}");
+	ck_assert(value == 0);
+	fixture_done(&f);
+}
+END_TEST
+
 START_TEST(before_the_first_snapshot)
 {
 	f = (struct fixture){ .statistics = { .snapshots = 0, .resident_bytes = 1 } };
@@ -552,6 +571,7 @@ Suite *suite(void)
 	tcase_add_test(t, unknown);
 	tcase_add_loop_test(t, failed_source, 0, 3);
 	tcase_add_loop_test(t, rules_not_judged, 0, 3);
+	tcase_add_loop_test(t, rules_judged_in_part, 0, 2);
 	tcase_add_loop_test(t, before_the_first_snapshot, 0, 2);
 	tcase_add_test(t, every_close_rule_has_a_cell);
 	tcase_add_test(t, close_cells_are_the_oracles);

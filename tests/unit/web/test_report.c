@@ -220,6 +220,17 @@ START_TEST(calm)
 	free(text);
 	fixture_done(&f);
 
+	/* What was judged in part neither. */
+	calm_host();
+	f.w.header->environment.known &= ~(uint32_t)TCPDIAG_ENV_ORPHANS;
+	f.w.header->findings_partly = finding_bit(TCPDIAG_RULE_ORPHAN_ACCUMULATION);
+	fixture_seal(&f);
+	text = print(400);
+	ck_assert_ptr_null(strstr(text, "orphan-accumulation"));
+	ck_assert_ptr_nonnull(strstr(text, "(limit not known)"));
+	free(text);
+	fixture_done(&f);
+
 	/* What was not judged was not checked. */
 	calm_host();
 	f.w.header->findings_blind = finding_bit(TCPDIAG_RULE_LINGER_ZERO) | finding_bit(last);
