@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What changes a socket in a teardown state without an event (net/ipv4/tcp.c): a program reads, sets an option, or its
- * close() stops waiting; data, an ACK or an ICMP message comes; a timer runs out. The timers are known, a close() that waits
- * is never left alone, and the rest is what the bound is for. A minisocket tells of nothing
- * (net/ipv4/tcp_minisocks.c): it, too, is looked at when its time is over.
+ * What changes a socket in a teardown state without an event (net/ipv4/tcp.c): a program accepts it, reads, sets an
+ * option, or its close() stops waiting; data, an ACK or an ICMP message comes; a timer runs out. The timers are known,
+ * what waits for accept() or in close() is never left alone, and the rest is what the bound is for. A minisocket tells of
+ * nothing (net/ipv4/tcp_minisocks.c): it, too, is looked at when its time is over.
  */
 #include "collector/rota.h"
 
@@ -27,10 +27,11 @@ void rota_begin(struct rota *rota, int64_t now_ns, int64_t interval_ns, int64_t 
 	}
 }
 
-/* Its last close() waits, or it is on the way from one process to another. */
+/* Its last close() waits, or it is on the way to a process: no event tells of accept(). */
 static bool is_under_way(const struct tcpdiag_socket *sk)
 {
-	return sk->attachment == TCPDIAG_UNHELD || settings_closing(sk) || sk->inherited;
+	return sk->attachment == TCPDIAG_UNHELD || sk->attachment == TCPDIAG_UNACCEPTED ||
+	       settings_closing(sk) || sk->inherited;
 }
 
 static bool has_run_out(const struct rota *rota, const struct record *record)

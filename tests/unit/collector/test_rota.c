@@ -117,6 +117,8 @@ START_TEST(test_due_whatever_its_period_is)
 		{ "nobody holds it", TCPDIAG_UNHELD, TCPDIAG_TIMER_OFF, 0, 0, false, true },
 		{ "known from its listener", TCPDIAG_UNACCEPTED, TCPDIAG_TIMER_OFF, 0, 0, true,
 		  true },
+		{ "waits to be accepted", TCPDIAG_UNACCEPTED, TCPDIAG_TIMER_OFF, 0, 0, false,
+		  true },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
