@@ -2,9 +2,17 @@
 //
 // One question at a time, the one that has waited longest first. What has not changed since (ETag) is not drawn again.
 import { $, h, show } from "./elements.js";
+import { seconds } from "./words.js";
 
 const GAP = 200; // ms between two questions, so there are five a second at most
 const SHARE = 20; // a question that takes long is asked again after so many times that
+const WAIT = 60000; // ms, but not later than this
+const RETRY = 2000; // ms until it is asked again after a failure
+const LATE = 10000; // ms that an answer may be overdue before its panel says so
+
+// Until the same is asked again, in ms. One that fails late holds up all others: it does so for half of the time at most.
+export const rest = (every, took, ok) =>
+	ok ? Math.max(every * 1000, Math.min(SHARE * took, WAIT)) : Math.max(RETRY, took);
 
 class Refused extends Error {
 	constructor(status, text)
@@ -70,6 +78,33 @@ export function soon(...names)
 	work();
 }
 
+// All is asked again, in turn: what stands there is as old as the page was hidden.
+export function renew()
+{
+	for (const task of Object.values(tasks))
+		task.due = 0;
+	work();
+}
+
+// Says above each panel whose answer is overdue how old it is, whatever the others do.
+export function tellAges()
+{
+	const now = performance.now();
+
+	for (const task of Object.values(tasks)) {
+		const body = $(task.body), age = task.answer && task.ask() ? now - task.at : 0;
+		const old = age > task.every * 1000 + LATE;
+
+		task.note = task.note || h("p", { class: "old" });
+		task.note.textContent = old ? `What stands here is ${seconds(age / 1000)} old.` : "";
+		body.classList.toggle("stale", old);
+		if (!old)
+			task.note.remove();
+		else if (body.previousSibling !== task.note)
+			body.before(task.note);
+	}
+}
+
 // Begins to ask, or looks at once whether there is something to ask; ends by itself while nobody sees the page.
 export async function work()
 {
@@ -100,10 +135,13 @@ export async function work()
 async function once(task)
 {
 	const url = task.ask(), started = performance.now();
+	let ok = false;
 
 	try {
 		const changed = await ask(task, url);
 
+		ok = true;
+		task.at = performance.now();
 		failed = 0;
 		$("down").hidden = true;
 		$("down").textContent = "";
@@ -124,8 +162,7 @@ async function once(task)
 		else
 			unreachable(error);
 	}
-	const took = performance.now() - started;
-	task.due = performance.now() + Math.max(task.etag === null ? 2000 : task.every * 1000, SHARE * took);
+	task.due = performance.now() + rest(task.every, performance.now() - started, ok);
 }
 
 function refused(task, error)

@@ -3,7 +3,7 @@
 // The page asks the routes that everybody has, one question at a time, and shows the answers. What is not known is
 // said to be unknown. All text from the daemon goes into the document as text: a process may call itself "<script>".
 // Here stands what is asked, and what a person does.
-import { hold, plan, soon, tasks, work } from "./ask.js";
+import { hold, plan, renew, soon, tasks, tellAges, work } from "./ask.js";
 import { drawSocket } from "./drawer.js";
 import { $, h, show } from "./elements.js";
 import { pauseEvents, startEvents, stopEvents, streamSays } from "./events.js";
@@ -55,6 +55,7 @@ function follow()
 			$("drawer-h").dataset.id = view.socket;
 			$("drawer-h").textContent = `Socket ${view.socket}`;
 			show("drawer-body", h("p", { class: "dim" }, "Asking…"));
+			tasks.socket.answer = tasks.socket.url = null;
 		}
 		if (!drawer.open)
 			drawer.showModal();
@@ -134,13 +135,14 @@ document.addEventListener("visibilitychange", () => {
 		streamSays("stopped while hidden");
 	} else {
 		startEvents();
+		renew();
 	}
-	work();
 });
 setInterval(() => {
 	if (document.hidden)
 		return;
 	tick();
+	tellAges();
 	streamSays();
 }, 1000);
 plan(questions, seen);

@@ -9,10 +9,9 @@ import { bytes, containerName, many, moment, number, percent, plain, seconds, un
 
 let snapshot = null, snapshotAt = 0;
 
+// The one that came last: after a restart, or a clock that was set back, its number and time are lower.
 export function seen(fresh)
 {
-	if (snapshot && fresh.id < snapshot.id && fresh.time < snapshot.time)
-		return;
 	snapshot = fresh;
 	snapshotAt = performance.now();
 	tick();
