@@ -5,6 +5,8 @@
 The broken ones are daemons in which one line of the oracle was changed (tests/system/broken), all else is the same. The
 whole suite is watched by make conformance.
 """
+import contextlib
+import functools
 import os
 import re
 import shlex
@@ -100,11 +102,29 @@ def shut(server):
     server.shutdown(socket.SHUT_RDWR)
 
 
+TRIES = 3
+
+
+def of_one_piece(test):
+    """The kernel's ring is everybody's: where a storm of others has filled it, nobody can decide, and it is done again."""
+    @functools.wraps(test)
+    def again(self):
+        for tries in range(1, TRIES + 1):
+            try:
+                return test(self)
+            except AssertionError:
+                if tries == TRIES or not Watched.lost:
+                    raise
+    return again
+
+
 class Watched:
     """
     A daemon whose events are ok, and what its audit has counted since. It is asked on a unix socket: connections that ask
     would be checked, too.
     """
+
+    lost = 0  # rows that found no room, of the last one
 
     def __init__(self, program=lib.TCPDIAGD):
         self.folder = tempfile.TemporaryDirectory(prefix="tcpdiagd-audit-")
@@ -134,6 +154,8 @@ class Watched:
         time.sleep(SETTLED)
 
     def __exit__(self, *error):
+        with contextlib.suppress(OSError):
+            Watched.lost = self.get("/status")["events"]["dropped"]
         self.daemon.__exit__(*error)
         self.folder.cleanup()
 
@@ -153,6 +175,7 @@ class Watched:
 
 
 class Agrees(unittest.TestCase):
+    @of_one_piece
     def test_closes_and_queues(self):
         with Watched() as watched:
             made = part_in_peace() + leave_unread() + abort()
@@ -165,6 +188,7 @@ class Agrees(unittest.TestCase):
             self.assertEqual(watched.disagreements(), [])
 
 
+    @of_one_piece
     def test_mptcp(self):
         try:
             socket.socket(socket.AF_INET, socket.SOCK_STREAM, IPPROTO_MPTCP).close()
@@ -201,18 +225,21 @@ class Broken(unittest.TestCase):
                               stderr=subprocess.STDOUT, text=True, timeout=60, check=False)
         self.assertIn("1 passed, 0 failed, 0 skipped", done.stdout, shlex.quote(row))
 
+    @of_one_piece
     def test_unread_data(self):
         self.paste(self.broken("outcome_close.unread-data", leave_unread, part_in_peace,
                                inputs="close | [127.0.0.1]:", unread="established unread 5 ",
                                oracle="oracle: close-fin fin fin-wait-1", kernel="kernel: rst closed",
                                row='"connect; data 5", "close")'))
 
+    @of_one_piece
     def test_linger_zero(self):
         self.paste(self.broken("outcome_close.linger-zero", abort, leave_unread,
                                inputs="unread 0 fin-unread 0", linger="linger 0 ",
                                oracle="oracle: close-fin fin fin-wait-1", kernel="kernel: rst closed",
                                row='"connect; linger 0", "close")'))
 
+    @of_one_piece
     def test_queue(self):
         self.paste(self.broken("outcome_close.queue", lambda: crowd(3, 1), lambda: crowd(3, 0),
                                inputs="listening queue 3 of 8, 2 alive, 1 gone",
