@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * One row a state, one column a spelling. Input takes any of them: letters are folded, and '-', '_' and
- * nothing at all between the words are the same.
+ * nothing at all between the words are the same. TCP_ may stand before it.
  */
 #include <ctype.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include <tcpdiag/state.h>
@@ -72,10 +73,22 @@ static int spelled_alike(const char *a, size_t a_len, const char *b, size_t b_le
 	}
 }
 
+/* As in the kernel's enum, and where programs for tracing print that. */
+static size_t prefix_len(const char *text, size_t len)
+{
+	bool has = len > 4 && spelled_alike(text, 3, "tcp", 3) &&
+		   (text[3] == '_' || text[3] == '-');
+
+	return has ? 4 : 0;
+}
+
 enum tcpdiag_state tcpdiag_state_parse(const char *text, size_t len)
 {
+	size_t prefix = prefix_len(text, len);
 	int state;
 
+	text += prefix;
+	len -= prefix;
 	if (!len)
 		return TCPDIAG_STATE_NONE;
 	for (state = 1; state < TCPDIAG_STATE_MAX; state++) {

@@ -88,6 +88,13 @@ static const struct {
 	{ "syn-received", TCPDIAG_SYN_RECV }, /* RFC 9293 */
 	{ "SYN_RECV", TCPDIAG_SYN_RECV },
 	{ "bound", TCPDIAG_BOUND_INACTIVE },
+	{ "TCP_FIN_WAIT2", TCPDIAG_FIN_WAIT2 }, /* the kernel's enum, bpftrace */
+	{ "TCP_CLOSE", TCPDIAG_CLOSE },
+	{ "tcp-close-wait", TCPDIAG_CLOSE_WAIT },
+	{ "tcp_new_syn_recv", TCPDIAG_NEW_SYN_RECV },
+	{ "TCP_", TCPDIAG_STATE_NONE },
+	{ "TCP_TCP_LISTEN", TCPDIAG_STATE_NONE },
+	{ "UDP_LISTEN", TCPDIAG_STATE_NONE },
 	{ "", TCPDIAG_STATE_NONE },
 	{ "-", TCPDIAG_STATE_NONE },
 	{ "fin", TCPDIAG_STATE_NONE },
