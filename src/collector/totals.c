@@ -86,7 +86,6 @@ static void add_close(struct totals *totals, const struct record *record)
 			totals->close_rst_peer_finished++;
 		else
 			totals->close_rst_peer_open++;
-		totals->unsent_bytes += tcpdiag_unsent_bytes(sk);
 		break;
 	case TCPDIAG_SEGMENT_FIN:
 		totals->close_fin++;
@@ -131,6 +130,9 @@ void totals_add(struct totals *totals, const struct record *record,
 		totals->older[state]++;
 	totals->oldest_seconds[state] = MAX(totals->oldest_seconds[state],
 					    (double)age / (double)NSEC_PER_SEC);
+	/* Whoever has it, and whatever becomes of it: an orphan still has to send them. */
+	if (sk->kind == TCPDIAG_KIND_FULL)
+		totals->unsent_bytes += tcpdiag_unsent_bytes(sk);
 	if (record->close_rule != TCPDIAG_RULE_NONE)
 		add_close(totals, record);
 	/* That of an MPTCP listener is counted with its TCP row, which each pass asks for. */

@@ -333,6 +333,44 @@ START_TEST(test_port_usage)
 }
 END_TEST
 
+/* Also where close() would send them first, and what nobody can close any more. */
+START_TEST(test_unsent)
+{
+	struct totals t = {};
+
+	thresholds_default(&thresholds);
+	add(&t,
+	    (struct record){ .sk = { .state = TCPDIAG_ESTABLISHED,
+				     .inode = 1,
+				     .wqueue = 9000,
+				     .notsent_bytes = 5000 } },
+	    1);
+	ck_assert_uint_eq(t.close_fin, 1);
+	ck_assert_uint_eq(t.unsent_bytes, 5000);
+	/* Of an orphan the FIN is the last that is not sent. */
+	add(&t,
+	    (struct record){
+		    .sk = { .state = TCPDIAG_FIN_WAIT1, .wqueue = 901, .notsent_bytes = 301 } },
+	    1);
+	ck_assert_uint_eq(t.attachment[TCPDIAG_ORPHAN], 1);
+	ck_assert_uint_eq(t.unsent_bytes, 5300);
+	/* These have none. */
+	add(&t,
+	    (struct record){ .sk = { .state = TCPDIAG_FIN_WAIT2,
+				     .kind = TCPDIAG_KIND_TIMEWAIT,
+				     .wqueue = 7,
+				     .notsent_bytes = 7 } },
+	    1);
+	add(&t,
+	    (struct record){ .sk = { .state = TCPDIAG_LISTEN,
+				     .inode = 1,
+				     .wqueue = 7,
+				     .notsent_bytes = 7 } },
+	    1);
+	ck_assert_uint_eq(t.unsent_bytes, 5300);
+}
+END_TEST
+
 Suite *suite(void)
 {
 	Suite *s = suite_create("totals");
@@ -343,6 +381,7 @@ Suite *suite(void)
 	tcase_add_test(tc, test_same_class);
 	tcase_add_test(tc, test_other_settings);
 	tcase_add_test(tc, test_sums);
+	tcase_add_test(tc, test_unsent);
 	tcase_add_test(tc, test_port_usage);
 	suite_add_tcase(s, tc);
 	return s;
