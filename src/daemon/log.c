@@ -302,9 +302,11 @@ static void print(struct log *log, int priority, const struct log_field *fields,
 	}
 	if (log->repeated) {
 		snprintf(again, sizeof(again), "(the same %" PRIu64 " times more)", log->repeated);
-		write_line(log, priority, again, NULL, 0);
+		write_line(log, log->last_priority,
+			   log->repeated == 1 ? "(the same once more)" : again, NULL, 0);
 	}
 	log->repeated = 0;
+	log->last_priority = priority;
 	log->last_ns = now_ns;
 	memcpy(log->last, message, sizeof(message));
 	write_line(log, priority, message, fields, count);

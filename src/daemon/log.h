@@ -29,6 +29,7 @@ struct log {
 	const char *process; /* "tcpdiagd" */
 	char last[LOG_LINE]; /* the message before, to say it once */
 	int64_t last_ns; /* CLOCK_MONOTONIC: when it was said */
+	int last_priority;
 	uint64_t repeated; /* how often it came again since */
 };
 

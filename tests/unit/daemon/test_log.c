@@ -166,7 +166,12 @@ START_TEST(test_same_message_again)
 		log_print(&c.log, LOG_WARNING, "again");
 	ck_assert_str_eq(captured(&c), "<4>t: again\n");
 	log_print(&c.log, LOG_INFO, "something else");
-	ck_assert_str_eq(captured(&c), "<6>t: (the same 999 times more)\n<6>t: something else\n");
+	ck_assert_str_eq(captured(&c), "<4>t: (the same 999 times more)\n<6>t: something else\n");
+	log_print(&c.log, LOG_INFO, "something else");
+	log_print(&c.log, LOG_ERR, "worse");
+	ck_assert_str_eq(captured(&c), "<6>t: (the same once more)\n<3>t: worse\n");
+	log_print(&c.log, LOG_INFO, "something else");
+	ck_assert_str_eq(captured(&c), "<6>t: something else\n");
 	/* After a while it is news again. */
 	c.log.last_ns -= 11 * NSEC_PER_SEC;
 	log_print(&c.log, LOG_INFO, "something else");
