@@ -141,10 +141,47 @@ int arguments_apply(struct options *options, int argc, char **argv, struct fault
 	return faults->count > before ? -EINVAL : 0;
 }
 
+#define PLACE 4160 /* PATH_MAX, and two numbers */
+
+/* "FILE:LINE:COLUMN: " of the first of these options that the file has, else nothing. */
+static const char *place_of(const struct options *options, const char *const names[],
+			    char ret[static PLACE])
+{
+	const char *path = options->config ? options->config : TCPDIAGD_CONFIG;
+
+	for (; *names; names++) {
+		const struct option_origin *origin;
+		struct option_info info;
+		int row = option_find(*names, strlen(*names), &info);
+
+		if (row < 0)
+			continue;
+		origin = &options->origins[row];
+		if (origin->source != ORIGIN_FILE)
+			continue;
+		snprintf(ret, PLACE, "%s:%u:%u: ", path, origin->line, origin->column);
+		return ret;
+	}
+	return "";
+}
+
+#define PLACE_OF(options, ...) \
+	place_of(options, (const char *const[]){ __VA_ARGS__, NULL }, (char[PLACE]){ 0 })
+
+/* With a character between them. */
+static size_t list_length(const struct option_list *list)
+{
+	size_t length = 0;
+
+	for (size_t i = 0; i < list->count; i++)
+		length += strlen(list->items[i]) + 1;
+	return length;
+}
+
 int options_check(const struct options *options, struct faults *faults)
 {
 	unsigned int before = faults->count;
-	size_t count = options_count(), hosts = 0, names = 0;
+	size_t count = options_count(), length;
 
 	for (size_t row = 0; row < count && !options->once; row++) {
 		struct option_info info;
@@ -166,24 +203,24 @@ int options_check(const struct options *options, struct faults *faults)
 
 		quantity_print_duration(options->sweep_interval_ns, sweep);
 		quantity_print_duration(options->interval_ns, fast);
-		faults_add(faults, "sweep-interval (%s) is shorter than interval (%s)", sweep,
-			   fast);
+		faults_add(faults, "%ssweep-interval (%s) is shorter than interval (%s)",
+			   PLACE_OF(options, "sweep-interval", "interval"), sweep, fast);
 	}
-	for (size_t i = 0; i < options->allowed_hosts.count; i++)
-		hosts += strlen(options->allowed_hosts.items[i]) + 1;
-	if (hosts >= CHANNEL_HOSTS_MAX)
-		faults_add(
-			faults,
-			"web.allowed-hosts: all names together have %zu characters, at most %d fit",
-			hosts, CHANNEL_HOSTS_MAX - 1);
-	for (size_t i = 0; i < options->linger_zero_allow.count; i++)
-		names += strlen(options->linger_zero_allow.items[i]) + 1;
-	if (names >= THRESHOLD_NAMES_MAX)
+	length = list_length(&options->allowed_hosts);
+	if (length >= CHANNEL_HOSTS_MAX)
 		faults_add(faults,
-			   "rules.linger-zero.allow: all names together have %zu characters, at "
+			   "%sweb.allowed-hosts: all names together have %zu characters, at most "
+			   "%d fit",
+			   PLACE_OF(options, "web.allowed-hosts"), length, CHANNEL_HOSTS_MAX - 1);
+	length = list_length(&options->linger_zero_allow);
+	if (length >= THRESHOLD_NAMES_MAX)
+		faults_add(faults,
+			   "%srules.linger-zero.allow: all names together have %zu characters, at "
 			   "most %d fit",
-			   names, THRESHOLD_NAMES_MAX - 1);
+			   PLACE_OF(options, "rules.linger-zero.allow"), length,
+			   THRESHOLD_NAMES_MAX - 1);
 	if (options->listen_addresses.count == 0)
-		faults_add(faults, "web.listen-address: at least one address is needed");
+		faults_add(faults, "%sweb.listen-address: at least one address is needed",
+			   PLACE_OF(options, "web.listen-address"));
 	return faults->count > before ? -EINVAL : 0;
 }

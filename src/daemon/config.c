@@ -217,6 +217,8 @@ static void set_list(struct walk *walk, size_t row, const struct option_info *in
 				 "%s: %s in the list; expected a text", info->name,
 				 node_kind(value));
 	}
+	/* Each value has left its own place; what is said of the list is said of its beginning. */
+	walk->options->origins[row] = origin;
 }
 
 static void set_option(struct walk *walk, size_t row, const struct option_info *info,

@@ -260,6 +260,58 @@ START_TEST(test_flag_before_file_before_default)
 }
 END_TEST
 
+/* What no row sees alone has a place, too, where the file says it. */
+static const struct {
+	const char *text, *argument;
+	int names; /* @text ends with a list of so many */
+	const char *fault; /* behind the path */
+} contradictions[] = {
+	{ "web: {listen-address: []}\n", NULL, 0,
+	  ":1:23: web.listen-address: at least one address is needed\n" },
+	{ "interval: 3s\nsweep-interval: 2s\n", NULL, 0,
+	  ":2:17: sweep-interval (2s) is shorter than interval (3s)\n" },
+	{ "\ninterval: 10s\n", NULL, 0,
+	  ":2:11: sweep-interval (5s) is shorter than interval (10s)\n" },
+	{ "interval: 3s\n", "--sweep-interval=2s", 0,
+	  ":1:11: sweep-interval (2s) is shorter than interval (3s)\n" },
+	{ "", "--interval=10s", 0, "sweep-interval (5s) is shorter than interval (10s)\n" },
+	{ "web:\n  allowed-hosts: ", NULL, 16,
+	  ":2:18: web.allowed-hosts: all names together have " },
+	{ "rules:\n  linger-zero:\n    allow: ", NULL, 16,
+	  ":3:12: rules.linger-zero.allow: all names together have " },
+};
+
+START_TEST(test_contradictions_have_a_place)
+{
+	char path[] = "/tmp/tcpdiagd-test-config-XXXXXX", config[64], argument[64] = "";
+	char text[8192], wanted[256];
+	const char *fault = contradictions[_i].fault;
+	char *argv[] = { (char[]){ "tcpdiagd" }, config, NULL, NULL };
+	struct faults faults = {};
+	struct options options;
+	int fd = mkstemp(path), len;
+
+	len = snprintf(text, sizeof(text), "%s", contradictions[_i].text);
+	for (int i = 0; i < contradictions[_i].names; i++)
+		len += snprintf(text + len, sizeof(text) - (size_t)len, "%s%c%0200d%s",
+				i ? ", " : "[", 'a' + i, 0,
+				i + 1 < contradictions[_i].names ? "" : "]\n");
+	ck_assert_int_eq(write(fd, text, (size_t)len), len);
+	close(fd);
+	snprintf(config, sizeof(config), "--config=%s", path);
+	if (contradictions[_i].argument) {
+		snprintf(argument, sizeof(argument), "%s", contradictions[_i].argument);
+		argv[2] = argument;
+	}
+	assemble(argv, &options, &faults, -EINVAL);
+	unlink(path);
+	snprintf(wanted, sizeof(wanted), "%s%s", *fault == ':' ? path : "", fault);
+	ck_assert_msg(!strncmp(faults.text, wanted, strlen(wanted)), "%s", faults.text);
+	faults_done(&faults);
+	options_done(&options);
+}
+END_TEST
+
 START_TEST(test_file_that_was_named_must_be_there)
 {
 	char *argv[] = { (char[]){ "tcpdiagd" }, (char[]){ "--config" },
@@ -311,6 +363,7 @@ Suite *suite(void)
 	tcase_add_test(t, test_too_large);
 	tcase_add_test(t, test_mistakes_are_bounded);
 	tcase_add_test(t, test_flag_before_file_before_default);
+	tcase_add_loop_test(t, test_contradictions_have_a_place, 0, ARRAY_SIZE(contradictions));
 	tcase_add_test(t, test_file_that_was_named_must_be_there);
 	tcase_add_test(t, test_example);
 	suite_add_tcase(s, t);
