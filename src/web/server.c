@@ -24,6 +24,7 @@
 
 #define RUNS_MAX 16 /* of one daemon before other events have their turn */
 #define POOL_MIN 32768U
+#define ARGUMENT_BYTES 64U /* of the library for each argument of a query */
 #define POOL_SLACK 8192U /* response headers, and what the library keeps */
 
 struct listener;
@@ -64,6 +65,9 @@ struct server {
 static struct limits limits_of(const struct channel_settings *settings)
 {
 	size_t pool = (size_t)settings->max_uri_bytes + settings->max_header_bytes + POOL_SLACK;
+
+	/* It keeps what it finds in the query, though nobody asks for that: "&a" for each at the least. */
+	pool += (size_t)settings->max_uri_bytes / 2 * ARGUMENT_BYTES;
 
 	return (struct limits){
 		.connections = MAX(settings->max_connections, 1),

@@ -24,6 +24,14 @@ START_TEST(sizes)
 	buffer_char(&text, '\0');
 	answer = ask(&s.p, "GET", "/small", text.data);
 	expect_problem(&answer, 431, "more than 8192", NULL);
+	/* As many parameters as there is room for. */
+	text.len = 0;
+	buffer_text(&text, "/small?a");
+	for (i = 0; i < 2040; i++)
+		buffer_text(&text, "&a");
+	buffer_char(&text, '\0');
+	answer = get(&s.p, text.data);
+	expect_problem(&answer, 400, "more than 64 parameters", "a");
 	/* Larger than all memory of a connection: the library itself says no. */
 	text.len = 0;
 	buffer_text(&text, "GET /");
