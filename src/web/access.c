@@ -5,8 +5,10 @@
  */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <microhttpd.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/socket.h>
 
 #include "web/access.h"
 
@@ -69,12 +71,52 @@ static bool is_one_of(const char *host, const char *list)
 	return false;
 }
 
-int access_host(const struct channel_listen *listen, const char *hosts, const char *host,
+static enum MHD_Result count_host(void *context, enum MHD_ValueKind kind, const char *name,
+				  const char *value)
+{
+	(void)kind;
+	(void)value;
+	*(unsigned int *)context += !strcasecmp(name, "Host");
+	return MHD_YES;
+}
+
+unsigned int access_hosts(struct MHD_Connection *connection)
+{
+	unsigned int count = 0;
+
+	(void)MHD_get_connection_values(connection, MHD_HEADER_KIND, count_host, &count);
+	return count;
+}
+
+/* The address that was connected to, where the socket that listens has many. */
+static bool is_loopback(int fd)
+{
+	union {
+		struct sockaddr any;
+		struct sockaddr_in in;
+		struct sockaddr_in6 in6;
+		struct sockaddr_storage room;
+	} own = {};
+	socklen_t len = sizeof(own);
+	const uint8_t *mapped = own.in6.sin6_addr.s6_addr + 12;
+
+	/* What cannot be told is looked at. */
+	if (fd < 0 || getsockname(fd, &own.any, &len) < 0)
+		return true;
+	if (own.any.sa_family == AF_INET)
+		return ntohl(own.in.sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+	if (own.any.sa_family != AF_INET6)
+		return false;
+	return IN6_IS_ADDR_LOOPBACK(&own.in6.sin6_addr) ||
+	       (IN6_IS_ADDR_V4MAPPED(&own.in6.sin6_addr) && *mapped == IN_LOOPBACKNET);
+}
+
+int access_host(const struct channel_listen *listen, int fd, const char *hosts, const char *host,
 		struct problem *problem)
 {
 	char name[HOST_MAX];
 
-	if (listen->local || !listen->loopback || !host)
+	if (listen->local || !host || (!listen->loopback && !is_loopback(fd)))
 		return 0;
 	if (!host_part(host, strlen(host), name))
 		return problem_set(problem, 400, NULL, "the Host header \"%.128s\" is no host",

@@ -329,6 +329,7 @@ static int check_request(const struct exchange *e, const char *method, const cha
 	const union MHD_ConnectionInfo *info;
 	const char *host = e->host ? e->host : header(e, "Host");
 	size_t uri_len = strlen(e->text);
+	unsigned int hosts = access_hosts(e->connection);
 
 	if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0)
 		return problem_set(problem, 405, NULL,
@@ -341,9 +342,14 @@ static int check_request(const struct exchange *e, const char *method, const cha
 		return problem_set(problem, 431, NULL,
 				   "the headers have %zu bytes, more than %" PRIu32,
 				   info->header_size - uri_len, settings->max_header_bytes);
-	if (!host && !strcmp(version, "HTTP/1.1"))
+	/* RFC 9112, 3.2: exactly one, whatever the request line says. */
+	if (!hosts && !strcmp(version, MHD_HTTP_VERSION_1_1))
 		return problem_set(problem, 400, NULL, "HTTP/1.1 without a Host header");
-	return access_host(e->listen, settings->allowed_hosts, host, problem);
+	if (hosts > 1)
+		return problem_set(problem, 400, NULL, "there are %u Host headers", hosts);
+	info = MHD_get_connection_info(e->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+	return access_host(e->listen, info ? info->connect_fd : -1, settings->allowed_hosts, host,
+			   problem);
 }
 
 /* The route of the request, and the right to it; NULL with a problem. */

@@ -248,7 +248,8 @@ static struct MHD_Daemon *start_daemon(struct service *service, const struct lim
 		{ MHD_OPTION_CONNECTION_MEMORY_LIMIT, (intptr_t)limits->pool, NULL },
 		{ MHD_OPTION_CONNECTION_TIMEOUT,
 		  (intptr_t)idle_seconds(listener->server->exchanges.settings), NULL },
-		{ MHD_OPTION_STRICT_FOR_CLIENT, 1, NULL },
+		/* Else it answers a request without a Host itself, and that twice. */
+		{ MHD_OPTION_STRICT_FOR_CLIENT, 0, NULL },
 		{ MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, NULL },
 		{ MHD_OPTION_END, 0, NULL },
 	};

@@ -365,6 +365,11 @@ class Addresses(unittest.TestCase):
             self.assertEqual(lib.request("/sockets").status, 403)
             # What it says to try is what works.
             self.assertIn("try: curl -s http://localhost:19293/metrics ", daemon.output())
+            # Whoever comes over loopback may be somebody's browser; others name it as they like.
+            for address, host, status in ((("127.0.0.1", 19293), "evil.example", 421), (("::1", 19293), "evil.example", 421),
+                                          (("127.0.0.1", 19293), "localhost:1", 200), ((OUTSIDE, 19293), "node.example", 200)):
+                reply = lib.request("/metrics", address=address, headers={"Host": host})
+                self.assertEqual(reply.status, status, (address, host))
 
     def test_ipv6_loopback(self):
         with lib.Daemon("--web.listen-address", "[::1]:19293", wait=False):

@@ -348,6 +348,9 @@ static const struct {
 	{ "GET /small HTTP/1.1\r\nHost: [::1\r\n\r\n", 400 },
 	{ "GET /small HTTP/1.1\r\nHost: localhost:x\r\n\r\n", 400 },
 	{ "GET /small HTTP/1.1\r\n\r\n", 400 },
+	{ "GET http://localhost/small HTTP/1.1\r\n\r\n", 400 },
+	{ "GET /small HTTP/1.1\r\nHost: localhost\r\nhost: localhost\r\n\r\n", 400 },
+	{ "GET /small HTTP/1.0\r\nHost: localhost\r\nHost: evil.example\r\n\r\n", 400 },
 };
 
 START_TEST(host)
@@ -364,6 +367,11 @@ START_TEST(host)
 		ck_assert_msg(http_read(fd, &in, false, &answer), "%s", hosts[i].request);
 		ck_assert_msg(answer.status == hosts[i].status, "%d for %s", answer.status,
 			      hosts[i].request);
+		/* One answer, and it is ours. */
+		if (answer.status >= 400)
+			ck_assert_str_eq(answer_header(&answer, "Content-Type"),
+					 "application/problem+json");
+		ck_assert_uint_eq(in.len, 0);
 		answer_done(&answer);
 		buffer_done(&in);
 		close(fd);
