@@ -11,6 +11,7 @@
 #include "web/envelope.h"
 #include "web/event_print.h"
 #include "web/events.h"
+#include "web/media.h"
 #include "web/select.h"
 #include "web/socket_list.h"
 
@@ -366,7 +367,7 @@ int events_route(const struct request *request, struct document **ret, struct pr
 {
 	static const struct list_type type = { .word = "events", .schema = "Event" };
 	const char *group = query_get(request->query, "group");
-	bool sse = strstr(request->accept, STREAM_TYPE);
+	bool sse = media_wants(request->accept, STREAM_TYPE, "application/json");
 	struct list_options options;
 	uint64_t last;
 	int r;

@@ -83,22 +83,32 @@ bool media_next(const char **accept, struct media_range *ret)
 	return true;
 }
 
-bool media_wants_html(const char *accept)
+/* @range stands for a type: the type itself, all of its sort, or all. */
+static bool covers(const struct media_range *range, const char *type)
 {
-	double html = 0, text = 0, any = 0;
-	bool text_named = false;
+	size_t sort_len = strcspn(type, "/") + 1;
+
+	return media_is(range->type, range->type_len, type) ||
+	       media_is(range->type, range->type_len, "*/*") ||
+	       (range->type_len == sort_len + 1 && range->type[sort_len] == '*' &&
+		!strncasecmp(range->type, type, sort_len));
+}
+
+bool media_wants(const char *accept, const char *type, const char *otherwise)
+{
+	double wanted = 0, named = 0, any = 0;
+	bool is_named = false;
 	struct media_range r;
 
 	while (media_next(&accept, &r)) {
-		if (media_is(r.type, r.type_len, "text/html")) {
-			html = MAX(html, r.q);
-		} else if (media_is(r.type, r.type_len, "text/plain")) {
-			text = MAX(text, r.q);
-			text_named = true;
-		} else if (media_is(r.type, r.type_len, "text/*") ||
-			   media_is(r.type, r.type_len, "*/*")) {
+		if (media_is(r.type, r.type_len, type)) {
+			wanted = MAX(wanted, r.q);
+		} else if (media_is(r.type, r.type_len, otherwise)) {
+			named = MAX(named, r.q);
+			is_named = true;
+		} else if (covers(&r, otherwise)) {
 			any = MAX(any, r.q);
 		}
 	}
-	return html > 0 && html >= (text_named ? text : any);
+	return wanted > 0 && wanted >= (is_named ? named : any);
 }

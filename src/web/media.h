@@ -23,7 +23,7 @@ bool media_next(const char **accept, struct media_range *ret);
 bool media_is(const char *text, size_t len, const char *word);
 
 /*
- * HTML rather than plain text: it is named, and plain text is not wanted more. What takes anything (curl, a script)
- * gets text.
+ * @type rather than @otherwise, which is the answer to everybody else: it is named, and the other is not wanted more.
+ * What takes anything (curl, a script) gets the other.
  */
-bool media_wants_html(const char *accept);
+bool media_wants(const char *accept, const char *type, const char *otherwise);

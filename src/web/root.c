@@ -36,7 +36,7 @@ int root_route(const struct request *request, struct document **ret, struct prob
 					   "%.64s: a number from 40 to 400 is wanted",
 					   request->query->parameters[i].value);
 	}
-	if (media_wants_html(request->accept))
+	if (media_wants(request->accept, "text/html", "text/plain"))
 		return assets_page(ret);
 	if (!request->snapshot)
 		return problem_no_snapshot(problem);

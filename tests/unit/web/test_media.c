@@ -49,7 +49,34 @@ static const struct {
 
 START_TEST(html)
 {
-	ck_assert_msg(media_wants_html(cases[_i].accept) == cases[_i].html, "%s", cases[_i].accept);
+	ck_assert_msg(media_wants(cases[_i].accept, "text/html", "text/plain") == cases[_i].html,
+		      "%s", cases[_i].accept);
+}
+END_TEST
+
+static const struct {
+	const char *accept;
+	bool stream;
+} streams[] = {
+	{ "text/event-stream", true },
+	{ "Text/Event-Stream", true },
+	{ "application/json;q=0.5, text/event-stream", true },
+	{ "text/event-stream, */*", true },
+	{ "text/event-stream;q=0.9, text/*", true },
+	{ "text/event-stream;q=0", false },
+	{ "application/json, text/event-stream;q=0.5", false },
+	{ "application/*, text/event-stream;q=0.5", false },
+	{ "text/event-streams", false },
+	{ "application/x; of=\"text/event-stream\"", false },
+	{ "*/*", false },
+	{ "", false },
+};
+
+START_TEST(stream)
+{
+	ck_assert_msg(media_wants(streams[_i].accept, "text/event-stream", "application/json") ==
+			      streams[_i].stream,
+		      "%s", streams[_i].accept);
 }
 END_TEST
 
@@ -80,6 +107,7 @@ Suite *suite(void)
 	TCase *t = tcase_create("media");
 
 	tcase_add_loop_test(t, html, 0, ARRAY_SIZE(cases));
+	tcase_add_loop_test(t, stream, 0, ARRAY_SIZE(streams));
 	tcase_add_test(t, ranges);
 	suite_add_tcase(s, t);
 	return s;
