@@ -164,7 +164,7 @@ static const struct {
 };
 
 static struct event told[4];
-static unsigned int told_count, operated_count;
+static unsigned int told_count;
 
 static void tell(void *context, struct event *event)
 {
@@ -183,9 +183,10 @@ static void operated(void *context, const struct autopsy_operation *operation,
 		     struct event_socket *socket)
 {
 	(void)context;
-	(void)operation;
 	(void)socket;
-	operated_count++;
+	/* What is done is done to the socket above: of its connections there is nothing to ask the oracle about. */
+	ck_assert(operation->sk.mptcp);
+	ck_assert(!operation->sk.mptcp_subflow);
 }
 
 static struct socket_event event_of(const struct piece *piece)
@@ -232,7 +233,7 @@ START_TEST(one_story)
 	struct autopsy *autopsy = NULL;
 	const struct event_socket *s;
 
-	told_count = operated_count = 0;
+	told_count = 0;
 	ck_assert_int_eq(autopsy_new(&calls, &limits, &autopsy), 0);
 	for (int i = 0; i < PIECES && rows[_i].pieces[i].who; i++) {
 		struct socket_event event = event_of(&rows[_i].pieces[i]);
@@ -255,8 +256,6 @@ START_TEST(one_story)
 	ck_assert(s->flags & EVENT_SUBFLOW);
 	if (told[0].kind == EVENT_RESET_SENT)
 		ck_assert_int_eq(s->reason, RESET_REASON_ABORT_ON_CLOSE);
-	/* What was done was done to the socket above: nothing to ask the oracle about. */
-	ck_assert_uint_eq(operated_count, 0);
 	ck_assert_uint_eq(autopsy_open(autopsy), 0);
 	autopsy_free(autopsy);
 }
