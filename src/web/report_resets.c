@@ -118,7 +118,7 @@ void report_resets(struct page *page, const struct snapshot *snapshot,
 		page->b->error = -ENOMEM;
 		return;
 	}
-	if (calm && !r.sent && !r.received)
+	if (calm && !r.sent && !r.received && !r.gaps.lost)
 		return;
 	snprintf(mark, sizeof(mark), "Resets, %lld min",
 		 (long long)((r.covered_ns + 60 * NSEC_PER_SEC - 1) / (60 * NSEC_PER_SEC)));
@@ -127,5 +127,11 @@ void report_resets(struct page *page, const struct snapshot *snapshot,
 	page_end(page);
 	page_begin(page, "", 18);
 	print_received(page, &r);
+	page_end(page);
+	if (!r.gaps.lost)
+		return;
+	page_begin(page, "", 18);
+	page_printf(page, 0, "at least: %s %s lost unseen", number_text(r.gaps.lost, mark),
+		    r.gaps.lost == 1 ? "event" : "events");
 	page_end(page);
 }

@@ -4,7 +4,7 @@
 import { h, show } from "./elements.js";
 import { moreButton, table } from "./parts.js";
 import { view } from "./view.js";
-import { bytes, moment, number } from "./words.js";
+import { bytes, many, moment, number, seconds } from "./words.js";
 
 const REASONS = {
 	"tcp-abort-on-close": "closed with unread data",
@@ -22,10 +22,13 @@ const REASONS = {
 export function drawResets(answer)
 {
 	const t = answer.total, shown = answer.resets.slice(0, view.more.resets);
-	const all = answer.source.state === "ok"; // else there may have been more, and none is no answer
+	const ok = answer.source.state === "ok", unseen = answer.unseen_seconds, lost = answer.lost_events;
+	const all = ok && !unseen && !lost; // else there may have been more, and none is no answer
+	const gaps = [unseen && `nobody watched for ${seconds(unseen)}`, lost && `${many(lost, "event")} were lost`];
 
 	show("resets-body",
-		!all && h("p", { class: "bad" }, `Events: ${answer.source.state}. `, answer.source.reason),
+		!ok && h("p", { class: "bad" }, `Events: ${answer.source.state}. `, answer.source.reason),
+		(unseen || lost) ? h("p", { class: "bad" }, `Not all was seen: ${gaps.filter(Boolean).join(", ")}.`) : "",
 		all || t.count ? h("p", null, all ? "" : "At least: ", `${number(t.sent)} sent, ${number(t.received)} received`,
 			t.count ? `; the peer was still open in ${number(t.peer_open)}; ${bytes(t.unread_bytes)} unread were lost. ` : ". ",
 			h("span", { class: "dim" }, "Remembered since ", moment(answer.oldest), " UTC.")) :

@@ -214,6 +214,11 @@ START_TEST(report_lines)
 	ck_assert_ptr_nonnull(strstr(text, "- 93 B lost unread   + 4 refused SYN\n"));
 	ck_assert_ptr_nonnull(
 		strstr(text, "received 2: established 2 (2 after a minute and more of silence)\n"));
+	ck_assert_ptr_null(strstr(text, "at least"));
+	free(text);
+	note(MINUTE_LOST, 100, 77);
+	text = report();
+	ck_assert_msg(strstr(text, " at least: 77 events lost unseen\n"), "%s", text);
 	free(text);
 }
 END_TEST
