@@ -305,6 +305,50 @@ class InBrowser(unittest.TestCase):
         # What a careless change would do is stopped by the policy as well.
         self.assertEqual(page.eval("try { document.body.innerHTML = '<p>'; 'done' } catch (e) { e.name }"), "TypeError")
 
+    def test_what_is_not_known(self):
+        self.actor.go()
+        self.actor.read()
+        lib.wait_for(lambda: lib.get("/events?kind=reset-sent")["events"], "the reset")
+
+        def forge(url):
+            path = url.removeprefix(URL.rstrip("/"))
+            if path == "/" or path.startswith("/page/") or "last_event_id" in path:
+                return None
+            answer = lib.get(path)
+            if path.startswith("/resets"):
+                answer.update(unseen_seconds=90, lost_events=7)
+            elif path.startswith("/events"):
+                for event in answer["events"]:
+                    event.update(socket={**(event["socket"] or {}), "id": None, "flow": "10.0.0.1:1 > 10.0.0.2:2"})
+            elif path.startswith("/listeners"):
+                answer.update(listeners=[], matched=0, returned=0, next=None)
+            elif path.startswith("/sockets?group"):
+                answer.update(groups=[])
+            elif path.startswith("/status"):
+                next(one for one in answer["sources"] if one["name"] == "events")["state"] = "failed"
+            return "application/json", json.dumps(answer)
+
+        page = browser.Page(self.browser, URL, forge=forge)
+        self.addCleanup(page.close)
+        self.shows("#resets-body", "At least: ", "nobody watched for 90 s, 7 events were lost", page=page)
+        self.shows("#listeners-body", "No listener seen. Not all could be seen.", page=page)
+        self.shows("#states-body", "No TCP socket seen. Not all could be seen.", page=page)
+        self.shows("#stream", "events failed, findings only", page=page)
+        # A refused SYN has no socket to lead to.
+        self.shows("#events-list", "10.0.0.1:1 > 10.0.0.2:2", page=page)
+        self.assertEqual(page.eval("document.querySelectorAll('#events-list a').length"), 0)
+        # Limits that were hit lately, also by a daemon that counts anew; not those of long ago.
+        page.eval("import('/page/top.js').then(top => [[5, 5], [5, 7], [5, 1]].forEach(([old, rising]) =>"
+                  "top.watchLimits({ of_old: old, rising }, 1e6)))")
+        self.shows("#unseen", "limit of rising: reached 3 times in the last 10 min", page=page)
+        self.assertNotIn("limit of of old", page.text("#unseen"))
+        # An address is no filter.
+        self.assertEqual(page.eval("import('/page/search.js').then(search => [...search.parseQuery("
+                                   "'fd::1 dead:beef::7 [::1]:443 2001:db8::/32 pid:5 comm=a:b 10.0.0.1:80')].map(String))"),
+                         ["remote,fd::1", "remote,dead:beef::7", "remote,[::1]:443", "remote,2001:db8::/32", "pid,5",
+                          "comm,a:b", "remote,10.0.0.1:80"])
+        self.assertEqual(page.errors, [])
+
     def test_many_sockets(self):
         with contextlib.ExitStack() as stack:
             listener = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=64))
@@ -338,7 +382,7 @@ class Restart(unittest.TestCase):
             # The next one knows less, and says so; none of it is a 0.
             with lib.Daemon(*OPTIONS, "--no-collector.bpf", "--no-collector.processes", "--no-collector.events"):
                 lib.wait_for(lambda: not page.text("#down"), "it goes on by itself", 20)
-                lib.wait_for(lambda: "live" in page.text("#stream"), "so do the events", 30)
+                lib.wait_for(lambda: "events off, findings only" in page.text("#stream"), "so does the stream", 30)
                 for selector, words in (("#unseen", "events (off): switched off by --no-collector.events"),
                                         ("#stop-body", "Not known: it is not known which process"),
                                         ("#resets-body", "Resets are not known.")):

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
 // Events as they happen, newest first.
-import { ask } from "./ask.js";
+import { ask, tasks } from "./ask.js";
 import { $, h } from "./elements.js";
 import { socketLink, tag } from "./parts.js";
 import { many, moment, who } from "./words.js";
@@ -64,6 +64,16 @@ function take(event)
 		live.timer = setTimeout(flush, 250);
 }
 
+// What a stream that is open brings: where the source of events does not work, findings only.
+function comes()
+{
+	const source = ((tasks.status.answer || {}).sources || []).find(one => one.name === "events") || live.first;
+
+	if (!source || source.state === "ok")
+		return "live";
+	return source.state === "degraded" ? "live, events degraded" : `events ${source.state}, findings only`;
+}
+
 // The stream's state, said aloud: no more than once in five seconds while only numbers change.
 export function streamSays(word)
 {
@@ -77,7 +87,7 @@ export function streamSays(word)
 		return;
 	live.saidAt = now;
 	const text = live.paused ? `paused, ${many(live.waiting.length + live.skipped, "new event")}` :
-		`${live.word || "connecting"} · ${many(live.times.length, "event")} in the last minute`;
+		`${live.word === "open" ? comes() : live.word || "connecting"} · ${many(live.times.length, "event")} in the last minute`;
 	if ($("stream").textContent !== text)
 		$("stream").textContent = text;
 }
@@ -96,8 +106,7 @@ export async function startEvents()
 				take(event);
 			live.times = [];
 			live.last = task.answer.newest;
-			if (task.answer.source.state !== "ok")
-				streamSays(`events ${task.answer.source.state}`);
+			live.first = task.answer.source;
 		}
 		listen();
 	} catch (error) {
@@ -122,7 +131,7 @@ function listen()
 	for (const kind of ["reset-sent", "reset-received", "closed", "orphaned", "timed-out", "destroyed", "finding-raised",
 		"finding-cleared", "gap"])
 		source.addEventListener(kind, got);
-	source.addEventListener("open", () => streamSays("live"));
+	source.addEventListener("open", () => streamSays("open"));
 	source.addEventListener("error", () => {
 		streamSays("connection lost, trying again");
 		// The browser comes back by itself, unless it was refused.

@@ -2,7 +2,7 @@
 //
 // What ending a unit, a container or a process would do.
 import { h, show } from "./elements.js";
-import { moreButton, searchLink, table, tag } from "./parts.js";
+import { moreButton, none, searchLink, table, tag } from "./parts.js";
 import { choose, view } from "./view.js";
 import { bytes, containerName, many, number } from "./words.js";
 
@@ -29,11 +29,14 @@ function verdict(e)
 }
 
 const OWNERS = {
-	units: { name: one => one.name, filter: one => ({ unit: one.name }), none: "No systemd unit has a socket here." },
+	units: { name: one => one.name, filter: one => ({ unit: one.name }), none: "No systemd unit has a socket here.",
+		seen: "No systemd unit was seen that has a socket here." },
 	containers: { name: one => containerName(one.container) || one.name, filter: one => ({ container: one.name }),
-		none: "No container has a socket here." },
+		none: "No container has a socket here.",
+		seen: "No container was seen that has a socket here." },
 	processes: { name: one => `${one.comm || "?"} (${one.pid})`, filter: one => ({ pid: one.pid }),
-		none: "No process has a socket here." },
+		none: "No process has a socket here.",
+		seen: "No process was seen that has a socket here." },
 };
 
 export function drawOwners(answer)
@@ -52,7 +55,7 @@ export function drawOwners(answer)
 	const shown = rows.slice(0, view.more.owners);
 
 	show("stop-body",
-		!rows.length ? h("p", { class: "dim" }, kind.none) : table(
+		!rows.length ? none(answer, kind.none, kind.seen) : table(
 			`${many(answer.matched, "row")}, most hurt first. RST live: the peer is still open; RST done: it has finished.`,
 			[["Name"], ["Restart now"], ["RST live", "num opt"], ["RST done", "num opt"], ["FIN", "num opt"],
 				["Lost", "num opt"], ["Accept queue", "num opt"]],

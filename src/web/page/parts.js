@@ -13,7 +13,9 @@ const quote = value => /[\s"]/.test(value) ? `"${String(value).replaceAll('"', "
 const filters = object => Object.entries(object).filter(([, v]) => v !== null && v !== undefined)
 	.map(([k, v]) => `${k}=${quote(v)}`).join(" ");
 export const searchLink = (object, ...text) => h("a", { href: "#search=" + encodeURIComponent(filters(object)) }, ...text);
-export const socketLink = (id, text) => h("a", { href: "#socket=" + encodeURIComponent(id), class: "flow" }, text || id);
+// A refused SYN, say, has ends but no socket.
+export const socketLink = (id, text) => id ? h("a", { href: "#socket=" + encodeURIComponent(id), class: "flow" }, text || id) :
+	h("span", { class: "flow" }, text);
 export const ruleLink = rule => h("a", { href: `/rules/${encodeURIComponent(rule)}?format=text` }, rule);
 export const copy = path => navigator.clipboard && h("button", { type: "button", "data-copy": `curl '${location.origin}${path}'` },
 	"Copy as curl");
@@ -29,6 +31,10 @@ export function table(caption, heads, rows)
 		h("tbody", null, rows.map(row => h("tr", { "data-key": row.key },
 			row.cells.map((c, i) => cell(i ? "td" : "th", i ? null : "row")(c)))))));
 }
+
+// "Nobody listens" is known only where all was read.
+export const none = (answer, sure, seen) => h("p", { class: "dim" }, answer.snapshot && answer.snapshot.complete ? sure :
+	[seen, " ", h("a", { href: "#unseen" }, "Not all could be seen.")]);
 
 export const moreButton = (what, left) => left > 0 && h("p", null,
 	h("button", { type: "button", "data-more": what }, `${number(left)} more`));

@@ -3,7 +3,7 @@
 // Sockets that a person looks for.
 import { soon, tasks } from "./ask.js";
 import { $, h, show } from "./elements.js";
-import { copy, socketLink, table, tag } from "./parts.js";
+import { copy, none, socketLink, table, tag } from "./parts.js";
 import { view } from "./view.js";
 import { bytes, many, number, seconds, who } from "./words.js";
 
@@ -12,15 +12,19 @@ const STATES = ["established", "syn-sent", "syn-recv", "fin-wait-1", "fin-wait-2
 	"last-ack", "listening", "closing", "new-syn-recv", "bound-inactive"];
 const ATTACHMENTS = ["held", "unaccepted", "orphan", "timewait", "request", "unheld"];
 
+const IPV6 = /^\[?[0-9a-f]*:[0-9a-f]*:[0-9a-f:.]*\]?([:/]\d+)?$/; // "fd::1" is no filter of the name "fd"
+
 // "state=close-wait 443 nginx" to parameters.
-function parseQuery(text)
+export function parseQuery(text)
 {
 	const parameters = new URLSearchParams();
 
 	for (const [token, name, value] of text.matchAll(/([\w.]+)[=:]("[^"]*"|\S+)|\S+/g)) {
 		const word = token.toLowerCase();
 
-		if (name && (token.includes("=") || /^[a-z_]+(\.[a-z]+)?$/.test(name)))
+		if (IPV6.test(word))
+			parameters.append("remote", word);
+		else if (name && (token.includes("=") || /^[a-z_]+(\.[a-z]+)?$/.test(name)))
 			parameters.append(name, value.replaceAll('"', ""));
 		else if (STATES.includes(word))
 			parameters.append("state", word);
@@ -28,7 +32,7 @@ function parseQuery(text)
 			parameters.append("attachment", word);
 		else if (/^\d+$/.test(word))
 			parameters.append("port", word);
-		else if (/^[0-9.]+([:/]\d+)?$/.test(word) || /^\[?[0-9a-f:]*:[0-9a-f:.]*/.test(word))
+		else if (/^[0-9.]+([:/]\d+)?$/.test(word))
 			parameters.append("remote", word);
 		else if (/\.(service|scope|socket|slice)$/.test(word))
 			parameters.append("unit", token);
@@ -97,7 +101,7 @@ export function drawSearch(answer)
 			[ending(s)],
 			[bytes(s.unread_bytes), "num"], [bytes(s.unsent_bytes), "num"],
 			[`${s.state_exact ? "" : "≥ "}${seconds(s.state_seconds)}`, "num"], [seconds(s.idle_seconds), "num"],
-		] }))) : h("p", { class: "dim" }, "No socket matches."),
+		] }))) : none(answer, "No socket matches.", "No socket matches of those seen."),
 		h("p", { class: "links" }, answer.next !== null && view.rows < ROWS && h("button", { type: "button", "data-more": "search" },
 			`${number(answer.matched - answer.returned)} more`), " ", copy(url),
 			answer.next !== null && view.rows >= ROWS && h("span", { class: "dim" },

@@ -2,7 +2,7 @@
 //
 // Sockets by state and by who has them; listeners and their queues.
 import { h, show } from "./elements.js";
-import { moreButton, searchLink, socketLink, table, tag } from "./parts.js";
+import { moreButton, none, searchLink, socketLink, table, tag } from "./parts.js";
 import { view } from "./view.js";
 import { endpoint, number, seconds } from "./words.js";
 
@@ -35,7 +35,7 @@ export function drawStates(answer)
 				return [word ? searchLink({ state, attachment: word }, number(row.by[word])) : "·", "num"];
 			}),
 			[row.oldest === null ? "?" : seconds(row.oldest), "num"],
-		] }))) : h("p", null, "No TCP socket at all."));
+		] }))) : none(answer, "No TCP socket at all.", "No TCP socket seen."));
 }
 
 export function drawListeners(answer)
@@ -53,7 +53,7 @@ export function drawListeners(answer)
 			[[h("meter", { max: Math.max(l.limit, 1), value: l.queue, high: l.limit * 0.8, "aria-hidden": "true" }),
 				` ${number(l.queue)} / ${number(l.limit)} `, l.full && tag("FULL", "critical")]],
 			[number(l.resets), "num opt"], [number(l.overflows), "num opt"],
-		] }))) : h("p", { class: "dim" }, "Nobody listens."),
+		] }))) : none(answer, "Nobody listens.", "No listener seen."),
 		moreButton("listeners", rows.length - shown.length));
 }
 

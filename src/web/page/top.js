@@ -7,6 +7,8 @@ import { drawFindings } from "./findings.js";
 import { facts, searchLink, tag } from "./parts.js";
 import { bytes, containerName, many, moment, number, percent, plain, seconds, unknown } from "./words.js";
 
+const LATELY = 600; // seconds
+const reached = new Map(); // by limit: how often until the last answer, and lately: [when, how often]
 let snapshot = null, snapshotAt = 0;
 
 // The one that came last: after a restart, or a clock that was set back, its number and time are lower.
@@ -66,8 +68,25 @@ export function drawSummary(s)
 	tick();
 }
 
+// The counters begin anew with the daemon, and say only how often until now: what was lately is how much they grew, or
+// all of it in a daemon that is young itself.
+export function watchLimits(limits, uptime, now = performance.now())
+{
+	for (const [what, times] of Object.entries(limits || {})) {
+		const one = reached.get(what) || { times: uptime !== null && uptime < LATELY ? 0 : times, lately: [] };
+		const grown = times < one.times ? times : times - one.times;
+
+		one.times = times;
+		one.lately = one.lately.filter(([when]) => when > now - LATELY * 1000);
+		if (grown)
+			one.lately.push([now, grown]);
+		reached.set(what, one);
+	}
+}
+
 export function drawStatus(s)
 {
+	watchLimits(s.limits, s.uptime_seconds);
 	$("host").textContent = [s.host, s.kernel && `kernel ${s.kernel}`, `v${s.version}`].filter(Boolean).join(" · ");
 	if (s.collector)
 		$("cost").textContent = `tcpdiagd itself: ${seconds(s.collector.cpu_seconds)} of CPU in ` +
@@ -90,9 +109,10 @@ function unseen()
 		if (lane.stretched)
 			lines.push(`${lane.name}: polled each ${seconds(lane.interval_seconds)} instead of ` +
 				`${seconds(lane.wanted_seconds)}, to spare the CPU`);
-	for (const [what, times] of Object.entries(status.limits || {}))
-		if (times)
-			lines.push(`limit of ${plain(what)}: reached ${many(times, "time")} since the start`);
+	for (const [what, { lately }] of reached)
+		if (lately.length)
+			lines.push(`limit of ${plain(what)}: reached ${many(lately.reduce((sum, [, times]) => sum + times, 0), "time")}` +
+				` in the last ${seconds(LATELY)}`);
 	if (status.replay)
 		lines.push("a file is shown, not this machine");
 	$("unseen").hidden = !lines.length;
