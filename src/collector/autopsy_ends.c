@@ -205,6 +205,25 @@ static void nominate(struct candidates *candidates, const struct kept_ends *ends
 	candidates->count++;
 }
 
+/* Another socket with the same ends that went when that one did: they belong together. */
+static bool is_taken(const struct autopsy *a, const struct tcpdiag_socket *sk,
+		     const struct kept_ends *by)
+{
+	const struct kept_ends own = ends_of(sk);
+	uint32_t i = a->flows.slots[hash_ends(a, zone_of(sk), &own) & a->flows.mask], tries;
+
+	for (tries = 0; i != STORY_NONE && tries < CHAIN_MAX; tries++) {
+		const struct kept_ends *ends = &a->flows.ring[i];
+
+		i = ends->next;
+		if (same_ends(ends, &own) &&
+		    (ends->cookie != own.cookie || ends->netns != own.netns) &&
+		    llabs(ends->when_ns - by->when_ns) <= NEAR_NS)
+			return true;
+	}
+	return false;
+}
+
 uint32_t flow_relate(const struct autopsy *a, const struct story *story, bool *ret_near,
 		     const struct kept_ends **ret)
 {
@@ -232,6 +251,8 @@ uint32_t flow_relate(const struct autopsy *a, const struct story *story, bool *r
 		if (apart_ns <= NEAR_NS)
 			nominate(&near, ends);
 	}
+	if (!near.count && all.count == 1 && is_taken(a, sk, all.found))
+		all.count = 0;
 	*ret_near = near.count;
 	*ret = near.count ? near.found : all.found;
 	return near.count ? near.count : all.count;

@@ -106,8 +106,8 @@ class Related(unittest.TestCase):
         return listening, Child(self.stack, client_netns, CLIENT, client, server, PORT)
 
     @staticmethod
-    def resets(pairs, port):
-        """One connection of each of them, at once; their stories."""
+    def connect(pairs, port):
+        """One connection of each of them, at once, which the server resets."""
         for server, client in pairs:
             server.go()
             client.go(port)
@@ -115,11 +115,32 @@ class Related(unittest.TestCase):
             server.read()
             client.read()
 
+    @staticmethod
+    def stories(port, count):
         def told():
-            events = lib.get(f"/events?kind=reset-sent&kind=reset-received&port={PORT}&port={port}")["events"]
+            events = lib.get(f"/events?kind=reset-sent&kind=reset-received&port={PORT}")["events"]
             events = [e for e in events if port in (e["socket"]["local"]["port"], e["socket"]["remote"]["port"])]
-            return len(events) >= 2 * len(pairs) and events
+            return len(events) >= count and events
         return lib.wait_for(told, "both stories of each", 20)
+
+    def resets(self, pairs, port):
+        self.connect(pairs, port)
+        return self.stories(port, 2 * len(pairs))
+
+    @staticmethod
+    def lost():
+        events = lib.get("/status")["events"]
+        return events["dropped"], events["brake_pulled"]
+
+    def unless_lost(self, body, port):
+        """Once more from another port where the machine was so busy that events are lost."""
+        for attempt in range(3):
+            before = self.lost()
+            try:
+                return body(port + 1000 * attempt)
+            except AssertionError:
+                if attempt == 2 or self.lost() == before:
+                    raise
 
     def check_each_other(self, events, netns_differ):
         sent, received = sorted(events, key=lambda event: event["kind"] != "reset-sent")
@@ -133,44 +154,50 @@ class Related(unittest.TestCase):
     def test_across_a_cable(self):
         client, server = self.network(1)
         pair = self.pair(server, client, "10.78.0.3", "10.78.0.2")
-        self.check_each_other(self.resets([pair], 40001), True)
+        self.unless_lost(lambda port: self.check_each_other(self.resets([pair], port), True), 40001)
 
     def test_loopback(self):
-        self.check_each_other(self.resets([self.pair(None, None, "127.0.0.1", "127.0.0.1")], 40002), False)
+        pair = self.pair(None, None, "127.0.0.1", "127.0.0.1")
+        self.unless_lost(lambda port: self.check_each_other(self.resets([pair], port), False), 40002)
 
     def test_loopback_of_several(self):
         """The same four numbers in two namespaces at once: each has its own."""
-        names = self.network(2)
-        pairs = [self.pair(name, name, "127.0.0.1", "127.0.0.1") for name in names]
-        events = self.resets(pairs, 40003)
-        self.assertEqual(len(events), 4)
-        for netns in {event["socket"]["netns"] for event in events}:
-            self.check_each_other([e for e in events if e["socket"]["netns"] == netns], False)
+        pairs = [self.pair(name, name, "127.0.0.1", "127.0.0.1") for name in self.network(2)]
+
+        def each_its_own(port):
+            events = self.resets(pairs, port)
+            self.assertEqual(len(events), 4)
+            for netns in {event["socket"]["netns"] for event in events}:
+                self.check_each_other([e for e in events if e["socket"]["netns"] == netns], False)
+        self.unless_lost(each_its_own, 40003)
 
     def test_the_same_addresses_twice(self):
-        """Nobody can tell which is whose: none is named."""
-        pairs = [self.pair(server, client, "10.78.0.3", "10.78.0.2")
-                 for client, server in (self.network(3), self.network(4))]
-        events = self.resets(pairs, 40004)
-        self.assertEqual(len(events), 4)
-        self.assertEqual([event["related"] for event in events], [None] * 4)
+        """Nobody can tell which is whose, but by the time: none is named, or the right one."""
+        others, pairs = {}, []
+        for names in (self.network(3), self.network(4)):
+            client, server = (os.stat(f"/run/netns/{name}").st_ino for name in names)
+            others |= {client: server, server: client}
+            pairs.append(self.pair(names[1], names[0], "10.78.0.3", "10.78.0.2"))
+
+        def no_stranger(port):
+            events = self.resets(pairs, port)
+            self.assertEqual(len(events), 4)
+            for event in events:
+                if event["related"]:
+                    self.assertEqual(int(event["related"].split("-")[0]), others[event["socket"]["netns"]], event)
+        self.unless_lost(no_stranger, 40004)
 
     def test_the_port_again(self):
         """A client that binds its port, seconds later: the new one is named."""
         client, server = self.network(5)
         pair = self.pair(server, client, "10.78.0.3", "10.78.0.2")
-        first = self.resets([pair], 40005)
-        time.sleep(1.5)
-        pair[0].go()
-        pair[1].go(40005)
-        pair[0].read()
-        pair[1].read()
-        query = f"/events?kind=reset-sent&kind=reset-received&port={PORT}"
-        events = lib.wait_for(lambda: len([e for e in lib.get(query)["events"] if 40005 in (
-            e["socket"]["local"]["port"], e["socket"]["remote"]["port"])]) == 4 and lib.get(query)["events"], "four", 20)
-        known = {event["id"] for event in first}
-        self.check_each_other([e for e in events if e["id"] not in known and 40005 in (
-            e["socket"]["local"]["port"], e["socket"]["remote"]["port"])], True)
+
+        def again(port):
+            known = {event["id"] for event in self.resets([pair], port)}
+            time.sleep(1.5)
+            self.connect([pair], port)
+            self.check_each_other([e for e in self.stories(port, 4) if e["id"] not in known], True)
+        self.unless_lost(again, 40005)
 
 
 if __name__ == "__main__":
