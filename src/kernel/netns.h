@@ -62,7 +62,10 @@ int netns_step(struct netns_watch *watch, int64_t budget_ns, int64_t now_ns);
 /* When the pass began whose result is in force; 0: there is none yet. */
 int64_t netns_result_ns(const struct netns_watch *watch);
 
-/* Processes of the last complete pass whose namespace could not be read (no CAP_SYS_PTRACE). */
+/*
+ * Processes of the last complete pass whose namespace could not be read (no CAP_SYS_PTRACE). Of who has it, a link that is
+ * refused is that of a process which has just ended.
+ */
 uint32_t netns_unreadable(const struct netns_watch *watch);
 
 /*

@@ -9,10 +9,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include "kernel/netns_private.h"
+#include "kernel/proc.h"
 #include "model/macro.h"
+
+#define FIRST_USER_NAMESPACE 0xeffffffd /* PROC_USER_INIT_INO, include/linux/proc_ns.h */
 
 /*
  * Of namespaces that had no room, each is counted once in a pass; above that, each process of
@@ -89,7 +93,7 @@ static int add_process(struct netns_watch *watch, int32_t pid)
 	if (!watch->next_first && pid != 1)
 		watch->next_unreadable++;
 	watch->next_first = true;
-	if (inode < 0)
+	if (inode < 0 && !(inode == -EACCES && watch->may_trace))
 		watch->next_unreadable++;
 	if (inode <= 0)
 		return 0;
@@ -163,6 +167,15 @@ static int begin_names(struct netns_watch *watch)
 	return watch->names ? 0 : -ENOMEM;
 }
 
+/* In a user namespace of one's own the capability says nothing of the processes outside. */
+static bool may_trace_all(void)
+{
+	struct stat st;
+
+	return proc_may_trace() && stat("/proc/thread-self/ns/user", &st) == 0 &&
+	       st.st_ino == FIRST_USER_NAMESPACE;
+}
+
 static int begin(struct netns_watch *watch, int64_t now_ns)
 {
 	struct netns_entry *entry;
@@ -172,6 +185,7 @@ static int begin(struct netns_watch *watch, int64_t now_ns)
 	watch->next_unreadable = 0;
 	watch->next_process_count = 0;
 	watch->next_first = false;
+	watch->may_trace = may_trace_all();
 	watch->names_rounds = 0;
 	watch->next_ns = now_ns;
 	rewinddir(watch->processes);

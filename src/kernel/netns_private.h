@@ -65,6 +65,7 @@ struct netns_watch {
 	int64_t next_ns;
 	int64_t next_young_ns; /* age of the youngest plain file; INT64_MAX: none */
 	bool next_first; /* the lowest pid has been seen */
+	bool may_trace; /* EACCES comes of a process that ends, not of a capability that is missing */
 	bool names_again; /* they have changed meanwhile */
 	uint8_t names_rounds; /* how often that was so */
 

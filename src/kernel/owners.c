@@ -4,9 +4,7 @@
  * replaces the result when it is complete.
  */
 #include <errno.h>
-#include <linux/capability.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -23,15 +21,6 @@ static int64_t clock_ns(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &ts);
 	return ts.tv_sec * NSEC_PER_SEC + ts.tv_nsec;
-}
-
-static bool may_trace(void)
-{
-	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {};
-
-	return syscall(SYS_capget, &header, data) >= 0 &&
-	       data[CAP_TO_INDEX(CAP_SYS_PTRACE)].effective & CAP_TO_MASK(CAP_SYS_PTRACE);
 }
 
 int owners_new(const char *proc, uint32_t max_processes, uint32_t max_holders,
@@ -53,7 +42,7 @@ int owners_new(const char *proc, uint32_t max_processes, uint32_t max_holders,
 		free(owners);
 		return r;
 	}
-	owners->may_trace = may_trace();
+	owners->may_trace = proc_may_trace();
 	pid_namespace = proc_read_link(dirfd(owners->proc), "self/ns/pid", "pid");
 	owners->partial = pid_namespace > 0 && pid_namespace != FIRST_PID_NAMESPACE;
 	*ret = owners;

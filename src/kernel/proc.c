@@ -5,8 +5,11 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "kernel/proc.h"
 #include "model/macro.h"
@@ -149,4 +152,13 @@ int64_t proc_read_link(int folder, const char *name, const char *type)
 		return 0;
 	at = parse_number(text + type_len + 2, text + n, &value);
 	return at && text + n - at == 1 && *at == ']' && value <= INT64_MAX ? (int64_t)value : 0;
+}
+
+bool proc_may_trace(void)
+{
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {};
+
+	return syscall(SYS_capget, &header, data) >= 0 &&
+	       data[CAP_TO_INDEX(CAP_SYS_PTRACE)].effective & CAP_TO_MASK(CAP_SYS_PTRACE);
 }

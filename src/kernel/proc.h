@@ -48,3 +48,6 @@ int proc_read_text(int folder, const char *name, char *buffer, size_t size);
  * Return: the number; 0 where it is another kind of link; -errno.
  */
 int64_t proc_read_link(int folder, const char *name, const char *type);
+
+/* Whether the calling thread has CAP_SYS_PTRACE, in its user namespace: links of others can be read. */
+bool proc_may_trace(void);

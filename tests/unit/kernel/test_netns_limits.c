@@ -94,6 +94,31 @@ START_TEST(of_others)
 }
 END_TEST
 
+/* A link of a process that ends may be refused twice. Whoever may trace lacks nothing for that. */
+START_TEST(ending)
+{
+	struct netns_watch *refused;
+	struct stat user;
+
+	ck_assert_int_eq(stat("/proc/self/ns/user", &user), 0);
+	ck_assert_int_eq(mkdir("/run/proc", 0755), 0);
+	ck_assert_int_eq(mkdir("/run/proc/1", 0755), 0);
+	ck_assert_int_eq(mkdir("/run/proc/1/ns", 0), 0);
+	drop(CAP_DAC_OVERRIDE);
+	drop(CAP_DAC_READ_SEARCH);
+	ck_assert_int_eq(netns_watch_new("/run/proc", NETNS_SCENE_NAMES, 8, &refused), 0);
+	/* The first user namespace of the machine, PROC_USER_INIT_INO. */
+	if (user.st_ino == 0xeffffffd) {
+		netns_scene_pass(refused);
+		ck_assert_uint_eq(netns_unreadable(refused), 0);
+	}
+	drop(CAP_SYS_PTRACE);
+	netns_scene_pass(refused);
+	ck_assert_uint_eq(netns_unreadable(refused), 1);
+	netns_watch_free(refused);
+}
+END_TEST
+
 START_TEST(limit)
 {
 	struct netns_child children[3];
@@ -232,6 +257,7 @@ Suite *suite(void)
 	tcase_add_test(c, without_the_capability);
 	tcase_add_test(c, as_a_service);
 	tcase_add_test(c, of_others);
+	tcase_add_test(c, ending);
 	tcase_add_test(c, limit);
 	tcase_add_test(c, passes_alone);
 	tcase_add_test(c, no_descriptor_left);
