@@ -40,21 +40,30 @@ void notify_alive(struct notify *notify, int64_t now_ns)
 	sd_notify(0, "WATCHDOG=1");
 }
 
-/* "135 ms", "1.25 ms", "0.031 ms" */
-static void print_ms(int64_t ns, char ret[static 32])
+/* "135 ms", "1.25 ms", "0.031 ms"; "not made yet" */
+static void print_cost(const struct lane_state *lane, char ret[static 32])
 {
-	double ms = (double)ns / (double)NSEC_PER_MSEC;
+	double ms = (double)lane->cost_ns / (double)NSEC_PER_MSEC;
 
-	snprintf(ret, 32, "%.*f ms", ms >= 10 ? 0 : ms >= 0.1 ? 2 : 3, ms);
+	if (!lane->passes)
+		snprintf(ret, 32, "not made yet");
+	else
+		snprintf(ret, 32, "%.*f ms", ms >= 10 ? 0 : ms >= 0.1 ? 2 : 3, ms);
 }
 
 void notify_line(const struct snapshot *snapshot, char ret[static NOTIFY_STATUS])
 {
 	const struct snapshot_header *header = snapshot->header;
 	uint32_t by[SEVERITY_MAX] = {};
-	char findings[96] = "no findings", fast[32], sweep[32];
+	bool looked = header->lanes[LANE_FAST].passes || header->lanes[LANE_SWEEP].passes > 1;
+	char sockets[32] = "sockets not counted yet", findings[96], fast[32], sweep[32];
 	uint32_t i;
 
+	if (header->lanes[LANE_SWEEP].passes)
+		snprintf(sockets, sizeof(sockets), "%" PRIu32 " socket%s", header->totals.sockets,
+			 header->totals.sockets == 1 ? "" : "s");
+	/* What has been looked at once has no age and no growth. */
+	snprintf(findings, sizeof(findings), "no findings%s", looked ? "" : " at first sight");
 	for (i = 0; i < snapshot->finding_count; i++)
 		if (snapshot->findings[i].severity < SEVERITY_MAX)
 			by[snapshot->findings[i].severity]++;
@@ -63,11 +72,10 @@ void notify_line(const struct snapshot *snapshot, char ret[static NOTIFY_STATUS]
 			 "%" PRIu32 " finding%s (%" PRIu32 " critical, %" PRIu32 " warning)",
 			 snapshot->finding_count, snapshot->finding_count == 1 ? "" : "s",
 			 by[SEVERITY_CRITICAL], by[SEVERITY_WARNING]);
-	print_ms(header->lanes[LANE_FAST].cost_ns, fast);
-	print_ms(header->lanes[LANE_SWEEP].cost_ns, sweep);
-	snprintf(ret, NOTIFY_STATUS, "%" PRIu32 " socket%s, %s, fast poll %s, sweep %s of CPU",
-		 header->totals.sockets, header->totals.sockets == 1 ? "" : "s", findings, fast,
-		 sweep);
+	print_cost(&header->lanes[LANE_FAST], fast);
+	print_cost(&header->lanes[LANE_SWEEP], sweep);
+	snprintf(ret, NOTIFY_STATUS, "%s, %s, fast poll %s, sweep %s%s", sockets, findings, fast,
+		 sweep, header->lanes[LANE_SWEEP].passes ? " of CPU" : "");
 }
 
 void notify_status(struct notify *notify, const struct snapshot *snapshot, int64_t now_ns)

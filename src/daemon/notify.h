@@ -46,6 +46,6 @@ void notify_failed(const char *step, int error);
 
 /*
  * "148150 sockets, 2 findings (1 critical, 1 warning), fast poll 1.2 ms, sweep 135 ms of CPU";
- * pure.
+ * what was not looked at yet is said to be so; pure.
  */
 void notify_line(const struct snapshot *snapshot, char ret[static NOTIFY_STATUS]);

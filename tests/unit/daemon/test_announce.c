@@ -70,6 +70,7 @@ static struct made *make(enum source_state state, const char *reason, const uint
 	made->w.header->now_ns = 100 * NSEC_PER_SEC;
 	made->w.header->totals.sockets = 1234;
 	made->w.header->lanes[LANE_FAST].cost_ns = 1250000;
+	made->w.header->lanes[LANE_FAST].passes = made->w.header->lanes[LANE_SWEEP].passes = 2;
 	made->w.header->lanes[LANE_SWEEP].cost_ns = 135000000;
 	ck_assert_int_eq(snapshot_seal(&made->w), 0);
 	ck_assert_int_eq(snapshot_open(made->block, made->w.size, &made->snapshot), 0);
@@ -291,6 +292,16 @@ START_TEST(test_status_line)
 	made = make(SOURCE_OK, "", (const uint8_t *)"");
 	notify_line(&made->snapshot, line);
 	ck_assert_ptr_nonnull(strstr(line, "1234 sockets, no findings, "));
+	/* After the first sweep, and before it. */
+	made->w.header->lanes[LANE_FAST] = (struct lane_state){};
+	made->w.header->lanes[LANE_SWEEP].passes = 1;
+	notify_line(&made->snapshot, line);
+	ck_assert_str_eq(line, "1234 sockets, no findings at first sight, fast poll not made yet, "
+			       "sweep 135 ms of CPU");
+	made->w.header->lanes[LANE_SWEEP] = (struct lane_state){};
+	notify_line(&made->snapshot, line);
+	ck_assert_str_eq(line, "sockets not counted yet, no findings at first sight, "
+			       "fast poll not made yet, sweep not made yet");
 	unmake(made);
 }
 END_TEST
