@@ -2,10 +2,10 @@
 /*
  * Three levels and a second's patience, but for a flood.
  *
- * A step down takes seconds, in a flood tenths of one; a step up minutes, and one that was wrong takes twice as long the next time: a host at
- * the limit gets one level for a long while, not one after the other. Below the limit but above a third of it nothing
- * changes: at the middle level no more than a third of the rows of a connection are left, so a release from above that
- * would be a relapse.
+ * A step down takes seconds, in a flood tenths of one; a step up minutes, and one that was wrong takes twice as
+ * long the next time: a host at the limit gets one level for a long while, not one after the other. Below the limit
+ * but above a third of it nothing changes: at the middle level no more than a third of the rows of a connection are
+ * left, so a release from above that would be a relapse.
  */
 #include "collector/brake.h"
 
