@@ -29,15 +29,9 @@ def counted(bench):
 
 
 def settled(bench):
-    """The counts when nothing new comes any more."""
-    before, end = None, time.monotonic() + 10
-    while time.monotonic() < end:
-        now = counted(bench)
-        if now == before:
-            break
-        before = now
-        time.sleep(1.5)
-    return before
+    """The counts once what was in the ring is read, and a poll has published them."""
+    time.sleep(2.5)
+    return counted(bench)
 
 
 def braked_after(counts, began):
