@@ -53,7 +53,7 @@ static const char *rule_word(int number)
 	return tcpdiag_rule_id((enum tcpdiag_rule)(TCPDIAG_RULE_FINDING_FIRST + number));
 }
 
-static const struct vocabulary kind_words = { 1, EVENT_GAP, event_kind_word };
+static const struct vocabulary kind_words = { 1, EVENT_KIND_MAX, event_kind_word };
 static const struct vocabulary reason_words = { 1, RESET_REASON_MAX, reset_reason_word };
 static const struct vocabulary actor_words = { 1, ACTOR_MAX, event_actor_word };
 static const struct vocabulary severity_words = { SEVERITY_INFO, SEVERITY_MAX, severity_word };
@@ -285,6 +285,10 @@ static uint32_t rings_of(uint32_t kinds)
 	uint32_t rings = 0;
 	int kind;
 
+	/* A gap stands in none: whoever asks for these alone wants those of all. */
+	if (kinds == 1U << EVENT_GAP)
+		return JOURNAL_RINGS_ALL;
+	kinds &= ~(1U << EVENT_GAP);
 	for (kind = 0; kind < EVENT_KIND_MAX; kind++)
 		if (kinds >> kind & 1)
 			rings |= JOURNAL_RING(event_ring_of((enum event_kind)kind));

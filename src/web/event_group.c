@@ -10,6 +10,7 @@
 #include "web/envelope.h"
 #include "web/event_print.h"
 #include "web/events.h"
+#include "web/recent.h"
 #include "web/socket_list.h"
 
 struct group {
@@ -288,6 +289,7 @@ static void print_groups(struct buffer *b, const struct groups *g, const struct 
 	uint32_t total = g->breakdown.rows.count;
 	uint32_t count = options->limit ? MIN(total, options->limit) : total;
 	struct emitter j = { .b = b };
+	int64_t oldest_ns;
 
 	if (options->format == LIST_TEXT) {
 		buffer_printf(b, "%8s %12s", "Count", "Unread");
@@ -307,8 +309,11 @@ static void print_groups(struct buffer *b, const struct groups *g, const struct 
 	emit_u64(&j, "ungrouped", g->ungrouped);
 	events_emit_source(&j, request->snapshot);
 	emit_raw(&j, "oldest", "");
-	buffer_time(b, journal_oldest_ns(request->journal,
-					 g->filter.rings ? g->filter.rings : JOURNAL_RINGS_ALL));
+	oldest_ns = journal_oldest_ns(request->journal,
+				      g->filter.rings ? g->filter.rings : JOURNAL_RINGS_ALL);
+	buffer_time(b, oldest_ns);
+	recent_gaps_emit(&j, request->journal, MAX(oldest_ns, g->filter.since_ns),
+			 g->filter.until_ns);
 	emit_array(&j, "groups");
 	print_rows(b, g, options->format, count);
 	buffer_literal(b, "],\"next\":null}\n");

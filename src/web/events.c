@@ -12,6 +12,7 @@
 #include "web/event_print.h"
 #include "web/events.h"
 #include "web/media.h"
+#include "web/recent.h"
 #include "web/select.h"
 #include "web/socket_list.h"
 
@@ -126,6 +127,7 @@ static void print_head(struct list *list, struct buffer *b)
 {
 	struct emitter j = { .b = b };
 	uint32_t rings = list->filter.rings;
+	int64_t oldest_ns;
 
 	if (list->format == LIST_TEXT) {
 		buffer_text(b, event_text_heading);
@@ -140,7 +142,10 @@ static void print_head(struct list *list, struct buffer *b)
 	emit_u64(&j, "returned", list->returned);
 	events_emit_source(&j, &list->snapshot);
 	emit_raw(&j, "oldest", "");
-	buffer_time(b, journal_oldest_ns(&list->view, rings ? rings : JOURNAL_RINGS_ALL));
+	oldest_ns = journal_oldest_ns(&list->view, rings ? rings : JOURNAL_RINGS_ALL);
+	buffer_time(b, oldest_ns);
+	recent_gaps_emit(&j, &list->view, MAX(oldest_ns, list->filter.since_ns),
+			 list->filter.until_ns);
 	emit_array(&j, "events");
 }
 

@@ -152,6 +152,12 @@ const struct schema_member schema_event_list[] = {
 	{ "gap", REF_OR_NULL("EventGap"),
 	  "Events behind `after` that were overwritten; null: none is missing.", true },
 	{ "newest", INTEGER, "Id of the newest event of all: `after` for the next look.", true },
+	{ "unseen_seconds", NUMBER,
+	  "Of the minutes asked for, or since `oldest`: time in which nobody watched (braked, "
+	  "switched off, a restart), so that what happened then is not among the events.",
+	  false },
+	{ "lost_events", INTEGER,
+	  "Events of the whole machine that found no room meanwhile, of any kind.", false },
 	{ "groups", ARRAY(REF("EventGroup")), "Instead of events, with `group`: most first.",
 	  true },
 	{ "groups_total", INTEGER, "Groups before the limit.", true },

@@ -32,6 +32,24 @@ int64_t recent_covered(const struct recent_gaps *gaps, int64_t span_ns)
 	return MAX(span_ns - gaps->unseen_ns, (int64_t)0);
 }
 
+static int add_gap(const struct minute_row *row, void *context)
+{
+	(void)recent_gap(context, row);
+	return 0;
+}
+
+void recent_gaps_emit(struct emitter *j, const struct journal_view *view, int64_t since_ns,
+		      int64_t until_ns)
+{
+	struct recent_gaps gaps = {};
+
+	(void)journal_minutes(view, since_ns / MINUTE_NS,
+			      until_ns == INT64_MAX ? INT64_MAX : until_ns / MINUTE_NS + 1, add_gap,
+			      &gaps);
+	emit_ns(j, "unseen_seconds", gaps.unseen_ns);
+	emit_u64(j, "lost_events", gaps.lost);
+}
+
 struct counting {
 	struct recent_resets *resets;
 	uint64_t (*units)[JOURNAL_LABELS]; /* by reason */

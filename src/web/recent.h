@@ -25,6 +25,10 @@ struct recent_gaps {
 /* Whether it is a row of that kind; adds it up. */
 bool recent_gap(struct recent_gaps *gaps, const struct minute_row *row);
 
+/* "unseen_seconds", "lost_events": of the minutes that a span touches. */
+void recent_gaps_emit(struct emitter *j, const struct journal_view *view, int64_t since_ns,
+		      int64_t until_ns);
+
 /* What is left of @span_ns. */
 int64_t recent_covered(const struct recent_gaps *gaps, int64_t span_ns);
 

@@ -78,6 +78,7 @@ class Brake(unittest.TestCase):
                 self.assertTrue(lib.get("/status")["events"]["brake_since"])
                 # What nobody watches is not counted, and that is said.
                 lib.wait_for(lambda: lib.get("/resets?since=-5m")["unseen_seconds"] >= 2, "time that is not covered")
+                self.assertGreaterEqual(lib.get("/events?since=-5m")["unseen_seconds"], 2)
 
 
 if __name__ == "__main__":

@@ -325,13 +325,50 @@ START_TEST(group_words)
 }
 END_TEST
 
+/* What nobody watched of the time that is asked for. */
+START_TEST(unseen)
+{
+	static const char *const forms[] = { "", "group=kind" };
+	json_t *json = fixture_get_json(&f, events_route, forms[_i]);
+
+	ck_json_int(json, "unseen_seconds", 0);
+	ck_json_int(json, "lost_events", 0);
+	json_decref(json);
+	journal_note(jf.journal, FIXTURE_WALL - 120 * NSEC_PER_SEC, MINUTE_UNSEEN, 60000);
+	journal_note(jf.journal, FIXTURE_WALL - 1200 * NSEC_PER_SEC, MINUTE_UNSEEN, 1000);
+	journal_note(jf.journal, FIXTURE_WALL - 120 * NSEC_PER_SEC, MINUTE_LOST, 12);
+	json = fixture_get_json(&f, events_route, _i ? "group=kind&since=-10m" : "since=-10m");
+	ck_json_int(json, "unseen_seconds", 60);
+	ck_json_int(json, "lost_events", 12);
+	json_decref(json);
+	json = fixture_get_json(&f, events_route,
+				_i ? "group=kind&since=-1h&until=-10m" : "since=-1h&until=-10m");
+	ck_json_int(json, "unseen_seconds", 1);
+	ck_json_int(json, "lost_events", 0);
+	json_decref(json);
+}
+END_TEST
+
+/* A gap is a kind of its own, which no ring holds. */
+START_TEST(only_gaps)
+{
+	json_t *json = fixture_get_json(&f, events_route, "kind=gap");
+
+	ck_json_int(json, "matched", 0);
+	ck_json_null(json, "gap");
+	json_decref(json);
+	json = fixture_get_json(&f, events_route, "kind=gap,reset-sent");
+	ck_assert_int_gt(json_integer_value(fixture_at(json, "matched")), 0);
+	json_decref(json);
+}
+END_TEST
+
 START_TEST(refused)
 {
 	static const struct {
 		const char *query, *parameter;
 	} cases[] = {
 		{ "kind=reset", "kind" },
-		{ "kind=gap", "kind" },
 		{ "kind=", "kind" },
 		{ "reason=why", "reason" },
 		{ "actor=me", "actor" },
@@ -386,7 +423,9 @@ Suite *suite(void)
 	tcase_add_test(t, another_journal);
 	tcase_add_test(t, groups);
 	tcase_add_loop_test(t, group_words, 0, 11);
-	tcase_add_loop_test(t, refused, 0, 27);
+	tcase_add_loop_test(t, unseen, 0, 2);
+	tcase_add_test(t, only_gaps);
+	tcase_add_loop_test(t, refused, 0, 26);
 	tcase_add_test(t, no_journal);
 	suite_add_tcase(s, t);
 	return s;
