@@ -232,6 +232,14 @@ static const char *const kind_names[OWNER_KIND_MAX] = {
 	[OWNER_CONTAINER] = "container",
 };
 
+/* What it holds may be among what found no room. */
+static bool is_cut(const struct snapshot *snapshot)
+{
+	const uint64_t *limits = snapshot->header->limits;
+
+	return limits[LIMIT_SOCKETS] || limits[LIMIT_HOLDERS] || limits[LIMIT_PROCESSES];
+}
+
 /* The only row that holds something. Return: 0; -EINVAL with @problem. */
 static int find_row(const struct owner_table *table, const char *asked, uint32_t *ret,
 		    struct problem *problem)
@@ -253,6 +261,11 @@ static int find_row(const struct owner_table *table, const char *asked, uint32_t
 	if (found)
 		problem_set(problem, 400, NULL, "%.128s stands for %" PRIu32 " %ss", asked, found,
 			    kind_names[table->kind]);
+	else if (is_cut(table->snapshot))
+		problem_set(problem, 503, NULL,
+			    "no %s %.128s is seen to hold a TCP socket, but limits have cut what "
+			    "is seen: /status says which",
+			    kind_names[table->kind], asked);
 	else
 		problem_set(problem, 404, NULL,
 			    "no %s %.128s holds a TCP socket in snapshot %" PRIu64

@@ -186,6 +186,7 @@ int rule_route(const struct request *request, struct document **ret, struct prob
 	const char *format = query_get(request->query, "format");
 	struct buffer b = { 0 };
 	struct emitter j = { .b = &b };
+	int r;
 
 	if (!rule)
 		return problem_set(problem, 404, NULL, "%.64s is no rule; /rules lists them all",
@@ -194,9 +195,13 @@ int rule_route(const struct request *request, struct document **ret, struct prob
 		return problem_set(problem, 400, "format", "%.64s: json or text is wanted", format);
 	if (format && *format == 't') {
 		rule_text(&b, tcpdiag_rule_info(rule));
-		return document_from_buffer(&b, 200, "text/plain; charset=utf-8", ret);
+		r = document_from_buffer(&b, 200, "text/plain; charset=utf-8", ret);
+	} else {
+		rule_json(&j, tcpdiag_rule_info(rule));
+		buffer_char(&b, '\n');
+		r = document_from_buffer(&b, 200, "application/json", ret);
 	}
-	rule_json(&j, tcpdiag_rule_info(rule));
-	buffer_char(&b, '\n');
-	return document_from_buffer(&b, 200, "application/json", ret);
+	if (r >= 0)
+		(*ret)->cacheable = true;
+	return r;
 }

@@ -197,6 +197,13 @@ class Negotiation(OneDaemon):
         refused = lib.request("/metrics", headers={"Accept-Encoding": "gzip;q=0"})
         self.assertNotIn("content-encoding", refused.headers)
 
+    def test_etag_of_a_rule(self):
+        for path in ("/rules", "/rules/close-unread-data", "/rules/close-unread-data?format=text"):
+            etag = lib.request(path).headers["etag"]
+            self.assertRegex(etag, r'\AW/".+"\Z')
+            lib.wait_for(lambda: lib.request(path, headers={"If-None-Match": lib.request(path).headers["etag"]}).status == 304,
+                         f"{path} is not sent again")
+
     def test_etag(self):
         # A new snapshot may come in between: then the next try hits.
         def unchanged():

@@ -262,6 +262,14 @@ START_TEST(doubts)
 	json_decref(json);
 	fixture_done(&f);
 
+	/* What it holds may be what a limit has cut. */
+	begin_known();
+	f.limits[LIMIT_SOCKETS] = 5;
+	fixture_seal(&f);
+	get("/units/nginx", 503);
+	get("/processes/4711?expect=clean", 503);
+	fixture_done(&f);
+
 	/* Nobody knows who holds what; sockets are missing. */
 	begin_known();
 	fixture_source(&f, SOURCE_PROCESSES)->state = SOURCE_FAILED;
