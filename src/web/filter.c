@@ -77,20 +77,7 @@ static int read_rule(const struct filter *filter, const char *text, size_t len,
 static int read_netns(const struct filter *filter, const char *text, size_t len,
 		      struct filter_value *ret)
 {
-	const struct snapshot *snapshot = filter->snapshot;
-	uint32_t i;
-
-	if (!value_number(text, len, UINT32_MAX, &ret->number))
-		return 0;
-	for (i = 0; i < snapshot->namespace_count; i++) {
-		const char *name = snapshot_text(snapshot, snapshot->namespaces[i].name);
-
-		if (!strncmp(name, text, len) && !name[len]) {
-			ret->number = snapshot->namespaces[i].inode;
-			return 0;
-		}
-	}
-	return -EINVAL;
+	return netns_parse(filter->snapshot, text, len, &ret->number);
 }
 
 static int read_endpoint(const struct filter *filter, const char *text, size_t len,

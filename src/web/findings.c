@@ -11,8 +11,8 @@
 
 const struct route_parameter findings_parameters[] = {
 	{ "rule", "{\"$ref\":\"#/components/schemas/FindingRule\"}", "Only of this rule.", true },
-	{ "severity", "{\"type\":\"string\",\"enum\":[\"info\",\"warning\",\"critical\"]}",
-	  "Only of this severity.", true },
+	{ "severity", "{\"$ref\":\"#/components/schemas/Severity\"}",
+	  "Only of this severity, or of one of these: info,warning.", true },
 	{ "scope",
 	  "{\"type\":\"string\",\"enum\":[\"socket\",\"listener\",\"process\",\"unit\","
 	  "\"netns\",\"host\"]}",
@@ -155,15 +155,30 @@ static int check_rule(const struct parameter *p, struct problem *problem)
 			   p->value);
 }
 
+static bool is_word(const char *known, const char *text, size_t len)
+{
+	return strlen(known) == len && !memcmp(known, text, len);
+}
+
 static int check_severity(const struct parameter *p, struct problem *problem)
 {
-	int severity;
+	const char *word = p->value;
 
-	for (severity = SEVERITY_INFO; severity < SEVERITY_MAX; severity++)
-		if (!strcmp(severity_name(severity), p->value))
+	for (;;) {
+		size_t len = strcspn(word, ",");
+		int severity = SEVERITY_INFO;
+
+		while (severity < SEVERITY_MAX && !is_word(severity_name(severity), word, len))
+			severity++;
+		if (severity == SEVERITY_MAX)
+			return problem_set(problem, 400, p->name,
+					   "%.64s: info, warning or critical is wanted, or "
+					   "several with commas between them",
+					   p->value);
+		if (!word[len])
 			return 0;
-	return problem_set(problem, 400, p->name, "%.64s: info, warning or critical is wanted",
-			   p->value);
+		word += len + 1;
+	}
 }
 
 static int check_scope(const struct parameter *p, struct problem *problem)
@@ -199,7 +214,17 @@ static bool match_rule(const struct snapshot *snapshot __attribute__((unused)),
 static bool match_severity(const struct snapshot *snapshot __attribute__((unused)),
 			   const struct finding *finding, const char *value)
 {
-	return !strcmp(severity_name(finding->severity) ?: "", value);
+	const char *known = severity_name(finding->severity) ?: "", *word = value;
+
+	for (;;) {
+		size_t len = strcspn(word, ",");
+
+		if (is_word(known, word, len))
+			return true;
+		if (!word[len])
+			return false;
+		word += len + 1;
+	}
 }
 
 static bool match_scope(const struct snapshot *snapshot __attribute__((unused)),
@@ -223,10 +248,12 @@ static bool match_unit(const struct snapshot *snapshot, const struct finding *fi
 	return unit_matches(finding_unit(snapshot, finding), value);
 }
 
-static bool match_netns(const struct snapshot *snapshot __attribute__((unused)),
-			const struct finding *finding, const char *value)
+static bool match_netns(const struct snapshot *snapshot, const struct finding *finding,
+			const char *value)
 {
-	return finding->netns == strtoul(value, NULL, 10);
+	uint64_t netns;
+
+	return !netns_parse(snapshot, value, strlen(value), &netns) && finding->netns == netns;
 }
 
 static const struct {
@@ -237,10 +264,24 @@ static const struct {
 } filters[] = {
 	{ "rule", check_rule, match_rule },    { "severity", check_severity, match_severity },
 	{ "scope", check_scope, match_scope }, { "pid", check_number, match_pid },
-	{ "unit", check_unit, match_unit },    { "netns", check_number, match_netns },
+	{ "unit", check_unit, match_unit },    { "netns", NULL, match_netns },
 };
 
-static int filters_check(const struct query *query, struct problem *problem)
+static int check_netns(const struct snapshot *snapshot, const struct parameter *p,
+		       struct problem *problem)
+{
+	uint64_t netns;
+
+	if (!netns_parse(snapshot, p->value, strlen(p->value), &netns))
+		return 0;
+	return problem_set(problem, 400, p->name,
+			   "%.64s is no network namespace: the number of one is wanted, or its "
+			   "name in /run/netns",
+			   p->value);
+}
+
+static int filters_check(const struct query *query, const struct snapshot *snapshot,
+			 struct problem *problem)
 {
 	size_t i, f;
 	int r;
@@ -249,7 +290,9 @@ static int filters_check(const struct query *query, struct problem *problem)
 		for (f = 0; f < ARRAY_SIZE(filters); f++) {
 			if (strcmp(query->parameters[i].name, filters[f].name) != 0)
 				continue;
-			r = filters[f].check(&query->parameters[i], problem);
+			r = filters[f].check
+				    ? filters[f].check(&query->parameters[i], problem)
+				    : check_netns(snapshot, &query->parameters[i], problem);
 			if (r < 0)
 				return r;
 		}
@@ -294,7 +337,7 @@ int findings_route(const struct request *request, struct document **ret, struct 
 	r = list_options_parse(request->query, &findings_type, &options, problem);
 	if (r < 0)
 		return r;
-	r = filters_check(request->query, problem);
+	r = filters_check(request->query, snapshot, problem);
 	if (r < 0)
 		return r;
 	r = list_cursor_parse(&options, cursor_parts, ARRAY_SIZE(cursor_parts), after, problem);

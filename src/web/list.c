@@ -30,8 +30,8 @@ const struct route_parameter owner_parameters[] = {
 	{ "pid", "{\"type\":\"integer\",\"minimum\":0}", "Only of this process.", true },
 	{ "unit", "{\"type\":\"string\"}",
 	  "Only of this systemd unit; `nginx` means `nginx.service`.", true },
-	{ "netns", "{\"type\":\"integer\",\"minimum\":0}",
-	  "Only in this network namespace, by inode number.", true },
+	{ "netns", "{\"type\":[\"integer\",\"string\"]}",
+	  "Only in this network namespace, by inode number, or by its name in /run/netns.", true },
 	{ .more = list_parameters },
 };
 

@@ -152,11 +152,13 @@ static bool matches(const struct snapshot *snapshot, const struct record *record
 	unsigned long number = strtoul(p->value, NULL, 10);
 	const struct holder *holders;
 	uint32_t count, i;
+	uint64_t netns;
 
 	if (!strcmp(p->name, "port"))
 		return record->sk.local_port == number;
 	if (!strcmp(p->name, "netns"))
-		return record->sk.netns == number;
+		return !netns_parse(snapshot, p->value, strlen(p->value), &netns) &&
+		       record->sk.netns == netns;
 	holders = snapshot_holders(snapshot, record, &count);
 	for (i = 0; i < count; i++) {
 		const struct process *process = snapshot_process(snapshot, holders[i].process);
@@ -173,11 +175,10 @@ static bool matches(const struct snapshot *snapshot, const struct record *record
 static const struct {
 	const char *name;
 	uint32_t max; /* of a number; 0: text */
-} filters[] = {
-	{ "port", UINT16_MAX }, { "pid", INT32_MAX }, { "unit", 0 }, { "netns", UINT32_MAX }
-};
+} filters[] = { { "port", UINT16_MAX }, { "pid", INT32_MAX }, { "unit", 0 }, { "netns", 0 } };
 
-static int filters_check(const struct query *query, struct problem *problem)
+static int filters_check(const struct query *query, const struct snapshot *snapshot,
+			 struct problem *problem)
 {
 	uint64_t number;
 	size_t i, f;
@@ -188,6 +189,16 @@ static int filters_check(const struct query *query, struct problem *problem)
 			if (filters[f].max && !strcmp(query->parameters[i].name, filters[f].name))
 				r = query_number(&query->parameters[i], filters[f].max, &number,
 						 problem);
+	for (i = 0; i < query->count && r >= 0; i++) {
+		const struct parameter *p = &query->parameters[i];
+
+		if (!strcmp(p->name, "netns") &&
+		    netns_parse(snapshot, p->value, strlen(p->value), &number) < 0)
+			r = problem_set(problem, 400, p->name,
+					"%.64s is no network namespace: the number of one is "
+					"wanted, or its name in /run/netns",
+					p->value);
+	}
 	return r;
 }
 
@@ -248,7 +259,7 @@ int listeners_route(const struct request *request, struct document **ret, struct
 	r = list_options_parse(request->query, &listeners_type, &options, problem);
 	if (r < 0)
 		return r;
-	r = filters_check(request->query, problem);
+	r = filters_check(request->query, request->snapshot, problem);
 	if (r < 0)
 		return r;
 	r = list_cursor_parse(&options, cursor_parts, ARRAY_SIZE(cursor_parts), parts, problem);

@@ -3,9 +3,12 @@
  * Pieces of documents. Names of processes and units are whatever their owner chose: nothing of them
  * reaches a terminal or a JSON string unchecked.
  */
+#include <errno.h>
 #include <inttypes.h>
+#include <string.h>
 
 #include "web/envelope.h"
+#include "web/filter.h"
 #include "web/pieces.h"
 
 #define CONTAINER_PREFIX_MIN 12
@@ -158,4 +161,21 @@ bool container_matches(const struct snapshot *snapshot, const struct process *pr
 {
 	return container_texts_match(snapshot_text(snapshot, process->container),
 				     snapshot_text(snapshot, process->container_title), asked, len);
+}
+
+int netns_parse(const struct snapshot *snapshot, const char *text, size_t len, uint64_t *ret)
+{
+	uint32_t i;
+
+	if (!value_number(text, len, UINT32_MAX, ret))
+		return 0;
+	for (i = 0; len && i < snapshot->namespace_count; i++) {
+		const char *name = snapshot_text(snapshot, snapshot->namespaces[i].name);
+
+		if (!strncmp(name, text, len) && !name[len]) {
+			*ret = snapshot->namespaces[i].inode;
+			return 0;
+		}
+	}
+	return -EINVAL;
 }

@@ -38,6 +38,9 @@ const char *plain_text(struct buffer *b, const char *text, size_t len, size_t ma
 /* The same of a whole string, with blanks behind it up to @width. */
 void plain_cell(struct buffer *b, const char *text, size_t width);
 
+/* A network namespace by its inode number or its name. Return: 0; -EINVAL where it is neither. */
+int netns_parse(const struct snapshot *snapshot, const char *text, size_t len, uint64_t *ret);
+
 /*
  * Whether a process is in the container asked for: by its id or the first twelve digits or more of it, its name,
  * its pod, NAMESPACE/POD or NAMESPACE/POD/NAME.

@@ -58,6 +58,8 @@ START_TEST(finding_filters)
 	} cases[] = {
 		{ "severity=warning", 1 },
 		{ "severity=warning&severity=info", 2 },
+		{ "severity=info,warning", 2 },
+		{ "severity=critical,info", 2 },
 		{ "severity=info&rule=close-wait-leak", 0 },
 		{ "rule=close-wait-leak&rule=rst-on-close", 2 },
 		{ "scope=host", 1 },
@@ -140,6 +142,8 @@ START_TEST(findings_refused)
 	} cases[] = {
 		{ "severity=bad", "severity" },
 		{ "severity=", "severity" },
+		{ "severity=info,", "severity" },
+		{ "netns=blue", "netns" },
 		{ "rule=close-fin", "rule" },
 		{ "rule=nonsense", "rule" },
 		{ "scope=world", "scope" },
@@ -425,8 +429,9 @@ START_TEST(listeners_refused)
 	static const struct {
 		const char *query, *parameter;
 	} cases[] = {
-		{ "port=65536", "port" }, { "port=http", "port" }, { "pid=x", "pid" },
-		{ "netns=", "netns" },	  { "after=x", "after" },  { "limit=-1", "limit" },
+		{ "port=65536", "port" },  { "port=http", "port" }, { "pid=x", "pid" },
+		{ "netns=", "netns" },	   { "after=x", "after" },  { "limit=-1", "limit" },
+		{ "netns=blue", "netns" },
 	};
 
 	fixture_default(&f);
@@ -448,16 +453,37 @@ START_TEST(listener_pages)
 }
 END_TEST
 
+/* A network namespace by its name. */
+START_TEST(namespace_names)
+{
+	struct namespace *row;
+	json_t *json;
+
+	fixture_begin(&f);
+	fixture_finding(&f, TCPDIAG_RULE_CLOSE_WAIT_LEAK, SEVERITY_WARNING, 0x1f);
+	row = snapshot_section(&f.w, SECTION_NAMESPACES, 1, sizeof(*row));
+	*row = (struct namespace){ .inode = FIXTURE_NETNS, .name = fixture_string(&f, "blue") };
+	fixture_seal(&f);
+	json = fixture_get_json(&f, listeners_route, "netns=blue");
+	ck_json_int(json, "matched", 1);
+	json_decref(json);
+	json = fixture_get_json(&f, findings_route, "netns=blue");
+	ck_json_int(json, "matched", 1);
+	json_decref(json);
+	fixture_done(&f);
+}
+END_TEST
+
 Suite *suite(void)
 {
 	Suite *s = suite_create("lists");
 	TCase *t = tcase_create("lists");
 
 	tcase_add_test(t, finding_fields);
-	tcase_add_loop_test(t, finding_filters, 0, 11);
+	tcase_add_loop_test(t, finding_filters, 0, 13);
 	tcase_add_loop_test(t, finding_units, 0, 8);
 	tcase_add_test(t, finding_of_a_process_without_sockets);
-	tcase_add_loop_test(t, findings_refused, 0, 21);
+	tcase_add_loop_test(t, findings_refused, 0, 23);
 	tcase_add_test(t, finding_pages);
 	tcase_add_test(t, link_header);
 	tcase_add_test(t, formats);
@@ -466,8 +492,9 @@ Suite *suite(void)
 	tcase_add_test(t, listener_fields);
 	tcase_add_loop_test(t, listener_settings, 0, 3);
 	tcase_add_loop_test(t, listener_filters, 0, 11);
-	tcase_add_loop_test(t, listeners_refused, 0, 6);
+	tcase_add_loop_test(t, listeners_refused, 0, 7);
 	tcase_add_test(t, listener_pages);
+	tcase_add_test(t, namespace_names);
 	suite_add_tcase(s, t);
 	return s;
 }
