@@ -48,9 +48,15 @@ int log_level(const struct options *options)
 
 void log_open(struct log *log, const struct options *options, const char *process)
 {
+	*log = (struct log){ .fd = STDERR_FILENO, .process = process };
+	log_configure(log, options);
+}
+
+void log_configure(struct log *log, const struct options *options)
+{
 	enum log_output line = isatty(STDERR_FILENO) ? LOG_OUTPUT_PLAIN : LOG_OUTPUT_PREFIX;
 
-	*log = (struct log){ .level = log_level(options), .fd = STDERR_FILENO, .process = process };
+	log->level = log_level(options);
 	switch (options->log_format) {
 	case LOG_FORMAT_JSON:
 		log->output = LOG_OUTPUT_JSON;

@@ -41,6 +41,9 @@ struct log_topic {
 /* Level and output as the options want them. */
 void log_open(struct log *log, const struct options *options, const char *process);
 
+/* The same for one that is open: what was said last, and how often, stays. */
+void log_configure(struct log *log, const struct options *options);
+
 /* syslog priority of log.level */
 int log_level(const struct options *options);
 

@@ -129,7 +129,6 @@ static const struct option_info table[] = {
 	{ "log.level", "LEVEL", OPTION_CHOICE, AT(log_level), "info", .choices = levels,
 	  .text = "The least important messages to log." },
 	{ "log.format", "FORMAT", OPTION_CHOICE, AT(log_format), "auto", .choices = log_formats,
-	  .flags = OPTION_RESTART,
 	  .text = "auto is journal when started by systemd, otherwise text: plain on a terminal, "
 		  "else with <N> for the priority before each line." },
 };

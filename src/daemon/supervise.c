@@ -175,7 +175,7 @@ static void apply(struct daemon *d, const struct options *options)
 	struct collector_settings collector;
 	struct channel_settings web;
 
-	d->log.level = log_level(options);
+	log_configure(&d->log, options);
 	settings_collector(options, &collector);
 	settings_web(options, d->log.output, &web);
 	raise_descriptors(options);

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """SIGHUP: a good file takes effect, a bad one changes nothing and says so."""
 import contextlib
+import json
 import os
 import re
 import socket
@@ -105,6 +106,17 @@ class Reload(unittest.TestCase):
         self.assertTrue([line for line in lib.get("/status")["missing"] if line.startswith("processes")])
         self.load(FIRST)
         lib.wait_for(lambda: state() == "ok", "processes are read again", 20)
+
+    def test_log_format(self):
+        def said(text):
+            return [line for line in self.daemon.output().splitlines() if text in line]
+
+        self.load(FIRST + "log: {format: json}\n")
+        line = json.loads(said("configuration reloaded")[-1])
+        self.assertEqual((line["level"], line["process"]), ("info", "tcpdiagd"))
+        self.load(FIRST + "log: {format: text}\nweb: {listen-address: ['127.0.0.1:19294']}\n")
+        self.assertRegex(said("web.listen-address has changed")[-1], r"^(<4>)?tcpdiagd: ")
+        self.assertEqual(said("log.format has changed"), [])
 
     def test_what_needs_a_restart(self):
         self.load(FIRST + "web:\n  listen-address: ['127.0.0.1:19294']\n")

@@ -220,6 +220,16 @@ START_TEST(test_level_and_output)
 	options.log_format = LOG_FORMAT_JSON;
 	log_open(&log, &options, "t");
 	ck_assert_int_eq(log.output, LOG_OUTPUT_JSON);
+	/* As at a reload: where it goes, and what was said, stays. */
+	log.fd = 77;
+	log.repeated = 3;
+	options.log_format = LOG_FORMAT_TEXT;
+	options.log_level = 0;
+	log_configure(&log, &options);
+	ck_assert(log.output == LOG_OUTPUT_PLAIN || log.output == LOG_OUTPUT_PREFIX);
+	ck_assert_int_eq(log.level, LOG_ERR);
+	ck_assert_int_eq(log.fd, 77);
+	ck_assert_uint_eq(log.repeated, 3);
 	options_done(&options);
 }
 END_TEST
