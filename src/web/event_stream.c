@@ -14,6 +14,7 @@
 #include "web/select.h"
 #include "web/socket_list.h"
 
+#define MINUTE_NS (60 * NSEC_PER_SEC)
 #define RETRY_MS 2000 /* a browser comes back after so long */
 
 struct events {
@@ -136,6 +137,26 @@ static int last_id(const struct request *request, uint64_t *ret, bool *ret_given
 	return *ret_given ? query_number(&parameter, UINT64_MAX, ret, problem) : 0;
 }
 
+static int is_unseen(const struct minute_row *row, void *context)
+{
+	(void)context;
+	return row->kind == MINUTE_UNSEEN && row->count;
+}
+
+/* Nobody has watched for a while since that event, to a minute: what happened then is in no ring. */
+static bool was_blind(const struct journal_view *view, uint64_t id)
+{
+	struct journal_cursor cursor;
+	struct event event;
+
+	if (!id)
+		return false;
+	journal_seek(view, id - 1, &cursor);
+	if (journal_next(view, &cursor, JOURNAL_RINGS_ALL, &event) <= 0 || event.id != id)
+		return false;
+	return journal_minutes(view, event.wall_ns / MINUTE_NS, INT64_MAX, is_unseen, NULL);
+}
+
 static void begin(struct events *events, bool given, uint64_t id)
 {
 	uint64_t newest = journal_newest(&events->view);
@@ -148,7 +169,8 @@ static void begin(struct events *events, bool given, uint64_t id)
 	else if (!given)
 		id = newest;
 	if (given)
-		events->gap = events_gap(&events->view, events->filter.rings, id);
+		events->gap = events_gap(&events->view, events->filter.rings, id) ||
+			      was_blind(&events->view, id);
 	else
 		events->gap = events->filter.since_ns &&
 			      journal_oldest_ns(&events->view, events->filter.rings) >

@@ -251,6 +251,30 @@ START_TEST(overrun)
 }
 END_TEST
 
+/* Nobody watched while the client was away: before its last event that is none of its losses. */
+START_TEST(blind)
+{
+	struct client c;
+	json_t *json;
+
+	journal_note(kept.journal, FIXTURE_WALL - 120 * NSEC_PER_SEC, MINUTE_UNSEEN, 2000);
+	put(EVENT_RESET_SENT);
+	put(EVENT_RESET_SENT);
+	c = ask_stream("/events", SSE "Last-Event-ID: 1\r\n");
+	expect_text(&c, "id: 1\n\nid: 2\nevent: reset-sent\ndata: ");
+	client_done(&c);
+	journal_note(kept.journal, FIXTURE_WALL + 120 * NSEC_PER_SEC, MINUTE_UNSEEN, 2000);
+	c = ask_stream("/events", SSE "Last-Event-ID: 1\r\n");
+	expect_text(&c, "event: gap\ndata: ");
+	json = expect_json(&c);
+	ck_json_int(json, "id", 1);
+	ck_json_null(json, "lost");
+	json_decref(json);
+	expect_text(&c, "id: 2\nevent: reset-sent\ndata: ");
+	client_done(&c);
+}
+END_TEST
+
 START_TEST(lines)
 {
 	struct answer answer;
@@ -372,6 +396,7 @@ Suite *suite(void)
 	tcase_add_test(t, filtered);
 	tcase_add_loop_test(t, resumed, 0, 4);
 	tcase_add_test(t, overrun);
+	tcase_add_test(t, blind);
 	tcase_add_test(t, lines);
 	tcase_add_test(t, refused);
 	tcase_add_loop_test(t, ends, 0, 2);
