@@ -21,7 +21,8 @@
 const struct route_parameter events_parameters[] = {
 	{ "group", FILTER_TEXT,
 	  "Count by one word or two, separated by a comma, instead of listing: kind, reason, unit, "
-	  "comm, actor, state, direction, netns, local.port, remote.address, rule, severity.",
+	  "comm, actor, state, direction, netns, local.port, remote.address, rule, severity. Most "
+	  "first, as they are counted now: there is no next page of these, limit=0 shows all.",
 	  false },
 	{ "last", "{\"type\":\"integer\",\"minimum\":1}",
 	  "Only the last so many that match; without it the first `limit`, and `next` goes on.",

@@ -26,7 +26,8 @@ const struct route_parameter resets_parameters[] = {
 	{ "until", WHEN_SCHEMA, "Up to the minute of this, which counts.", false },
 	{ "group", FILTER_TEXT,
 	  "Count by one word or two, separated by a comma: unit, reason, local.port, netns, state, "
-	  "kind, minute. unit,reason where it is not given.",
+	  "kind, minute. unit,reason where it is not given. Most first, as they are counted now: "
+	  "there is no next page, limit=0 shows all.",
 	  false },
 	{ "kind", "{\"type\":\"string\",\"enum\":[\"reset-sent\",\"reset-received\"]}",
 	  "Only sent, or only received.", false },
