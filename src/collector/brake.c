@@ -62,6 +62,8 @@ static void change(struct brake *brake, enum event_brake level, int64_t now_ns, 
 		    now_ns - brake->released_ns < RELAPSE_SECONDS * NSEC_PER_SEC &&
 		    brake->relapses < RELAPSES_MAX)
 			brake->relapses++;
+		/* Two steps of one flood are one relapse. */
+		brake->released_ns = 0;
 	} else {
 		brake->released_ns = now_ns;
 	}

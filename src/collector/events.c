@@ -167,37 +167,6 @@ static void look_for_losses(struct collector *c)
 	lose(c);
 }
 
-/* What passes while nothing is seen is missing in what is added up by minute. */
-static void note_coverage(struct collector *c)
-{
-	struct events_lane *lane = c->events;
-	const bool sees = lane->reader && lane->brake.brake.level != EVENT_BRAKE_DETACHED;
-	const int64_t passed_ns = lane->now_ns - lane->covered_ns;
-
-	if (lane->covered_ns && !lane->sees) {
-		if (!sees && passed_ns < NSEC_PER_SEC)
-			return;
-		if (passed_ns > 0)
-			journal_note(collector_journal(c), lane->wall_ns, MINUTE_UNSEEN,
-				     (uint64_t)(passed_ns / NSEC_PER_MSEC));
-	}
-	lane->covered_ns = lane->now_ns;
-	lane->sees = sees;
-}
-
-/* A journal that goes on after a restart: nobody has watched since the last poll before it. */
-static void begin_coverage(struct collector *c)
-{
-	const struct snapshot_header *before = c->restored.header;
-	struct journal_view view;
-
-	if (!before)
-		return;
-	journal_view(collector_journal(c), &view);
-	if (journal_since_ns(&view) <= before->wall_ns)
-		c->events->covered_ns = before->now_ns;
-}
-
 static bool is_losing(const struct events_lane *lane)
 {
 	return lane->loss_ns && lane->now_ns - lane->loss_ns < LOSING_NS;
@@ -291,12 +260,12 @@ void events_lane_drain(struct collector *c)
 {
 	struct events_lane *lane = c->events;
 
-	if (!lane)
-		return;
-	begin_drain(c);
-	if (lane->reader || lane->listens)
-		drain(c);
-	note_coverage(c);
+	if (lane) {
+		begin_drain(c);
+		if (lane->reader || lane->listens)
+			drain(c);
+	}
+	coverage_note(c);
 }
 
 /* ---- life ---- */
@@ -333,7 +302,6 @@ static int make(struct collector *c)
 	if (cgroup_ids_new(NULL, &lane->cgroups) < 0)
 		lane->cgroups = NULL;
 	c->events = lane;
-	begin_coverage(c);
 	attach_ask(c->attach, lane_closer, c);
 	return 0;
 }
@@ -356,6 +324,7 @@ void events_lane_close(struct collector *c)
 
 	if (!lane || (!lane->reader && !lane->listens))
 		return;
+	c->coverage.sees = false;
 	lane_listen_no_more(c);
 	lane->reader = events_free(lane->reader);
 	lane->row_dropped = 0;

@@ -42,6 +42,9 @@ struct record_index {
 	int64_t built_ns, cost_ns;
 };
 
+/* coverage.c: after each drain, and each poll where nothing is drained. */
+void coverage_note(struct collector *c);
+
 struct events_lane {
 	struct event_reader *reader; /* NULL: no programs */
 	struct autopsy *autopsy;
@@ -56,8 +59,6 @@ struct events_lane {
 	int64_t loss_ns; /* when the ring was last found to have dropped some, 0: never */
 	bool losing; /* as last said */
 	int64_t now_ns, wall_ns, boot_offset_ns; /* of this drain */
-	int64_t covered_ns; /* until then it is noted what was not seen; 0: nothing was noted yet */
-	bool sees; /* from then on */
 
 	/* Stories that are written singly, by kind; the rest of that second is counted only. */
 	int64_t second_ns;

@@ -109,6 +109,12 @@ struct follow_lane {
 	int64_t audit_ns; /* the next audit is not before */
 };
 
+/* coverage.c: when nobody has watched how connections end. */
+struct coverage {
+	int64_t noted_ns; /* until then that is noted; 0: nothing yet */
+	bool sees; /* from then on somebody watches */
+};
+
 struct collector {
 	struct collector_settings settings;
 	struct collector_self self;
@@ -132,6 +138,7 @@ struct collector {
 	struct attach *attach;
 	struct follow *follow; /* what events say of teardown states */
 	struct events_lane *events; /* NULL: nobody tells of events */
+	struct coverage coverage;
 	void (*disagreed)(const char *text, void *context);
 	void *disagreed_context;
 	struct follow_lane follow_lane;

@@ -36,7 +36,7 @@
 #include "model/event.h"
 
 #define JOURNAL_MAGIC 0x314a474944504354ULL /* "TCPDIGJ1" */
-#define JOURNAL_LAYOUT 2U /* raised by whoever changes what stands in the block */
+#define JOURNAL_LAYOUT 3U /* raised by whoever changes what stands in the block */
 
 #define JOURNAL_LABELS 1024U /* names that minutes are added up by; the first is "" = not known */
 #define JOURNAL_LABEL 64U
@@ -154,6 +154,12 @@ void journal_count(struct journal *journal, const struct event *event, uint64_t 
 /* What is missing in the sums of that minute: @kind is UNSEEN or LOST. */
 void journal_note(struct journal *journal, int64_t wall_ns, enum minute_kind kind, uint64_t n);
 
+/* Nobody watched between these two (CLOCK_REALTIME): each minute has its part, at most a day back. */
+void journal_unseen(struct journal *journal, int64_t from_ns, int64_t to_ns);
+
+/* Up to this time (CLOCK_REALTIME) it is noted when nobody watched. */
+void journal_noted_to(struct journal *journal, int64_t wall_ns);
+
 /* Rows of minutes that made room for newer ones before they were a day old, since journal_new(). */
 uint64_t journal_minutes_cut(const struct journal *journal);
 
@@ -223,6 +229,9 @@ int64_t journal_oldest_ns(const struct journal_view *view, uint32_t rings);
 
 /* CLOCK_REALTIME since when events are kept. */
 int64_t journal_since_ns(const struct journal_view *view);
+
+/* Until when it is noted that nobody watched (CLOCK_REALTIME), also by a journal before this one; 0: not at all. */
+int64_t journal_noted_ns(const struct journal_view *view);
 
 /* Return: 0; -ENOENT where it was overwritten. */
 int journal_read_name(const struct journal_view *view, uint32_t number, struct event_name *ret);

@@ -255,6 +255,24 @@ void journal_note(struct journal *journal, int64_t wall_ns, enum minute_kind kin
 		journal_put_row(journal, &row, "");
 }
 
+void journal_unseen(struct journal *journal, int64_t from_ns, int64_t to_ns)
+{
+	from_ns = MAX(from_ns, to_ns - MINUTES_PER_DAY * NSEC_PER_MINUTE);
+	while (from_ns < to_ns) {
+		const int64_t border_ns = (from_ns / NSEC_PER_MINUTE + 1) * NSEC_PER_MINUTE;
+		const int64_t end_ns = MIN(border_ns, to_ns);
+
+		journal_note(journal, from_ns, MINUTE_UNSEEN,
+			     (uint64_t)(end_ns - from_ns) / NSEC_PER_MSEC);
+		from_ns = end_ns;
+	}
+}
+
+void journal_noted_to(struct journal *journal, int64_t wall_ns)
+{
+	journal_store(&journal->header->noted_ns, (uint64_t)MAX(wall_ns, (int64_t)0));
+}
+
 uint64_t journal_minutes_cut(const struct journal *journal)
 {
 	return journal->minutes_cut;

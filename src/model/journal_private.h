@@ -38,6 +38,7 @@ struct journal_header {
 	uint64_t names_next; /* number of the next name */
 	uint64_t minutes_next; /* how many rows there have been */
 	uint64_t folded;
+	uint64_t noted_ns; /* CLOCK_REALTIME, see journal_noted_to(); 0: never */
 };
 
 struct event_place {

@@ -148,6 +148,11 @@ uint64_t journal_newest(const struct journal_view *view)
 	return journal_load(&view->header->newest);
 }
 
+int64_t journal_noted_ns(const struct journal_view *view)
+{
+	return (int64_t)MIN(journal_load(&view->header->noted_ns), (uint64_t)INT64_MAX);
+}
+
 int64_t journal_since_ns(const struct journal_view *view)
 {
 	return view->header->since_ns;

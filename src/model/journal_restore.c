@@ -113,6 +113,7 @@ int journal_restore(struct journal *journal, const void *data, size_t size, cons
 	restore_losses(journal, &old);
 	(void)journal_minutes(&old, INT64_MIN, INT64_MAX, restore_row, &taking);
 	journal->header->folded = journal_folded(&old);
+	journal_noted_to(journal, journal_noted_ns(&old));
 	journal->header->since_ns = MIN(journal->header->since_ns, old.header->since_ns);
 	return 0;
 }

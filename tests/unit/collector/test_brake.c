@@ -93,6 +93,21 @@ START_TEST(detached)
 }
 END_TEST
 
+/* A storm that comes again and again: one relapse each, though it takes two steps. */
+START_TEST(storms)
+{
+	for (int i = 0; i < 3; i++) {
+		int relapses = brake.relapses;
+
+		ck_assert_int_eq(run(30, rate(5)), 2);
+		ck_assert_int_eq(brake.level, EVENT_BRAKE_DETACHED);
+		ck_assert_int_eq(brake.relapses, i ? relapses + 1 : 0);
+		while (brake.level != EVENT_BRAKE_OFF)
+			run(1, rate(0.01));
+	}
+}
+END_TEST
+
 START_TEST(flood)
 {
 	ck_assert_int_eq(run(2, 10), 0);
@@ -311,6 +326,7 @@ Suite *suite(void)
 	tcase_add_test(t, calm);
 	tcase_add_test(t, thinned);
 	tcase_add_test(t, detached);
+	tcase_add_test(t, storms);
 	tcase_add_test(t, flood);
 	tcase_add_test(t, flood_at_once);
 	tcase_add_test(t, flood_by_share);

@@ -78,6 +78,47 @@ START_TEST(test_gaps)
 }
 END_TEST
 
+static int part_of(const struct minute_row *row, void *context)
+{
+	uint64_t *parts = context;
+
+	ck_assert_uint_eq(row->kind, MINUTE_UNSEEN);
+	ck_assert_int_ge(row->minute, MINUTE);
+	ck_assert_int_lt(row->minute, MINUTE + 4);
+	parts[row->minute - MINUTE] += row->count;
+	return 0;
+}
+
+/* A gap over several minutes stands in each of them. */
+START_TEST(test_unseen)
+{
+	const int64_t minute_ns = 60 * NSEC_PER_SEC, first_ns = MINUTE * minute_ns;
+	uint64_t parts[4] = {};
+	struct journal_view view;
+
+	journal_view(block.journal, &view);
+	ck_assert_int_eq(journal_noted_ns(&view), 0);
+	journal_unseen(block.journal, first_ns + 45 * NSEC_PER_SEC, first_ns + 2 * minute_ns);
+	journal_unseen(block.journal, first_ns + 2 * minute_ns, first_ns + 2 * minute_ns + 500);
+	journal_unseen(block.journal, first_ns + 3 * minute_ns,
+		       first_ns + 3 * minute_ns + 7 * NSEC_PER_MSEC);
+	/* A clock that was set back. */
+	journal_unseen(block.journal, first_ns + minute_ns, first_ns);
+	journal_minutes(&view, INT64_MIN, INT64_MAX, part_of, parts);
+	ck_assert_uint_eq(parts[0], 15000);
+	ck_assert_uint_eq(parts[1], 60000);
+	ck_assert_uint_eq(parts[2], 0);
+	ck_assert_uint_eq(parts[3], 7);
+	journal_noted_to(block.journal, first_ns);
+	ck_assert_int_eq(journal_noted_ns(&view), first_ns);
+	/* No more than a day, however long that was: it takes no time, and the newest part is there. */
+	journal_unseen(block.journal, INT64_MIN / 2, first_ns + 4 * minute_ns);
+	memset(parts, 0, sizeof(parts));
+	journal_minutes(&view, MINUTE, INT64_MAX, part_of, parts);
+	ck_assert_uint_eq(parts[2], 60000);
+}
+END_TEST
+
 START_TEST(test_one_row)
 {
 	struct event event = reset_of("web.service", 443);
@@ -430,6 +471,7 @@ Suite *suite(void)
 
 	tcase_add_checked_fixture(c, setup, teardown);
 	tcase_set_timeout(c, 60);
+	tcase_add_test(c, test_unseen);
 	tcase_add_test(c, test_one_row);
 	tcase_add_test(c, test_gaps);
 	tcase_add_loop_test(c, test_counted_as, 0, ARRAY_SIZE(counted));
