@@ -57,11 +57,11 @@ START_TEST(test_the_period_doubles_up_to_its_bound)
 {
 	static const uint32_t seconds[] = { 1, 2, 4, 8, 8, 8, 8 };
 
-	for (uint8_t quiet = 0; quiet < ARRAY_SIZE(seconds); quiet++) {
+	for (uint32_t quiet = 0; quiet < ARRAY_SIZE(seconds); quiet++) {
 		uint32_t most = 0, sum = 0;
 
 		for (uint64_t cookie = 1; cookie <= MANY; cookie++) {
-			uint32_t after = due_after(cookie, quiet);
+			uint32_t after = due_after(cookie, (uint8_t)quiet);
 
 			ck_assert_uint_le(after, seconds[quiet]);
 			most = MAX(most, after);
