@@ -9,6 +9,7 @@ peer_words.py.
 import errno
 import socket
 import struct
+import time
 
 import net
 from holders import KINDS
@@ -219,9 +220,13 @@ class Words(PeerWords):
         self.truth.unsent = 1  # how much, nobody counts
 
     def do_shut_acked(self):
-        """Two kernels: the FIN, which is acknowledged at once."""
+        """Two kernels: the FIN, which is acknowledged at once, or as soon as there is a processor."""
         self.do_shut("wr")
         self.pump(0.05)
+        self.aim("flow")
+        end = time.monotonic() + 1
+        while any(row["state"] == "fin-wait-1" for row in self.look()) and time.monotonic() < end:
+            self.pump(0.05)
         self.truth.state = "fin-wait-2"
 
     def do_sibling(self):
