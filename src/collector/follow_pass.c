@@ -121,11 +121,17 @@ static void add_link(struct follow_lane *lane, struct follow_chain *chain, uint3
 	chain->last = number;
 }
 
-/* One in a teardown state of a namespace that this pass reads. @told: events have spoken of it. */
+/*
+ * One in a teardown state of a namespace that this pass reads. @told: events have spoken of it.
+ *
+ * A dump in between shows the socket and not its settings: they have waited since before.
+ */
 static void sort_known(struct poll *p, const struct record *old, uint32_t number, bool told)
 {
 	struct space_follow *space = &p->space->follow;
-	const bool due = told || rota_is_due(&p->rota, old, old->seen_ns);
+	const int64_t looked_ns = look_up_can(&old->sk) ? MIN(old->seen_ns, old->settings_ns)
+							: old->seen_ns;
+	const bool due = told || rota_is_due(&p->rota, old, looked_ns);
 
 	space->known++;
 	space->due += due;

@@ -114,13 +114,18 @@ void look_up_flush(struct poll *p)
 	p->look_up_ns += clock_ns(CLOCK_THREAD_CPUTIME_ID) - began;
 }
 
-/* One in a teardown state that nothing happens to. What this pass has not looked at stands as it was. */
+/*
+ * One in a teardown state that nothing happens to. What this pass has not looked at stands as it was. Where events are
+ * followed a sweep or an audit is but one pass of many, and what a look-up would be due for is due.
+ */
 static bool is_left_alone(const struct poll *p, const struct record *record)
 {
+	const struct rota *rota = p->space && p->space->follow.by_events ? &p->rota
+									 : &p->settings_rota;
+
 	if (!poll_tears_down(&record->sk) || record->settings_ns <= reread(p))
 		return false;
-	return follow_rests(p, record) ||
-	       !rota_is_due(&p->settings_rota, record, record->settings_ns);
+	return follow_rests(p, record) || !rota_is_due(rota, record, record->settings_ns);
 }
 
 /* What stands as it was is not looked up either. */

@@ -286,16 +286,28 @@ static struct record end_in(const struct snapshot *s, int fd, int other)
 	return *need(s, port_of(fd), port_of(other));
 }
 
-/* A CLOSE-WAIT that has been looked at so often that it is left alone. */
-static void rest(int pair[2])
+/* A FIN-WAIT-2 and a CLOSE-WAIT. */
+static void half_close(int pair[2])
 {
 	connection(listening, pair);
 	ck_assert_int_eq(send(pair[0], "0123456789", 10, 0), 10);
 	shutdown(pair[0], SHUT_WR);
 	wait_ms(60);
+}
+
+/* From here on nothing that rests is looked at within a test. */
+static void long_turns(void)
+{
 	settings.interval_ns = NSEC_PER_SEC;
 	settings.sweep_interval_ns = 60 * NSEC_PER_SEC;
 	collector_configure(collector, &settings);
+}
+
+/* They have been looked at so often that they are left alone. */
+static void rest(int pair[2])
+{
+	half_close(pair);
+	long_turns();
 	for (int i = 0; i < 4; i++)
 		fast();
 }
@@ -389,6 +401,70 @@ START_TEST(test_settings_of_what_rests_behind_a_dump)
 	record = end_in(&s, pair[1], pair[0]);
 	ck_assert_int_eq(record.settings_ns, record.seen_ns);
 	ck_assert(record.sk.linger);
+	end();
+}
+END_TEST
+
+/* A pass that begins now and leaves settings alone leaves none that are older then. */
+static int64_t bound_ns(void)
+{
+	const int64_t interval_ns = collector->lanes.passes[PASS_FAST].interval_ns;
+
+	return clock_ns(CLOCK_MONOTONIC) - MAX(CAP_MS * NSEC_PER_MSEC, 3 * interval_ns);
+}
+
+START_TEST(test_settings_are_no_older_for_the_sweeps_in_between)
+{
+	struct snapshot s;
+	uint32_t rests = 0;
+	int pair[2];
+
+	begin();
+	half_close(pair);
+	for (int i = 0; i < 50; i++) {
+		int64_t bound;
+
+		wait_ms(20);
+		drain();
+		bound = bound_ns();
+		s = poll_now(LANE_SWEEP);
+		if (is_disturbed())
+			return;
+		ck_assert_int_gt(end_in(&s, pair[1], pair[0]).settings_ns, bound);
+		rests += end_in(&s, pair[1], pair[0]).settings_ns <
+			 end_in(&s, pair[1], pair[0]).seen_ns;
+	}
+	ck_assert_uint_gt(rests, 0);
+	end();
+}
+END_TEST
+
+START_TEST(test_settings_are_no_older_for_dumps_that_left_them_alone)
+{
+	uint32_t reads = 0;
+	struct snapshot s;
+	int pair[2];
+
+	begin();
+	half_close(pair);
+	for (int i = 0; i < 50; i++) {
+		int64_t bound;
+
+		wait_ms(20);
+		drain();
+		/* As one is that dumps. */
+		collector->spaces.own->follow.by_events = false;
+		poll_now(LANE_SWEEP);
+		bound = bound_ns();
+		s = fast();
+		if (is_disturbed())
+			return;
+		if (!collector->spaces.own->follow.reads)
+			continue;
+		ck_assert_int_gt(end_in(&s, pair[1], pair[0]).settings_ns, bound);
+		reads++;
+	}
+	ck_assert_uint_gt(reads, 25);
 	end();
 }
 END_TEST
@@ -499,6 +575,8 @@ Suite *suite(void)
 	tcase_add_test(tcase, test_left_alone_until_something_happens);
 	tcase_add_test(tcase, test_a_close_of_what_was_shut_down_is_told);
 	tcase_add_test(tcase, test_settings_of_what_rests_behind_a_dump);
+	tcase_add_test(tcase, test_settings_are_no_older_for_the_sweeps_in_between);
+	tcase_add_test(tcase, test_settings_are_no_older_for_dumps_that_left_them_alone);
 	tcase_add_test(tcase, test_lost_without_a_word_is_repaired_and_doubted);
 	tcase_add_test(tcase, test_a_gap_is_repaired_at_once);
 	tcase_add_test(tcase, test_a_ring_that_is_too_small);
