@@ -94,6 +94,7 @@ void follow_begin(struct poll *p)
 		space->known = space->news = space->due = space->asks = 0;
 		space->looks = space->rests = (struct follow_chain){ .first = UINT32_MAX,
 								     .last = UINT32_MAX };
+		space->rests_ns = 0;
 		space->first_new = UINT32_MAX;
 	}
 	follow_settle(c->follow, p->now_ns - GRACE_NS, on_suspect, p);
@@ -121,6 +122,12 @@ static void add_link(struct follow_lane *lane, struct follow_chain *chain, uint3
 	chain->last = number;
 }
 
+/* 0: there is none. */
+static int64_t earlier(int64_t a_ns, int64_t b_ns)
+{
+	return a_ns && b_ns ? MIN(a_ns, b_ns) : a_ns + b_ns;
+}
+
 /*
  * One in a teardown state of a namespace that this pass reads. @told: events have spoken of it.
  *
@@ -136,6 +143,8 @@ static void sort_known(struct poll *p, const struct record *old, uint32_t number
 	space->known++;
 	space->due += due;
 	space->news -= told;
+	if (!due)
+		space->rests_ns = earlier(space->rests_ns, old->seen_ns);
 	space->asks += told || rota_is_due(&p->settings_rota, old, old->settings_ns);
 	add_link(&p->c->follow_lane, due ? &space->looks : &space->rests, number);
 }
@@ -177,6 +186,7 @@ void follow_choose(struct poll *p)
 	};
 
 	lane->spaces = lane->by_events = lane->looked_up = lane->left_alone = 0;
+	lane->left_alone_ns = 0;
 	for (uint32_t i = 0; i < c->spaces.count; i++) {
 		struct space *space = c->spaces.rows[i];
 
@@ -395,6 +405,7 @@ static void keep_rests(struct poll *p, const struct space *space)
 	for (number = space->follow.rests.first; number != UINT32_MAX; number = lane->chain[number])
 		join_keep(&p->c->join, p->c->order[number]);
 	lane->left_alone += space->follow.known - space->follow.due;
+	lane->left_alone_ns = earlier(lane->left_alone_ns, space->follow.rests_ns);
 }
 
 bool follow_rests(const struct poll *p, const struct record *record)
@@ -478,6 +489,7 @@ void follow_publish(const struct collector *c, struct follow_totals *ret)
 		.namespaces_by_events = lane->by_events,
 		.looked_up = lane->looked_up,
 		.left_alone = lane->left_alone,
+		.left_alone_ns = lane->left_alone_ns,
 		.look_up_ns = lane->look_up_ns,
 		.dump_ns = own->dump_ns,
 		.entered = stats->entered,

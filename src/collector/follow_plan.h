@@ -34,6 +34,7 @@ struct space_follow {
 	struct follow_chain {
 		uint32_t first, last; /* of the order's numbers */
 	} looks, rests; /* of the known: those that are due, and the others */
+	int64_t rests_ns; /* of the others the look that is longest ago, 0: none */
 	uint32_t first_new; /* of the news: number of its entry */
 };
 

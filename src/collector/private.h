@@ -105,6 +105,7 @@ struct follow_lane {
 		by_events; /* that the last fast pass has read, and that it need not have dumped */
 	uint32_t looked_up; /* sockets, in the last fast pass */
 	uint32_t left_alone; /* those that it found no need to look up */
+	int64_t left_alone_ns; /* of these the look that is longest ago, 0: none */
 	uint64_t reads, dumps; /* of namespaces, since the start */
 	int64_t audit_ns; /* the next audit is not before */
 };

@@ -24,7 +24,7 @@
 #include "model/reset_reason.h"
 
 #define SNAPSHOT_MAGIC 0x3144474944504354ULL /* "TCPDIGD1" */
-#define SNAPSHOT_LAYOUT 11U
+#define SNAPSHOT_LAYOUT 12U
 
 enum section_id {
 	SECTION_RECORDS = 0,
@@ -287,6 +287,7 @@ struct follow_totals {
 	uint32_t namespaces, namespaces_by_events; /* of the last fast pass */
 	uint32_t looked_up; /* sockets, in the last fast pass */
 	uint32_t left_alone; /* that it did not look at: nothing told of them, not due */
+	int64_t left_alone_ns; /* CLOCK_MONOTONIC: of these the look that is longest ago; 0: none */
 	double look_up_ns; /* what one costs; 0: never measured */
 	double dump_ns; /* what the last masked dump of the own namespace cost; 0: never measured */
 	uint64_t entered; /* changes into a teardown state */

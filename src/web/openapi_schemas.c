@@ -230,7 +230,9 @@ static const struct schema_member lane[] = {
 	{ "interval_seconds", NUMBER_OR_NULL, "In force.", false },
 	{ "wanted_seconds", NUMBER_OR_NULL, "Configured.", false },
 	{ "stretched", BOOLEAN, "Whether the interval gave way to the CPU share.", false },
-	{ "age_seconds", NUMBER_OR_NULL, "Since its last pass.", false },
+	{ "age_seconds", NUMBER_OR_NULL,
+	  "Since its last pass, which need not look at each socket: see fast_lane of /status.",
+	  false },
 	{ "cost_seconds", NUMBER_OR_NULL, "CPU time of its last pass.", false },
 	{ "wall_seconds", NUMBER_OR_NULL, "Duration of its last pass.", false },
 	{ "rows", INTEGER_OR_NULL, "What its last pass saw.", false },
@@ -253,7 +255,10 @@ static const struct schema_member namespace[] = {
 	{ "idle", BOOLEAN, "Nothing has moved in it since its last sweep.", false },
 	{ "own_table", BOOLEAN, "Cheap to read: it has a hash table of its own.", false },
 	{ "sweep_age_seconds", NUMBER_OR_NULL, "Since all of it was read.", false },
-	{ "fast_age_seconds", NUMBER_OR_NULL, "Since its teardown states and listeners were read.",
+	{ "fast_age_seconds", NUMBER_OR_NULL,
+	  "Since the last pass over its teardown states and listeners. What nothing happens to may "
+	  "not have been looked at in it: seen_seconds of each socket says that, "
+	  "fast_lane.left_alone_seconds the most of all.",
 	  false },
 	{ "checked_age_seconds", NUMBER_OR_NULL, "Since it was read, or known to be as it was.",
 	  false },
@@ -319,7 +324,9 @@ static const struct schema_member status[] = {
 	{ "lanes", ARRAY(REF("Lane")), "Periods in force and what the polls cost.", true },
 	{ "fast_lane", "{\"type\":\"object\"}",
 	  "How it finds sockets in teardown states: by (events, dump), how many the last pass has "
-	  "looked_up and, as nothing happens to them, left_alone, what a look-up and the last "
+	  "looked_up and, as nothing happens to them, left_alone, how long ago one of these was "
+	  "looked at "
+	  "at most (left_alone_seconds, null where there is none), what a look-up and the last "
 	  "dump cost, changes that events told of, gaps in these, and what dumps have repaired: "
 	  "lost, "
 	  "which no event told of, and extra.",

@@ -96,6 +96,17 @@ static void lane_age(struct page *page, const struct snapshot_header *h, enum la
 			    seconds_text((double)state->interval_ns / 1e9, interval));
 }
 
+/* What nothing happens to the fast lane has not looked at in its last pass. */
+static void rest_age(struct page *page, const struct snapshot_header *h)
+{
+	char age[NUMBER_MAX];
+
+	if (!h->follow.left_alone_ns || !h->lanes[LANE_FAST].last_ns || h->replay)
+		return;
+	page_printf(page, 1, "(at rest up to %s)",
+		    seconds_text((double)(h->now_ns - h->follow.left_alone_ns) / 1e9, age));
+}
+
 static void print_namespaces(struct page *page, const struct snapshot *snapshot)
 {
 	uint32_t read = 0, i;
@@ -130,6 +141,7 @@ static void print_header(struct report *report)
 		print_namespaces(page, snapshot);
 		lane_age(page, h, LANE_SWEEP, "all", 3);
 		lane_age(page, h, LANE_FAST, "teardown", 3);
+		rest_age(page, h);
 	} else {
 		page_text(page, "sockets not known", 0);
 	}

@@ -75,7 +75,7 @@ static const char *lane_by(const struct snapshot_header *h, enum lane lane)
 	return lane == LANE_FAST && h->follow.by_events ? "events" : "dump";
 }
 
-static void follow(struct emitter *j, const struct follow_totals *follow)
+static void follow(struct emitter *j, const struct follow_totals *follow, int64_t now_ns)
 {
 	emit_object(j, "fast_lane");
 	emit_text(j, "by", follow->by_events ? "events" : "dump");
@@ -84,6 +84,7 @@ static void follow(struct emitter *j, const struct follow_totals *follow)
 	emit_u64(j, "namespaces_by_events", follow->namespaces_by_events);
 	emit_u64(j, "looked_up", follow->looked_up);
 	emit_u64(j, "left_alone", follow->left_alone);
+	emit_age(j, "left_alone_seconds", follow->left_alone_ns, now_ns);
 	emit_number_known(j, "look_up_seconds", follow->look_up_ns > 0, follow->look_up_ns / 1e9);
 	emit_number_known(j, "dump_seconds", follow->dump_ns > 0, follow->dump_ns / 1e9);
 	emit_u64(j, "entered", follow->entered);
@@ -292,7 +293,7 @@ static void collector(struct emitter *j, const struct snapshot *snapshot, int64_
 	emit_lines(j, "missing", snapshot_text(snapshot, h->missing));
 	sources(j, snapshot, now_ns);
 	lanes(j, h, now_ns);
-	follow(j, &h->follow);
+	follow(j, &h->follow, now_ns);
 	limits(j, h);
 	namespaces(j, snapshot, now_ns);
 	reload(j, snapshot);

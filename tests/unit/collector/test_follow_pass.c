@@ -286,6 +286,16 @@ static struct record end_in(const struct snapshot *s, int fd, int other)
 	return *need(s, port_of(fd), port_of(other));
 }
 
+static int64_t oldest_look(const struct snapshot *s)
+{
+	int64_t oldest_ns = INT64_MAX;
+
+	for (uint32_t i = 0; i < s->record_count; i++)
+		if (TCPDIAG_STATES_TEARDOWN >> s->records[i].sk.state & 1)
+			oldest_ns = MIN(oldest_ns, s->records[i].seen_ns);
+	return oldest_ns;
+}
+
 /* A FIN-WAIT-2 and a CLOSE-WAIT. */
 static void half_close(int pair[2])
 {
@@ -331,6 +341,7 @@ START_TEST(test_left_alone_until_something_happens)
 	looked_ns = record.seen_ns;
 	ck_assert_int_lt(looked_ns, s.header->now_ns);
 	ck_assert_uint_gt(s.header->follow.left_alone, 0);
+	ck_assert_int_eq(s.header->follow.left_alone_ns, oldest_look(&s));
 	/* Nothing tells of a byte that is read. */
 	ck_assert_int_eq(recv(pair[1], &byte, 1, 0), 1);
 	s = fast();

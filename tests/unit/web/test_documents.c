@@ -244,6 +244,7 @@ START_TEST(status)
 	f.w.header->lanes[LANE_SWEEP].interval_ns = 20 * NSEC_PER_SEC;
 	f.w.header->lanes[LANE_OWNERS] = (struct lane_state){ 0 };
 	f.w.header->missing = fixture_string(&f, "one\ntwo");
+	f.w.header->follow.left_alone_ns = FIXTURE_NOW - 7 * NSEC_PER_SEC;
 	*fixture_source(&f, SOURCE_PROCESSES) =
 		(struct source){ .id = SOURCE_PROCESSES,
 				 .state = SOURCE_DEGRADED,
@@ -279,6 +280,7 @@ START_TEST(status)
 	ck_assert(json_is_false(fixture_at(json, "lanes.0.stretched")));
 	ck_json_null(json, "lanes.2.interval_seconds");
 	ck_json_null(json, "lanes.2.age_seconds");
+	ck_assert(json_number_value(fixture_at(json, "fast_lane.left_alone_seconds")) == 7.5);
 	ck_json_int(json, "limits.duplicates", 4);
 	ck_assert_uint_eq(json_object_size(fixture_at(json, "limits")), LIMIT_MAX);
 	ck_json_null(json, "reload.time");

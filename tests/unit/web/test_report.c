@@ -461,6 +461,20 @@ START_TEST(stretched)
 }
 END_TEST
 
+START_TEST(at_rest)
+{
+	char *text;
+
+	calm_host();
+	f.w.header->follow.left_alone_ns = FIXTURE_NOW - 7 * NSEC_PER_SEC;
+	fixture_seal(&f);
+	text = print(132);
+	ck_assert_ptr_nonnull(strstr(text, "teardown 0.0 s old (at rest up to 7.0 s)"));
+	free(text);
+	fixture_done(&f);
+}
+END_TEST
+
 START_TEST(columns_parameter)
 {
 	static const struct {
@@ -536,6 +550,7 @@ Suite *suite(void)
 	tcase_add_test(t, strangers);
 	tcase_add_test(t, commands_stay_whole);
 	tcase_add_test(t, stretched);
+	tcase_add_test(t, at_rest);
 	tcase_add_loop_test(t, columns_parameter, 0, 6);
 	tcase_add_test(t, numbers);
 	suite_add_tcase(s, t);
