@@ -3,6 +3,7 @@
  * The fast lane by events, on sockets that come and go as a random walk has it: after each pass the records in
  * teardown states are those that a dump shows, and none was made.
  */
+#include <netinet/tcp.h>
 #include <stdlib.h>
 
 #include "../harness.h"
@@ -152,12 +153,12 @@ static const char *difference(const struct snapshot *s, const struct tcpdiag_soc
  * A fast pass, then a dump: both show the same, once the kernel has done what it does by timers (an ACK that is delayed
  * moves a socket on 40 ms later). Return: how many sockets.
  */
-static uint32_t compared(void)
+static uint32_t compared_within(uint32_t tries)
 {
 	static struct tcpdiag_socket rows[4096];
 	const char *what = NULL;
 
-	for (int i = 0; i < 100; i++) {
+	for (uint32_t i = 0; i < tries; i++) {
 		const struct snapshot s = fast();
 		uint32_t count = dump(rows, ARRAY_SIZE(rows));
 
@@ -167,6 +168,19 @@ static uint32_t compared(void)
 		wait_ms(40);
 	}
 	ck_abort_msg("%s", what);
+}
+
+static uint32_t compared(void)
+{
+	return compared_within(100);
+}
+
+/* From here on nothing that rests is looked at within a test. */
+static void long_turns(void)
+{
+	settings.interval_ns = NSEC_PER_SEC;
+	settings.sweep_interval_ns = 60 * NSEC_PER_SEC;
+	collector_configure(collector, &settings);
 }
 
 /* ---- a random walk ---- */
@@ -256,6 +270,56 @@ START_TEST(test_walk_without_a_dump)
 }
 END_TEST
 
+/* Only what the kernel tells of: no minisocket that waits for a FIN, and nothing is sent to what is half closed. */
+static void told_step(void)
+{
+	const struct linger reset = { .l_onoff = 1 };
+	const int seconds = 90;
+	int *pair = ends[any(CONNECTIONS)], *fd = &pair[any(2)];
+
+	switch (any(6)) {
+	case 0:
+	case 1:
+		if (pair[0] >= 0 || pair[1] >= 0)
+			break;
+		connection(listening, pair);
+		for (int i = 0; i < 2; i++)
+			setsockopt(pair[i], IPPROTO_TCP, TCP_LINGER2, &seconds, sizeof(seconds));
+		break;
+	case 2:
+	case 3:
+		shutdown(*fd, SHUT_WR);
+		break;
+	case 4:
+		if (!any(4))
+			setsockopt(*fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+		break;
+	default:
+		end_of(fd);
+	}
+}
+
+/* No turn comes to the rescue. */
+START_TEST(test_walk_by_events_alone)
+{
+	uint32_t seen = 0, left_alone = 0;
+
+	begin();
+	long_turns();
+	no_connections();
+	for (int i = 0; i < ROUNDS; i++) {
+		for (int j = 0; j < 60; j++)
+			told_step();
+		wait_ms(20);
+		seen += compared_within(10);
+		left_alone += collector->follow_lane.left_alone;
+	}
+	ck_assert_uint_gt(seen, ROUNDS * 10);
+	ck_assert(is_disturbed() || left_alone > ROUNDS);
+	end();
+}
+END_TEST
+
 START_TEST(test_walk_with_sweeps_and_audits)
 {
 	begin();
@@ -303,14 +367,6 @@ static void half_close(int pair[2])
 	ck_assert_int_eq(send(pair[0], "0123456789", 10, 0), 10);
 	shutdown(pair[0], SHUT_WR);
 	wait_ms(60);
-}
-
-/* From here on nothing that rests is looked at within a test. */
-static void long_turns(void)
-{
-	settings.interval_ns = NSEC_PER_SEC;
-	settings.sweep_interval_ns = 60 * NSEC_PER_SEC;
-	collector_configure(collector, &settings);
 }
 
 /* They have been looked at so often that they are left alone. */
@@ -381,6 +437,102 @@ START_TEST(test_a_close_of_what_was_shut_down_is_told)
 	ck_assert_uint_eq(record.sk.kind, TCPDIAG_KIND_TIMEWAIT);
 	ck_assert_uint_eq(record.quiet, 0);
 	ck_assert_uint_eq(count_teardown(&s), 2);
+	end();
+}
+END_TEST
+
+/* It stays a whole socket in the state that it was in, which nobody holds any more. */
+START_TEST(test_a_close_that_keeps_the_state_is_told)
+{
+	const int seconds = 90; /* above those of TIME-WAIT */
+	struct record record;
+	struct snapshot s;
+	uint16_t local;
+	int pair[2];
+
+	begin();
+	rest(pair);
+	ck_assert_int_eq(setsockopt(pair[0], IPPROTO_TCP, TCP_LINGER2, &seconds, sizeof(seconds)),
+			 0);
+	local = port_of(pair[0]);
+	s = fast();
+	record = *need(&s, local, PORT);
+	if (is_disturbed())
+		return;
+	ck_assert_int_lt(record.seen_ns, s.header->now_ns);
+	close(pair[0]);
+	for (int i = 0; i < 2; i++) {
+		s = fast();
+		record = *need(&s, local, PORT);
+		ck_assert_uint_eq(record.sk.state, TCPDIAG_FIN_WAIT2);
+		ck_assert_uint_eq(record.sk.kind, TCPDIAG_KIND_FULL);
+		ck_assert_uint_eq(record.sk.inode, 0);
+	}
+	end();
+}
+END_TEST
+
+/* Its FIN is behind bytes that the peer has no room for. */
+START_TEST(test_a_close_of_what_the_peer_has_finished_is_told)
+{
+	static const char bytes[100000];
+	struct record record;
+	struct snapshot s;
+	uint16_t remote;
+	int pair[2];
+
+	begin();
+	connection(listening, pair);
+	while (send(pair[1], bytes, sizeof(bytes), MSG_DONTWAIT) > 0)
+		;
+	shutdown(pair[0], SHUT_WR);
+	/* The next probe is further away than some passes are. */
+	wait_ms(1500);
+	remote = port_of(pair[0]);
+	long_turns();
+	for (int i = 0; i < 6; i++)
+		s = fast();
+	record = *need(&s, PORT, remote);
+	if (is_disturbed())
+		return;
+	ck_assert_uint_eq(record.sk.state, TCPDIAG_CLOSE_WAIT);
+	close(pair[1]);
+	for (int i = 0; i < 2; i++) {
+		s = fast();
+		record = *need(&s, PORT, remote);
+		ck_assert_uint_eq(record.sk.state, TCPDIAG_LAST_ACK);
+		ck_assert_uint_eq(record.sk.inode, 0);
+	}
+	end();
+}
+END_TEST
+
+/* The kernel tells of a change before it makes it: a look in between finds nothing new. */
+START_TEST(test_what_an_event_told_of_is_looked_at_twice)
+{
+	struct socket_event event = { .kind = SOCKET_EVENT_STATE, .has_socket = true };
+	struct record record;
+	struct snapshot s;
+	char byte;
+	int pair[2];
+
+	begin();
+	rest(pair);
+	s = fast();
+	record = end_in(&s, pair[1], pair[0]);
+	if (is_disturbed())
+		return;
+	ck_assert_uint_gt(record.quiet, 0);
+	event.sk = record.sk;
+	event.old_state = record.sk.state;
+	event.when_ns = clock_ns(CLOCK_MONOTONIC);
+	follow_take(collector->follow, &event);
+	s = fast();
+	ck_assert_int_gt(end_in(&s, pair[1], pair[0]).seen_ns, event.when_ns);
+	ck_assert_uint_eq(end_in(&s, pair[1], pair[0]).sk.rqueue, record.sk.rqueue);
+	ck_assert_int_eq(recv(pair[1], &byte, 1, 0), 1);
+	s = fast();
+	ck_assert_uint_eq(end_in(&s, pair[1], pair[0]).sk.rqueue, record.sk.rqueue - 1);
 	end();
 }
 END_TEST
@@ -582,9 +734,13 @@ Suite *suite(void)
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_set_timeout(tcase, 120);
 	tcase_add_test(tcase, test_walk_without_a_dump);
+	tcase_add_test(tcase, test_walk_by_events_alone);
 	tcase_add_test(tcase, test_walk_with_sweeps_and_audits);
 	tcase_add_test(tcase, test_left_alone_until_something_happens);
 	tcase_add_test(tcase, test_a_close_of_what_was_shut_down_is_told);
+	tcase_add_test(tcase, test_a_close_that_keeps_the_state_is_told);
+	tcase_add_test(tcase, test_a_close_of_what_the_peer_has_finished_is_told);
+	tcase_add_test(tcase, test_what_an_event_told_of_is_looked_at_twice);
 	tcase_add_test(tcase, test_settings_of_what_rests_behind_a_dump);
 	tcase_add_test(tcase, test_settings_are_no_older_for_the_sweeps_in_between);
 	tcase_add_test(tcase, test_settings_are_no_older_for_dumps_that_left_them_alone);
