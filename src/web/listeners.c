@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * GET /listeners: accept queues, and whom the end of a listener would reset. The order is port, namespace,
- * cookie: none of them moves while a listener lives.
+ * cookie: none of them moves while a listener lives. By fill it holds as long as the queue stays as it is.
  *
  * The kernel counts a queue as full when more than its limit wait (sk_acceptq_is_full()), so limit + 1
  * connections fit. Overflows are counted per namespace, not per listener: null here.
@@ -16,6 +16,9 @@
 const struct route_parameter listeners_parameters[] = {
 	{ "port", "{\"type\":\"integer\",\"minimum\":0,\"maximum\":65535}",
 	  "Only on this local port.", true },
+	{ "sort", "{\"type\":\"string\",\"enum\":[\"-fill\"]}",
+	  "-fill: the fullest first, by what is taken of the limit; by port where it is not given.",
+	  false },
 	{ .more = owner_parameters },
 };
 
@@ -100,8 +103,13 @@ static void listener_text(struct buffer *b, const struct snapshot *snapshot, uin
 	}
 }
 
-static void listener_cursor(const struct snapshot *snapshot, uint32_t row,
-			    char ret[LIST_CURSOR_MAX])
+/* What is taken of the limit + 1 that fit, in parts of 2^20: not less than that is full. */
+static uint64_t fill_of(const struct tcpdiag_socket *sk)
+{
+	return ((uint64_t)sk->rqueue << 20) / ((uint64_t)sk->wqueue + 1);
+}
+
+static void port_cursor(const struct snapshot *snapshot, uint32_t row, char ret[LIST_CURSOR_MAX])
 {
 	const struct tcpdiag_socket *sk = &record_at(snapshot, row)->sk;
 
@@ -109,29 +117,48 @@ static void listener_cursor(const struct snapshot *snapshot, uint32_t row,
 		 sk->cookie);
 }
 
-static const struct list_type listeners_type = {
-	.word = "listeners",
-	.schema = "Listener",
-	.json = listener_json,
-	.heading = "   Queue    Limit   Resets  Local                        Holder",
-	.text = listener_text,
-	.cursor = listener_cursor,
-};
+static void fill_cursor(const struct snapshot *snapshot, uint32_t row, char ret[LIST_CURSOR_MAX])
+{
+	const struct tcpdiag_socket *sk = &record_at(snapshot, row)->sk;
+
+	snprintf(ret, LIST_CURSOR_MAX, "%" PRIu64 "-%u-%" PRIu32 "-%" PRIx64, fill_of(sk),
+		 sk->local_port, sk->netns, sk->cookie);
+}
+
+#define LISTENERS(how) \
+	{ \
+		.word = "listeners", .schema = "Listener", .json = listener_json, \
+		.heading = "   Queue    Limit   Resets  Local                        Holder", \
+		.text = listener_text, .cursor = (how), \
+	}
+/* By port, and by fill. */
+static const struct list_type types[] = { LISTENERS(port_cursor), LISTENERS(fill_cursor) };
 
 /* Where a listener stands in the order. */
 struct place {
+	uint64_t fill; /* 0 where it does not count */
 	uint64_t cookie;
 	uint32_t netns;
 	uint16_t port;
 };
 
-static struct place place_of(const struct record *record)
+struct order {
+	const struct snapshot *snapshot;
+	bool fill;
+};
+
+static struct place place_of(const struct order *order, uint32_t row)
 {
-	return (struct place){ record->sk.cookie, record->sk.netns, record->sk.local_port };
+	const struct tcpdiag_socket *sk = &record_at(order->snapshot, row)->sk;
+
+	return (struct place){ order->fill ? fill_of(sk) : 0, sk->cookie, sk->netns,
+			       sk->local_port };
 }
 
 static int compare(struct place a, struct place b)
 {
+	if (a.fill != b.fill)
+		return a.fill > b.fill ? -1 : 1;
 	if (a.port != b.port)
 		return a.port < b.port ? -1 : 1;
 	if (a.netns != b.netns)
@@ -141,8 +168,8 @@ static int compare(struct place a, struct place b)
 
 static int compare_rows(const void *a, const void *b, void *context)
 {
-	return compare(place_of(record_at(context, *(const uint32_t *)a)),
-		       place_of(record_at(context, *(const uint32_t *)b)));
+	return compare(place_of(context, *(const uint32_t *)a),
+		       place_of(context, *(const uint32_t *)b));
 }
 
 /* One of the four filters against one listener. */
@@ -221,15 +248,27 @@ static bool filters_match(const struct query *query, const struct snapshot *snap
 	return true;
 }
 
-/* "443-4026531840-1f": port, namespace, cookie */
-static const struct list_part cursor_parts[] = { { 10, UINT16_MAX },
-						 { 10, UINT32_MAX },
-						 { 16, UINT64_MAX } };
+/* Whether by fill. Return: 0; -EINVAL with @problem. */
+static int sort_check(const struct query *query, bool *ret, struct problem *problem)
+{
+	const char *sort = query_get(query, "sort");
+
+	if (sort && strcmp(sort, "-fill") != 0)
+		return problem_set(problem, 400, "sort",
+				   "%.64s: -fill is the only order besides that by port", sort);
+	*ret = sort;
+	return 0;
+}
+
+/* "1024-443-4026531840-1f": fill, port, namespace, cookie; the first only where it counts */
+static const struct list_part cursor_parts[] = {
+	{ 10, UINT64_MAX }, { 10, UINT16_MAX }, { 10, UINT32_MAX }, { 16, UINT64_MAX }
+};
 
 /* The rows of all listeners that match, in order. Return: how many, -ENOMEM. */
-static int64_t select_rows(const struct request *request, uint32_t **ret)
+static int64_t select_rows(const struct request *request, struct order *order, uint32_t **ret)
 {
-	const struct snapshot *snapshot = request->snapshot;
+	const struct snapshot *snapshot = order->snapshot;
 	_cleanup_free_ uint32_t *rows = NULL;
 	uint32_t count = 0, listeners = 0, i;
 
@@ -242,13 +281,14 @@ static int64_t select_rows(const struct request *request, uint32_t **ret)
 		if (record_at(snapshot, i)->sk.state == TCPDIAG_LISTEN &&
 		    filters_match(request->query, snapshot, record_at(snapshot, i)))
 			rows[count++] = i;
-	qsort_r(rows, count, sizeof(*rows), compare_rows, (void *)(uintptr_t)snapshot);
+	qsort_r(rows, count, sizeof(*rows), compare_rows, order);
 	*ret = take_ptr(rows);
 	return count;
 }
 
 int listeners_route(const struct request *request, struct document **ret, struct problem *problem)
 {
+	struct order order = { .snapshot = request->snapshot };
 	struct list_options options;
 	uint64_t parts[ARRAY_SIZE(cursor_parts)] = { 0 };
 	struct place after;
@@ -256,23 +296,24 @@ int listeners_route(const struct request *request, struct document **ret, struct
 	int64_t count;
 	int r;
 
-	r = list_options_parse(request->query, &listeners_type, &options, problem);
+	r = list_options_parse(request->query, &types[0], &options, problem);
+	if (r >= 0)
+		r = filters_check(request->query, request->snapshot, problem);
+	if (r >= 0)
+		r = sort_check(request->query, &order.fill, problem);
 	if (r < 0)
 		return r;
-	r = filters_check(request->query, request->snapshot, problem);
+	r = list_cursor_parse(&options, cursor_parts + !order.fill,
+			      ARRAY_SIZE(cursor_parts) - !order.fill, parts + !order.fill, problem);
 	if (r < 0)
 		return r;
-	r = list_cursor_parse(&options, cursor_parts, ARRAY_SIZE(cursor_parts), parts, problem);
-	if (r < 0)
-		return r;
-	after = (struct place){ parts[2], (uint32_t)parts[1], (uint16_t)parts[0] };
-	count = select_rows(request, &rows);
+	after = (struct place){ parts[0], parts[3], (uint32_t)parts[2], (uint16_t)parts[1] };
+	count = select_rows(request, &order, &rows);
 	if (count < 0)
 		return (int)count;
-	while (options.after && first < count &&
-	       compare(place_of(record_at(request->snapshot, rows[first])), after) <= 0)
+	while (options.after && first < count && compare(place_of(&order, rows[first]), after) <= 0)
 		first++;
 	memmove(rows, rows + first, (size_t)(count - first) * sizeof(*rows));
-	return list_new(request, &listeners_type, &options, rows, (uint32_t)(count - first),
+	return list_new(request, &types[order.fill], &options, rows, (uint32_t)(count - first),
 			(uint32_t)count, ret);
 }

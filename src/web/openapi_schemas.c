@@ -97,7 +97,7 @@ static const struct schema_member linger[] = {
 static const struct schema_member listener_list[] = {
 	{ "snapshot", REF("Snapshot"), "Which snapshot this is.", false },
 	PAGE_MEMBERS,
-	{ "listeners", ARRAY(REF("Listener")), "By port.", false },
+	{ "listeners", ARRAY(REF("Listener")), "By port, or as `sort` says.", false },
 	{ 0 },
 };
 

@@ -21,7 +21,7 @@ const questions = {
 	status: { ask: () => "/status", every: 10, body: "unseen", draw: drawStatus },
 	owners: { ask: () => `/${view.owners}?limit=1000`, every: 5, body: "stop-body", draw: drawOwners },
 	states: { ask: () => "/sockets?group=state,attachment&limit=200", every: 5, body: "states-body", draw: drawStates },
-	listeners: { ask: () => "/listeners?limit=1000", every: 5, body: "listeners-body", draw: drawListeners },
+	listeners: { ask: () => "/listeners?limit=1000&sort=-fill", every: 5, body: "listeners-body", draw: drawListeners },
 	resets: { ask: () => `/resets?since=-${view.since}&group=unit,reason&limit=500`, every: 10, body: "resets-body",
 		draw: drawResets },
 	socket: { ask: () => view.socket && `/sockets/${encodeURIComponent(view.socket)}`, every: 3, body: "drawer-body",

@@ -40,8 +40,7 @@ export function drawStates(answer)
 
 export function drawListeners(answer)
 {
-	const load = l => l.full ? 2 : l.limit ? l.queue / l.limit : 0;
-	const rows = answer.listeners.sort((a, b) => load(b) - load(a) || b.queue - a.queue || a.local.port - b.local.port);
+	const rows = answer.listeners;
 	const shown = rows.slice(0, view.more.listeners);
 
 	show("listeners-body", rows.length ? table("Fullest first. Closing one resets what waits in its queue.",
@@ -54,6 +53,8 @@ export function drawListeners(answer)
 				` ${number(l.queue)} / ${number(l.limit)} `, l.full && tag("FULL", "critical")]],
 			[number(l.resets), "num opt"], [number(l.overflows), "num opt"],
 		] }))) : none(answer, "Nobody listens.", "No listener seen."),
-		moreButton("listeners", rows.length - shown.length));
+		moreButton("listeners", rows.length - shown.length),
+		answer.next !== null && h("p", { class: "dim" },
+			`Only the fullest ${number(answer.returned)} of ${number(answer.matched)} are read here.`));
 }
 

@@ -474,6 +474,49 @@ START_TEST(namespace_names)
 }
 END_TEST
 
+/* The fullest first, page by page: 3 of 128, a full one with the highest port, an empty one with the lowest. */
+START_TEST(listeners_by_fill)
+{
+	static const int ports[] = { 9000, 443, 80 };
+	struct tcpdiag_socket *full, *empty;
+	struct record *records;
+	char query[256] = "sort=-fill&limit=1";
+	uint32_t count;
+	json_t *json;
+	size_t i;
+
+	fixture_begin(&f);
+	records = snapshot_writer_records(&f.w, &count);
+	full = &records[R_LIVE].sk;
+	empty = &records[R_DONE].sk;
+	full->state = empty->state = TCPDIAG_LISTEN;
+	full->local_port = 9000;
+	full->rqueue = 5;
+	full->wqueue = 4;
+	empty->local_port = 80;
+	empty->rqueue = 0;
+	empty->wqueue = 0;
+	fixture_seal(&f);
+	for (i = 0; i < ARRAY_SIZE(ports); i++) {
+		json = fixture_get_json(&f, listeners_route, query);
+		ck_json_int(json, "matched", 3);
+		ck_json_int(json, "returned", 1);
+		ck_json_int(json, "listeners.0.local.port", ports[i]);
+		if (i + 1 < ARRAY_SIZE(ports))
+			snprintf(query, sizeof(query), "sort=-fill&limit=1&after=%s",
+				 json_string_value(fixture_at(json, "next")));
+		else
+			ck_json_null(json, "next");
+		json_decref(json);
+	}
+	/* A place in the one order is none in the other. */
+	fixture_refused(&f, listeners_route, "after=1-443-4026531840-1001", 400, "after");
+	fixture_refused(&f, listeners_route, "sort=-fill&after=443-4026531840-1001", 400, "after");
+	fixture_refused(&f, listeners_route, "sort=fill", 400, "sort");
+	fixture_done(&f);
+}
+END_TEST
+
 Suite *suite(void)
 {
 	Suite *s = suite_create("lists");
@@ -495,6 +538,7 @@ Suite *suite(void)
 	tcase_add_loop_test(t, listeners_refused, 0, 7);
 	tcase_add_test(t, listener_pages);
 	tcase_add_test(t, namespace_names);
+	tcase_add_test(t, listeners_by_fill);
 	suite_add_tcase(s, t);
 	return s;
 }
