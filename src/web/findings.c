@@ -10,6 +10,7 @@
 #include "web/pieces.h"
 
 const struct route_parameter findings_parameters[] = {
+	{ "id", "{\"type\":\"string\"}", "Only the finding of this id.", true },
 	{ "rule", "{\"$ref\":\"#/components/schemas/FindingRule\"}", "Only of this rule.", true },
 	{ "severity", "{\"$ref\":\"#/components/schemas/Severity\"}",
 	  "Only of this severity, or of one of these: info,warning.", true },
@@ -205,6 +206,26 @@ static int check_unit(const struct parameter *p, struct problem *problem)
 	return *p->value ? 0 : problem_set(problem, 400, p->name, "the name of a unit is wanted");
 }
 
+static int check_id(const struct parameter *p, struct problem *problem)
+{
+	const char *digits = p->value + 2;
+
+	if (!strncmp(p->value, "f-", 2) && *digits &&
+	    strspn(digits, "0123456789abcdef") == strlen(digits))
+		return 0;
+	return problem_set(problem, 400, p->name, "%.64s is no id of a finding, as f-1f is",
+			   p->value);
+}
+
+static bool match_id(const struct snapshot *snapshot __attribute__((unused)),
+		     const struct finding *finding, const char *value)
+{
+	char id[32];
+
+	snprintf(id, sizeof(id), FINDING_ID, finding->id);
+	return !strcmp(id, value);
+}
+
 static bool match_rule(const struct snapshot *snapshot __attribute__((unused)),
 		       const struct finding *finding, const char *value)
 {
@@ -262,9 +283,13 @@ static const struct {
 	bool (*match)(const struct snapshot *snapshot, const struct finding *finding,
 		      const char *value);
 } filters[] = {
-	{ "rule", check_rule, match_rule },    { "severity", check_severity, match_severity },
-	{ "scope", check_scope, match_scope }, { "pid", check_number, match_pid },
-	{ "unit", check_unit, match_unit },    { "netns", NULL, match_netns },
+	{ "id", check_id, match_id },
+	{ "rule", check_rule, match_rule },
+	{ "severity", check_severity, match_severity },
+	{ "scope", check_scope, match_scope },
+	{ "pid", check_number, match_pid },
+	{ "unit", check_unit, match_unit },
+	{ "netns", NULL, match_netns },
 };
 
 static int check_netns(const struct snapshot *snapshot, const struct parameter *p,

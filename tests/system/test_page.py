@@ -310,6 +310,9 @@ class InBrowser(unittest.TestCase):
         self.actor.read()
         lib.wait_for(lambda: lib.get("/events?kind=reset-sent")["events"], "the reset")
 
+        finding = lib.get(f"/findings?pid={self.actor.pid}")["findings"][0]
+        self.assertEqual(lib.get(f"/findings?id={finding['id']}")["findings"][0]["summary"], finding["summary"])
+
         def forge(url):
             path = url.removeprefix(URL.rstrip("/"))
             if path == "/" or path.startswith("/page/") or "last_event_id" in path:
@@ -322,6 +325,12 @@ class InBrowser(unittest.TestCase):
                     event.update(socket={**(event["socket"] or {}), "id": None, "flow": "10.0.0.1:1 > 10.0.0.2:2"})
             elif path.startswith("/listeners"):
                 answer.update(listeners=[], matched=0, returned=0, next=None)
+            elif path.startswith("/findings"):
+                asked = urllib.parse.parse_qs(urllib.parse.urlsplit(path).query)
+                every = [{**finding, "id": f"f-{number:x}"} for number in range(300)]
+                found = [one for one in every if one["id"] in asked.get("id", [one["id"]])]
+                shown = found[:int(asked.get("limit", [1000])[0])]
+                answer.update(findings=shown, matched=len(found), returned=len(shown))
             elif path.startswith("/sockets?group"):
                 answer.update(groups=[])
             elif path.startswith("/status"):
@@ -337,6 +346,18 @@ class InBrowser(unittest.TestCase):
         # A refused SYN has no socket to lead to.
         self.shows("#events-list", "10.0.0.1:1 > 10.0.0.2:2", page=page)
         self.assertEqual(page.eval("document.querySelectorAll('#events-list a').length"), 0)
+        # Nothing is beyond reach: neither by the button, nor by a link.
+        for _ in range(4):
+            page.eval("document.querySelector('[data-more=findings]').click()")
+        self.shows("#findings-body", "90 more", page=page)
+        self.assertEqual(page.eval("document.querySelectorAll('#findings-body article').length"), 210)
+        page.eval("location.hash = '#finding=f-12b'")
+        self.shows("#linked-body", finding["summary"], page=page)
+        self.assertTrue(page.eval("document.querySelector('#linked-body #finding-f-12b.marked') !== null"))
+        page.eval("location.hash = '#finding=f-dead'")
+        self.shows("#linked-body", "f-dead is not there any more", page=page)
+        page.eval("location.hash = '#finding=f-1'")
+        lib.wait_for(lambda: not page.text("#linked-body"), "it is in the list")
         # Limits that were hit lately, also by a daemon that counts anew; not those of long ago.
         page.eval("import('/page/top.js').then(top => [[5, 5], [5, 7], [5, 1]].forEach(([old, rising]) =>"
                   "top.watchLimits({ of_old: old, rising }, 1e6)))")

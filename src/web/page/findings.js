@@ -40,6 +40,18 @@ function drawFinding(f)
 			h("a", { href: "#finding=" + encodeURIComponent(f.id) }, "link")));
 }
 
+const listed = () => (tasks.findings.answer || { findings: [] }).findings.some(f => f.id === view.finding);
+
+// Of the finding that a link leads to, where it is not in the list: beyond its end, or over.
+export const linkedUrl = () => view.finding && tasks.findings.answer && !listed() ?
+	`/findings?id=${encodeURIComponent(view.finding)}` : null;
+
+export function drawLinked(answer)
+{
+	show("linked-body", answer.findings.length ? answer.findings.map(drawFinding) : h("p", { class: "box" },
+		`The finding ${view.finding} is not there any more: what it was about is over, or it comes from another daemon.`));
+}
+
 export function drawFindings(answer)
 {
 	const status = tasks.status.answer || {}, shown = answer.findings.slice(0, view.more.findings);
@@ -53,6 +65,8 @@ export function drawFindings(answer)
 		moreButton("findings", answer.matched - shown.length),
 		warming.length && h("p", { class: "dim" }, "Too early to see slow growth: ",
 			warming.map(w => `${w.rule} (${seconds(w.seconds_left)} more)`).join(", "), "."));
+	if (!linkedUrl())
+		show("linked-body");
 	if (view.finding && !view.found && $(`finding-${view.finding}`)) {
 		view.found = true;
 		$(`finding-${view.finding}`).scrollIntoView();

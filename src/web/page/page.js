@@ -7,7 +7,7 @@ import { hold, plan, renew, soon, tasks, tellAges, work } from "./ask.js";
 import { drawSocket } from "./drawer.js";
 import { $, h, show } from "./elements.js";
 import { pauseEvents, startEvents, stopEvents, streamSays } from "./events.js";
-import { drawFindings } from "./findings.js";
+import { drawFindings, drawLinked, linkedUrl } from "./findings.js";
 import { drawOwners } from "./owners.js";
 import { drawResets } from "./resets.js";
 import { drawSearch, moreSockets, searchRefused, searchUrl } from "./search.js";
@@ -17,13 +17,14 @@ import { choose, view } from "./view.js";
 
 const questions = {
 	summary: { ask: () => "/summary", every: 3, body: "limits-body", draw: drawSummary },
-	findings: { ask: () => "/findings?limit=200", every: 3, body: "findings-body", draw: drawFindings },
+	findings: { ask: () => `/findings?limit=${Math.max(200, view.more.findings)}`, every: 3, body: "findings-body", draw: drawFindings },
+	linked: { ask: linkedUrl, every: 5, body: "linked-body", draw: drawLinked },
 	status: { ask: () => "/status", every: 10, body: "unseen", draw: drawStatus },
 	owners: { ask: () => `/${view.owners}?limit=1000`, every: 5, body: "stop-body", draw: drawOwners },
 	states: { ask: () => "/sockets?group=state,attachment&limit=200", every: 5, body: "states-body", draw: drawStates },
 	listeners: { ask: () => "/listeners?limit=1000&sort=-fill", every: 5, body: "listeners-body", draw: drawListeners },
-	resets: { ask: () => `/resets?since=-${view.since}&group=unit,reason&limit=500`, every: 10, body: "resets-body",
-		draw: drawResets },
+	resets: { ask: () => `/resets?since=-${view.since}&group=unit,reason&limit=${Math.max(500, view.more.resets)}`, every: 10,
+		body: "resets-body", draw: drawResets },
 	socket: { ask: () => view.socket && `/sockets/${encodeURIComponent(view.socket)}`, every: 3, body: "drawer-body",
 		draw: drawSocket },
 	search: { ask: searchUrl, every: 5, body: "search-body", draw: drawSearch, refused: searchRefused },
@@ -42,12 +43,16 @@ function follow()
 		$("search").scrollIntoView();
 		soon("search");
 	}
-	if (hash.has("finding")) {
+	if (hash.has("finding") || !location.hash) {
 		view.finding = hash.get("finding");
 		view.found = false;
-		view.more.findings = 200;
+		if (view.finding)
+			view.more.findings = Math.max(200, view.more.findings);
 		if (tasks.findings.answer)
 			drawFindings(tasks.findings.answer);
+		show("linked-body");
+		tasks.linked.url = null;
+		soon("linked");
 	}
 	view.socket = hash.get("socket");
 	if (view.socket) {
@@ -83,6 +88,8 @@ function clicked(target)
 
 		if (task.answer)
 			task.draw(task.answer);
+		// Beyond what was asked for.
+		soon(data.more);
 	} else if (data.sort) {
 		view.sort = view.sort === `-${data.sort}` ? data.sort : `-${data.sort}`;
 		soon("search");

@@ -56,6 +56,8 @@ START_TEST(finding_filters)
 		const char *query;
 		int matched;
 	} cases[] = {
+		{ "id=f-1f", 1 },
+		{ "id=f-1", 0 },
 		{ "severity=warning", 1 },
 		{ "severity=warning&severity=info", 2 },
 		{ "severity=info,warning", 2 },
@@ -140,6 +142,8 @@ START_TEST(findings_refused)
 	static const struct {
 		const char *query, *parameter;
 	} cases[] = {
+		{ "id=1f", "id" },
+		{ "id=f-", "id" },
 		{ "severity=bad", "severity" },
 		{ "severity=", "severity" },
 		{ "severity=info,", "severity" },
