@@ -208,10 +208,10 @@ static int check_unit(const struct parameter *p, struct problem *problem)
 
 static int check_id(const struct parameter *p, struct problem *problem)
 {
-	const char *digits = p->value + 2;
+	size_t len = strlen(p->value);
 
-	if (!strncmp(p->value, "f-", 2) && *digits &&
-	    strspn(digits, "0123456789abcdef") == strlen(digits))
+	if (len > 2 && !strncmp(p->value, "f-", 2) &&
+	    strspn(p->value + 2, "0123456789abcdef") == len - 2)
 		return 0;
 	return problem_set(problem, 400, p->name, "%.64s is no id of a finding, as f-1f is",
 			   p->value);

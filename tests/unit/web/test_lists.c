@@ -527,10 +527,10 @@ Suite *suite(void)
 	TCase *t = tcase_create("lists");
 
 	tcase_add_test(t, finding_fields);
-	tcase_add_loop_test(t, finding_filters, 0, 13);
+	tcase_add_loop_test(t, finding_filters, 0, 15);
 	tcase_add_loop_test(t, finding_units, 0, 8);
 	tcase_add_test(t, finding_of_a_process_without_sockets);
-	tcase_add_loop_test(t, findings_refused, 0, 23);
+	tcase_add_loop_test(t, findings_refused, 0, 25);
 	tcase_add_test(t, finding_pages);
 	tcase_add_test(t, link_header);
 	tcase_add_test(t, formats);
