@@ -183,8 +183,12 @@ def counts(result):
 
 
 def main():
-    """Runs the file's tests; writes the counts to the file named by the last argument."""
-    result_path = sys.argv.pop() if len(sys.argv) > 1 and not sys.argv[-1].startswith("-") else None
+    """Runs the file's tests, or those that are named; writes the counts to FILE of --result=FILE."""
+    result_path = None
+    for argument in sys.argv[1:]:
+        if argument.startswith("--result="):
+            result_path = argument.removeprefix("--result=")
+            sys.argv.remove(argument)
     program = unittest.main(module="__main__", exit=False, verbosity=2, argv=sys.argv)
     counted = counts(program.result)
     if result_path:
