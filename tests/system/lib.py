@@ -182,15 +182,19 @@ def counts(result):
             "skipped": [f"{test.id().removeprefix('__main__.')}: {reason}" for test, reason in result.skipped]}
 
 
+def result_path():
+    """Takes --result=FILE out of the arguments; None where there is none."""
+    given = [argument for argument in sys.argv[1:] if argument.startswith("--result=")]
+    for argument in given:
+        sys.argv.remove(argument)
+    return given[-1].removeprefix("--result=") if given else None
+
+
 def main():
     """Runs the file's tests, or those that are named; writes the counts to FILE of --result=FILE."""
-    result_path = None
-    for argument in sys.argv[1:]:
-        if argument.startswith("--result="):
-            result_path = argument.removeprefix("--result=")
-            sys.argv.remove(argument)
+    path = result_path()
     program = unittest.main(module="__main__", exit=False, verbosity=2, argv=sys.argv)
     counted = counts(program.result)
-    if result_path:
-        pathlib.Path(result_path).write_text(json.dumps(counted))
+    if path:
+        pathlib.Path(path).write_text(json.dumps(counted))
     sys.exit(1 if counted["failed"] else 0)

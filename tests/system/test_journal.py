@@ -178,4 +178,4 @@ if __name__ == "__main__":
         sys.argv.remove("--inside")
         inside()
     else:
-        test_systemd.outside(sys.argv.pop() if len(sys.argv) > 1 and sys.argv[-1].startswith("/") else None, __file__)
+        test_systemd.outside(lib.result_path(), __file__)

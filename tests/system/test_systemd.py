@@ -503,4 +503,4 @@ if __name__ == "__main__":
         sys.argv.remove("--inside")
         inside()
     else:
-        outside(sys.argv.pop() if len(sys.argv) > 1 and sys.argv[-1].startswith("/") else None)
+        outside(lib.result_path())
