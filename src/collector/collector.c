@@ -396,6 +396,7 @@ static void begin_rota(struct poll *p)
 
 	rota_begin(&p->rota, p->now_ns, fast->interval_ns,
 		   MAX(MIN(ROTA_NS, sweep->wanted_ns), stretched_ns));
+	rota_ages(&p->rota, &p->c->settings.thresholds);
 	rota_begin(&p->settings_rota, p->now_ns, fast->interval_ns,
 		   MAX(ROTA_SETTINGS_NS, ROTA_INTERVALS * fast->interval_ns));
 }

@@ -7,6 +7,8 @@
  */
 #include "collector/rota.h"
 
+#include <string.h>
+
 #include "collector/settings.h"
 #include "collector/totals.h"
 #include "model/macro.h"
@@ -25,6 +27,59 @@ void rota_begin(struct rota *rota, int64_t now_ns, int64_t interval_ns, int64_t 
 		rota->levels[i].period_ns = period_ns;
 		rota->levels[i].into_ns = now_ns % period_ns;
 	}
+}
+
+static void add_age(struct rota *rota, int64_t age_ns)
+{
+	uint32_t at = 0;
+
+	while (at < rota->age_count && rota->ages_ns[at] < age_ns)
+		at++;
+	if ((at < rota->age_count && rota->ages_ns[at] == age_ns) || rota->age_count == ROTA_AGES)
+		return;
+	memmove(&rota->ages_ns[at + 1], &rota->ages_ns[at],
+		(rota->age_count - at) * sizeof(*rota->ages_ns));
+	rota->ages_ns[at] = age_ns;
+	rota->age_count++;
+}
+
+void rota_ages(struct rota *rota, const struct thresholds *thresholds)
+{
+	const struct threshold_info *table;
+	size_t count, i;
+
+	table = threshold_table(&count);
+	for (i = 0; i < count; i++) {
+		const char *suffix = strrchr(table[i].name, '-');
+		int64_t age_ns;
+
+		if (table[i].type != THRESHOLD_DURATION || !suffix || strcmp(suffix, "-age") != 0)
+			continue;
+		memcpy(&age_ns, (const char *)thresholds + table[i].offset, sizeof(age_ns));
+		add_age(rota, age_ns);
+	}
+}
+
+/* Whether what has been so @since_ns has come to one of the ages since it was seen. */
+static bool comes_of_age(const struct rota *rota, int64_t since_ns, int64_t seen_ns)
+{
+	const int64_t age_ns = rota->now_ns - since_ns, before_ns = seen_ns - since_ns;
+
+	for (uint32_t i = 0; since_ns && i < rota->age_count && rota->ages_ns[i] <= age_ns; i++)
+		if (rota->ages_ns[i] > before_ns)
+			return true;
+	return false;
+}
+
+/* What rules count from: the state, the last data, the last byte taken, the last one acknowledged. */
+static bool has_come_of_age(const struct rota *rota, const struct record *record)
+{
+	const int64_t seen_ns = record->seen_ns;
+
+	return comes_of_age(rota, record->state_since_ns, seen_ns) ||
+	       comes_of_age(rota, record->data_since_ns, seen_ns) ||
+	       comes_of_age(rota, record->read_since_ns, seen_ns) ||
+	       comes_of_age(rota, record->ack_since_ns, seen_ns);
 }
 
 /* Its last close() waits, or it is on the way to a process: no event tells of accept(). */
@@ -57,7 +112,7 @@ bool rota_is_due(const struct rota *rota, const struct record *record, int64_t l
 	turned_ns = level->into_ns + phase(record->sk.cookie, level->period_ns);
 	if (turned_ns >= level->period_ns)
 		turned_ns -= level->period_ns;
-	return looked_ns <= rota->now_ns - turned_ns;
+	return looked_ns <= rota->now_ns - turned_ns || has_come_of_age(rota, record);
 }
 
 /* What moves, and what is decided by it. */

@@ -9,6 +9,9 @@
  * The looks of many are spread: each socket has a phase of its own, and is due when its period has turned since the
  * last look. So that is at most a period ago, and of those that rest about the same number is due in each pass.
  *
+ * A rule that counts what is as old as some age shall not find one after the other of those that are of one age: who
+ * comes to such an age is looked at then.
+ *
  * Pure: time comes in.
  */
 #pragma once
@@ -17,9 +20,14 @@
 #include <stdint.h>
 
 #include "model/record.h"
+#include "rules/thresholds.h"
+
+#define ROTA_AGES 32U
 
 struct rota {
 	int64_t now_ns;
+	int64_t ages_ns[ROTA_AGES]; /* ascending */
+	uint32_t age_count;
 	struct rota_level {
 		int64_t period_ns; /* 0: due in each pass */
 		int64_t into_ns; /* how far the period is that has no phase */
@@ -28,6 +36,9 @@ struct rota {
 
 /* @interval_ns: between two passes; @cap_ns: nothing is left alone for longer, where an interval is not. */
 void rota_begin(struct rota *rota, int64_t now_ns, int64_t interval_ns, int64_t cap_ns);
+
+/* The ages that rules ask for. Above ROTA_AGES different ones are left out. */
+void rota_ages(struct rota *rota, const struct thresholds *thresholds);
 
 /* Whether @record, last looked at at @looked_ns, is to be looked at now. */
 bool rota_is_due(const struct rota *rota, const struct record *record, int64_t looked_ns);

@@ -136,6 +136,44 @@ START_TEST(test_due_whatever_its_period_is)
 END_TEST
 
 /* Its last close() is under way. */
+/* Those of one age are looked at together when a rule begins to count them, whatever their phase. */
+START_TEST(test_due_when_it_comes_of_age)
+{
+	struct thresholds thresholds;
+	uint32_t due[4] = {};
+	struct rota rota;
+
+	thresholds_default(&thresholds);
+	thresholds.cw_in_info_age = 77 * S;
+	for (uint64_t cookie = 1; cookie <= MANY; cookie++) {
+		struct record record = waiting(cookie, 9, NOW);
+		int64_t *const since_ns[] = { &record.state_since_ns, &record.data_since_ns,
+					      &record.read_since_ns, &record.ack_since_ns };
+
+		*since_ns[cookie % ARRAY_SIZE(since_ns)] = NOW - 76 * S;
+		rota_begin(&rota, NOW + S - 1, S, CAP);
+		rota_ages(&rota, &thresholds);
+		due[0] += rota_is_due(&rota, &record, NOW);
+		rota_begin(&rota, NOW + S, S, CAP);
+		due[1] += rota_is_due(&rota, &record, NOW);
+		rota_ages(&rota, &thresholds);
+		due[2] += rota_is_due(&rota, &record, NOW);
+		/* And then as before. */
+		record.seen_ns = NOW + S;
+		rota_begin(&rota, NOW + 2 * S, S, CAP);
+		rota_ages(&rota, &thresholds);
+		due[3] += rota_is_due(&rota, &record, NOW + S);
+	}
+	ck_assert_uint_lt(due[0], MANY / 2);
+	ck_assert_uint_lt(due[1], MANY / 2);
+	ck_assert_uint_eq(due[2], MANY);
+	ck_assert_uint_lt(due[3], MANY / 2);
+	for (uint32_t i = 1; i < rota.age_count; i++)
+		ck_assert_int_lt(rota.ages_ns[i - 1], rota.ages_ns[i]);
+	ck_assert_uint_gt(rota.age_count, 5);
+}
+END_TEST
+
 START_TEST(test_a_close_that_waits_is_due)
 {
 	struct record record = waiting(1, 9, NOW);
@@ -242,6 +280,7 @@ Suite *suite(void)
 	tcase_add_test(tcase, test_the_period_doubles_up_to_its_bound);
 	tcase_add_test(tcase, test_looks_are_spread);
 	tcase_add_test(tcase, test_due_whatever_its_period_is);
+	tcase_add_test(tcase, test_due_when_it_comes_of_age);
 	tcase_add_test(tcase, test_a_close_that_waits_is_due);
 	tcase_add_test(tcase, test_a_lane_that_is_slow);
 	tcase_add_test(tcase, test_a_change_begins_anew);

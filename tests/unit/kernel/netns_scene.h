@@ -199,16 +199,24 @@ static inline unsigned netns_scene_descriptors(void)
 	return count;
 }
 
-/* The machine has other processes, which end when they will: what they do says nothing here. */
+/*
+ * The machine has other processes, which end when they will: what they do says nothing here. Some look around in all
+ * namespaces, as we do: who was seen on such a visit, and is elsewhere now, only a pass tells from one that lives there.
+ */
 static inline bool netns_scene_gone(struct netns_watch *watch, uint32_t inode)
 {
 	const time_t end = time(NULL) + 20;
 
 	while (time(NULL) < end) {
-		if (!netns_scene_has(watch, inode))
+		const struct netns_place *place = netns_scene_place(watch, inode);
+
+		if (!place)
 			return true;
 		if (netns_scene_wait(watch, 10))
 			netns_changed(watch);
+		else if (place->pid && netns_scene_inode(place->pid) != inode &&
+			 kill(place->pid, 0) == 0)
+			netns_scene_pass(watch);
 	}
 	return false;
 }
