@@ -137,13 +137,18 @@ static inline bool is_same(const struct record *record, const struct tcpdiag_soc
 static inline const char *difference(const struct snapshot *s, const struct tcpdiag_socket *rows,
 				     uint32_t count)
 {
+	static char text[160];
+
 	for (uint32_t i = 0; i < count; i++) {
 		const struct record *record = by_cookie(s, rows[i].cookie);
 
-		if (!record)
-			return "one is missing";
-		if (!is_same(record, &rows[i]))
-			return "one is not the same";
+		if (record && is_same(record, &rows[i]))
+			continue;
+		snprintf(text, sizeof(text), "one in %s (kind %u, inode %u, port %u > %u) is %s",
+			 tcpdiag_state_name((enum tcpdiag_state)rows[i].state), rows[i].kind,
+			 rows[i].inode, rows[i].local_port, rows[i].remote_port,
+			 record ? "not the same" : "missing");
+		return text;
 	}
 	return count_teardown(s) == count ? NULL : "there are too many";
 }
