@@ -320,6 +320,25 @@ const struct follow_stats *follow_stats(const struct follow *follow)
 
 /* ---- the audit ---- */
 
+void follow_missed(struct follow *follow, const struct tcpdiag_socket *sk, int64_t now_ns)
+{
+	struct follow_entry *entry = follow_find(follow, sk->netns, sk->cookie);
+
+	if (entry && (entry->gone || entry->suspect != FOLLOW_TOLD))
+		return;
+	if (!entry)
+		entry = add_socket(follow, sk);
+	if (!entry) {
+		cut(follow, now_ns);
+		return;
+	}
+	entry->when_ns = now_ns;
+	entry->state = TCPDIAG_FIN_WAIT2;
+	entry->mini = true;
+	entry->known = false;
+	entry->again = true;
+}
+
 void follow_suspect(struct follow *follow, const struct tcpdiag_socket *sk, int64_t now_ns,
 		    bool odd)
 {

@@ -51,6 +51,7 @@ struct follow_entry {
 	bool gone; /* it has left them all */
 	bool known; /* for whoever reads: its record before is in a teardown state */
 	bool seen; /* this pass has shown it */
+	bool again; /* this pass has missed it: the next one looks */
 	bool odd; /* of a suspect: there was no gap that explains it */
 };
 
@@ -101,6 +102,12 @@ struct follow_entry *follow_at(struct follow *follow, uint32_t number);
 
 /* Takes it out. A walk can go on. */
 void follow_drop(struct follow *follow, struct follow_entry *entry);
+
+/*
+ * A look has not found @sk, that was in FIN-WAIT-1 or FIN-WAIT-2: perhaps it was just becoming a minisocket, which nobody
+ * can take hold of for an instant (inet_twsk_hashdance_schedule()). The next pass looks once more.
+ */
+void follow_missed(struct follow *follow, const struct tcpdiag_socket *sk, int64_t now_ns);
 
 /* A dump made at @now_ns shows a socket in a teardown state that no event has told of. @odd: and there was no gap. */
 void follow_suspect(struct follow *follow, const struct tcpdiag_socket *sk, int64_t now_ns,

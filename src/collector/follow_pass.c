@@ -68,7 +68,7 @@ static void sort_news(struct poll *p)
 			continue;
 		}
 		entry->position = RECORD_NONE;
-		entry->known = entry->seen = false;
+		entry->known = entry->seen = entry->again = false;
 		if (entry->suspect == FOLLOW_LOST)
 			continue;
 		space->changed_ns = MAX(space->changed_ns, entry->when_ns);
@@ -272,6 +272,12 @@ static uint32_t gather_known(struct poll *p, uint32_t number)
 	return number;
 }
 
+static void missed(struct poll *p, const struct tcpdiag_socket *sk)
+{
+	if (sk->state == TCPDIAG_FIN_WAIT1 || sk->state == TCPDIAG_FIN_WAIT2)
+		follow_missed(p->c->follow, sk, p->follow_ns);
+}
+
 /* What was in a teardown state and is due, in the order of its records. */
 static int read_known(struct poll *p, const struct space *space)
 {
@@ -289,6 +295,8 @@ static int read_known(struct poll *p, const struct space *space)
 			fetch(p, records, i + AHEAD);
 			if (batch->found[i].cookie && poll_tears_down(&batch->found[i]))
 				r = put(p, i, p->c->order[batch->numbers[i]], batch->numbers[i]);
+			else if (!batch->found[i].cookie)
+				missed(p, batch->asked[i]);
 		}
 	}
 	return r;
@@ -353,6 +361,8 @@ static int read_news(struct poll *p, const struct space *space)
 
 			batch->numbers[batch->count] = number;
 			number = entry->chain;
+			if (entry->again)
+				continue;
 			if (entry->known) {
 				drop_known(p, entry);
 				continue;

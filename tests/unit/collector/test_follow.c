@@ -331,6 +331,24 @@ START_TEST(dumps_of_other_namespaces_say_nothing)
 }
 END_TEST
 
+/* One that a look has missed while it became a minisocket, perhaps: once more. */
+START_TEST(missed)
+{
+	const struct tcpdiag_socket sk = { .cookie = 7, .netns = 5, .state = TCPDIAG_FIN_WAIT2 };
+	struct follow_entry *entry;
+
+	follow_missed(follow, &sk, 100);
+	entry = follow_find(follow, 5, 7);
+	ck_assert_ptr_nonnull(entry);
+	ck_assert(entry->mini && entry->again && !entry->known);
+	ck_assert_int_eq(entry->suspect, FOLLOW_TOLD);
+	ck_assert_uint_eq(follow_stats(follow)->entered, 0);
+	/* What is known to have gone is not missed. */
+	follow_drop(follow, entry);
+	ck_assert_uint_eq(follow_count(follow), 0);
+}
+END_TEST
+
 Suite *suite(void)
 {
 	TCase *tcase = tcase_create("follow");
@@ -350,6 +368,7 @@ Suite *suite(void)
 	tcase_add_test(tcase, a_dump_that_agrees_empties_the_table);
 	tcase_add_test(tcase, suspects_are_counted_when_no_event_explains_them);
 	tcase_add_test(tcase, dumps_of_other_namespaces_say_nothing);
+	tcase_add_test(tcase, missed);
 	suite_add_tcase(suite, tcase);
 	return suite;
 }
