@@ -255,8 +255,10 @@ class Watch(threading.Thread):
             return
         self.checked[role] += 1
         one = made.get(int(digits))
-        # What it connects from and what it accepts at.
-        if not one or owner["pid"] != one.pid or row["netns"] != one.netns or row["local"]["port"] not in one.ports:
+        # What it connects from and what it accepts at; a socket that is seen between socket() and connect() has none.
+        port = row["local"]["port"]
+        unbound = row["state"] == "closed" and not port
+        if not one or owner["pid"] != one.pid or row["netns"] != one.netns or not (unbound or port in one.ports):
             self.wrong.append((role, owner["pid"], comm, row["flow"], row["netns"], row["state"], one))
 
 
