@@ -157,25 +157,50 @@ static inline const char *difference(const struct snapshot *s, const struct tcpd
  * A fast pass, then a dump: both show the same, once the kernel has done what it does by timers (an ACK that is delayed
  * moves a socket on 40 ms later). Return: how many sockets.
  */
-static inline uint32_t compared_within(uint32_t tries)
+static inline const char *differs_after(uint32_t tries, uint32_t *ret_count)
 {
 	static struct tcpdiag_socket rows[4096];
 	const char *what = NULL;
 
 	for (uint32_t i = 0; i < tries; i++) {
 		const struct snapshot s = fast();
-		uint32_t count = dump(rows, ARRAY_SIZE(rows));
 
-		what = difference(&s, rows, count);
+		*ret_count = dump(rows, ARRAY_SIZE(rows));
+		what = difference(&s, rows, *ret_count);
 		if (!what)
-			return count;
+			break;
 		wait_ms(40);
 	}
-	ck_abort_msg("%s", what);
+	return what;
 }
+
+static inline uint32_t compared_within(uint32_t tries)
+{
+	uint32_t count;
+	const char *what = differs_after(tries, &count);
+
+	if (what)
+		ck_abort_msg("%s", what);
+	return count;
+}
+
+/*
+ * Once in some ten thousand ends a minisocket is missed (why is not known): what the audit is for. One in a test at most,
+ * and the audit has to find it.
+ */
+static unsigned int repaired;
 
 static inline uint32_t compared(void)
 {
+	uint32_t count;
+	const char *what = differs_after(100, &count);
+
+	if (!what)
+		return count;
+	ck_assert_msg(strstr(what, "is missing") && !repaired, "%s", what);
+	repaired++;
+	drain();
+	poll_now(LANE_SWEEP);
 	return compared_within(100);
 }
 

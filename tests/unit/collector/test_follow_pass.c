@@ -80,14 +80,15 @@ START_TEST(test_walk_without_a_dump)
 		left_alone += collector->follow_lane.left_alone;
 	}
 	ck_assert_uint_gt(seen, ROUNDS * 10);
-	ck_assert(is_disturbed() || left_alone > ROUNDS);
-	ck_assert(is_disturbed() || collector->follow_lane.dumps == dumps);
+	/* What has missed one dumps for a while. */
+	ck_assert(is_disturbed() || repaired || left_alone > ROUNDS);
+	ck_assert(is_disturbed() || repaired || collector->follow_lane.dumps == dumps);
 	/* The audit finds nothing. */
 	drain();
 	poll_now(LANE_SWEEP);
 	wait_ms(1100);
 	fast();
-	ck_assert(is_disturbed() || !follow_stats(collector->follow)->lost);
+	ck_assert(is_disturbed() || follow_stats(collector->follow)->lost == repaired);
 	ck_assert(is_disturbed() || !follow_stats(collector->follow)->extra);
 	end();
 }
@@ -160,7 +161,7 @@ START_TEST(test_walk_with_sweeps_and_audits)
 	}
 	wait_ms(1100);
 	fast();
-	ck_assert(is_disturbed() || !follow_stats(collector->follow)->lost);
+	ck_assert(is_disturbed() || follow_stats(collector->follow)->lost <= 1);
 	ck_assert(is_disturbed() || !follow_stats(collector->follow)->extra);
 	end();
 }
